@@ -1,0 +1,102 @@
+"""TFRecord shards: encoding sequences, writing them deterministically, parsing batches of them."""
+
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from tfrecs.data import schema
+from tfrecs.data.manifest import Shard, digest
+
+
+def encode(user, split, sequence):
+    """Serialises one user's sequence.
+
+    Args:
+        user: int, user id from 1.
+        split: pair of ints, `(train_end, valid_end)` as in `tfrecs.data.schema`.
+        sequence: dict of field name to a 1-D array; every array has the same length.
+
+    Returns:
+        bytes, a serialised `tf.train.Example`; equal input gives equal bytes.
+
+    Example:
+        >>> len(encode(1, (1, 2), {"item": [5, 6, 7]})) > 0
+        True
+    """
+    feature = {
+        "user": tf.train.Feature(int64_list=tf.train.Int64List(value=[user])),
+        "split": tf.train.Feature(int64_list=tf.train.Int64List(value=split)),
+    }
+    for name, values in sequence.items():
+        if schema.SEQUENCE_FIELDS[name].is_floating:
+            values = np.asarray(values, np.float32)
+            feature[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
+        else:
+            values = np.asarray(values, np.int64)
+            feature[name] = tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+    example = tf.train.Example(features=tf.train.Features(feature=feature))
+    return example.SerializeToString(deterministic=True)
+
+
+def parse(serialized, fields):
+    """Parses a batch of records.
+
+    Args:
+        serialized: string tensor `[batch]`.
+        fields: names of the per-interaction features the records hold.
+
+    Returns:
+        dict: `user` int64 `[batch]`, `split` int64 `[batch, 2]`, and one ragged tensor
+        `[batch, (time)]` per field.
+    """
+    return tf.io.parse_example(serialized, schema.feature_spec(fields))
+
+
+def shard_name(index, count):
+    """File name of shard `index` of `count`, `sequences-00000-of-00008.tfrecord`."""
+    return f"sequences-{index:05d}-of-{count:05d}.tfrecord"
+
+
+class ShardWriter:
+    """Writes sequences into `count` shards of a directory; user `u` goes to shard `(u - 1) % count`.
+
+    Args:
+        directory: str, where the shards go; it must exist.
+        count: int, number of shards.
+
+    Example:
+        >>> import tempfile
+        >>> with ShardWriter(tempfile.mkdtemp(), 1) as writer:
+        ...     writer.write(1, (1, 2), {"item": [5, 6, 7]})
+        >>> writer.shards[0].num_sequences
+        1
+    """
+
+    def __init__(self, directory, count):
+        self.directory = directory
+        self.count = count
+        self.shards = ()
+        self._sequences = [0] * count
+
+    def __enter__(self):
+        self._writers = [
+            tf.io.TFRecordWriter(os.path.join(self.directory, shard_name(index, self.count)))
+            for index in range(self.count)
+        ]
+        return self
+
+    def write(self, user, split, sequence):
+        """Appends one user's sequence; arguments as in `encode`."""
+        index = (int(user) - 1) % self.count
+        self._writers[index].write(encode(user, split, sequence))
+        self._sequences[index] += 1
+
+    def __exit__(self, *failure):
+        for writer in self._writers:
+            writer.close()
+        if failure[0] is None:
+            self.shards = tuple(
+                Shard(name, *digest(os.path.join(self.directory, name)), self._sequences[index])
+                for index, name in enumerate(shard_name(i, self.count) for i in range(self.count))
+            )
