@@ -1,0 +1,42 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+STAMP = $(VENV)/.tfrecs-installed
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help install run test test-slow lint clean
+
+help:
+	@echo "make run        train AttRec on the embedded sample, evaluate it, print recommendations"
+	@echo "make test       the tests and the docstring examples"
+	@echo "make test-slow  the tests that take minutes or start several processes"
+	@echo "make lint       ruff: rules and formatting"
+	@echo "make install    only the environment in $(VENV); PYTHON and VENV may be given"
+	@echo "make clean      remove the .venv made here, caches and build outputs"
+
+install: $(STAMP)
+
+$(STAMP): requirements.txt setup.py
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found; install Python 3.11 to 3.13, or name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "make: $(PYTHON) is $$($(PYTHON) --version 2>&1), but TensorFlow 2.21 with Keras 3.15 needs Python 3.11 to 3.13; name one: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+run: $(STAMP)
+	$(BIN)/python examples/run.py --model attrec --export_dir export/attrec-sample
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+test-slow: $(STAMP)
+	$(BIN)/python -m pytest -m slow
+
+lint: $(STAMP)
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

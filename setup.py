@@ -1,0 +1,61 @@
+"""Packaging: `pip install .` gives the GPU build of TensorFlow, `make` the CPU build."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+# Read, not imported: importing the package would need its dependencies before they are installed.
+VERSION = re.search(
+    r'^__version__ = "([^"]+)"$', (ROOT / "tfrecs/__init__.py").read_text(encoding="utf-8"), re.M
+).group(1)
+
+LINUX_X86 = 'sys_platform == "linux" and platform_machine == "x86_64"'
+NOT_LINUX_X86 = 'sys_platform != "linux" or platform_machine != "x86_64"'
+
+setup(
+    name="tfrecs",
+    version=VERSION,
+    description="A Keras 3 zoo of attention-based sequential recommenders",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=find_packages(include=["tfrecs", "tfrecs.*", "data_prep", "data_prep.*"]),
+    # Keras 3.15 starts at Python 3.11, and TensorFlow 2.21 has no build for Python 3.14.
+    python_requires=">=3.11,<3.14",
+    install_requires=[
+        # The CUDA libraries come with the first; elsewhere TensorFlow publishes no GPU build.
+        f"tensorflow[and-cuda]>=2.21,<2.22; {LINUX_X86}",
+        f"tensorflow>=2.21,<2.22; {NOT_LINUX_X86}",
+        # One minor version: training on several workers overrides methods of keras.Model whose
+        # names are private, and exact resume reads the seed generators' variables. Widen it only
+        # after the tests, `make test-slow` too, pass on the next one.
+        "keras>=3.15,<3.16",
+        "numpy>=2.0",
+        "pandas>=2.2",
+        "duckdb>=1.1",
+        "pyarrow>=16",
+        "matplotlib>=3.9",
+        "tensorflow-datasets>=4.9.8",
+    ],
+    extras_require={
+        # Preparing data on several machines. Beam holds protobuf, pyarrow and numpy back: give it
+        # an environment of its own if pip has to move them.
+        "beam": ["apache-beam[tfrecord]>=2.70"],
+        # Requests and logs as protos, for a client of TensorFlow Serving.
+        "serving": ["tensorflow-serving-api>=2.21,<2.22"],
+        "notebooks": ["jupyter>=1.1", "nbclient>=0.10", "ipykernel>=6.29"],
+        # Reads the checkpoints of DIF-SR's original.
+        "torch": ["torch>=2.4"],
+        # scikit-learn is an oracle the tests compare with; the package itself never imports it.
+        "dev": [
+            "hypothesis>=6.100",
+            "pytest>=8.2",
+            "pytest-timeout>=2.3",
+            "ruff>=0.9",
+            "scikit-learn>=1.5",
+        ],
+    },
+)

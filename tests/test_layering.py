@@ -1,0 +1,232 @@
+"""The architecture as a test: the import order, read off the AST of every module."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = ("tfrecs", "data_prep", "examples", "benchmarks", "tests")
+MAX_LINES = 250
+
+# Low to high. A part imports itself and lower parts; parts of one rank are strangers. The root
+# (`tfrecs/__init__.py`, the version) lies under everything, so it imports nothing of the package.
+RANKS = {
+    "": 0,
+    "errors": 1,
+    "data": 2,
+    "layers": 2,
+    "losses": 2,
+    "metrics": 2,
+    "models": 3,
+    "training": 4,
+    "importers": 5,
+    "export": 5,
+    "cli": 6,
+}
+OPEN_TO_DATA_PREP = {
+    "tfrecs",
+    "tfrecs.errors",
+    "tfrecs.data.schema",
+    "tfrecs.data.manifest",
+    "tfrecs.data.records",
+}
+OPEN_TO_LAYERS = {"keras", "numpy", "tfrecs", *sys.stdlib_module_names}
+
+
+def violations(root):
+    """Every breach of the layout under `root`, one sentence each.
+
+    Args:
+        root: `pathlib.Path`, a directory that holds some of `FOLDERS`.
+
+    Returns:
+        list of str, `path: what is wrong`; empty for a sound tree.
+    """
+    found = []
+    modules = _modules(root)
+    for name, path in modules.items():
+        where = path.relative_to(root).as_posix()
+        text = path.read_text(encoding="utf-8")
+        lines = len(text.splitlines())
+        if lines > MAX_LINES:
+            found.append(f"{where}: {lines} lines, at most {MAX_LINES}")
+        if "utils" in name.split("."):
+            found.append(f"{where}: a module named utils")
+        if name.startswith("tfrecs.") and _part(name) not in RANKS:
+            found.append(f"{where}: tfrecs.{_part(name)} has no place in the import order")
+        is_package = path.name == "__init__.py"
+        for target in sorted(_imports(ast.parse(text), name, is_package, modules)):
+            breach = _breach(name, target)
+            if breach:
+                found.append(f"{where}: imports {target}; {breach}")
+    return found
+
+
+def _modules(root):
+    """Dotted name to path of every Python file in the folders, and of those beside them."""
+    paths = [*root.glob("*.py")]
+    for folder in FOLDERS:
+        paths.extend((root / folder).rglob("*.py"))
+    modules = {}
+    for path in sorted(paths):
+        parts = path.relative_to(root).with_suffix("").parts
+        modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return modules
+
+
+def _imports(tree, name, is_package, modules):
+    """What a module imports, in functions too; `from a import b` is a.b where that is a module."""
+    targets = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            targets.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                package = name.split(".")
+                package = package[: len(package) - node.level + is_package]
+                base = ".".join(package + ([base] if base else []))
+            for alias in node.names:
+                full = f"{base}.{alias.name}"
+                targets.add(full if full in modules else base)
+        elif isinstance(node, ast.Call) and node.args:
+            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            argument = getattr(node.args[0], "value", None)
+            if called in ("import_module", "__import__") and isinstance(argument, str):
+                targets.add(argument)
+    return targets
+
+
+def _part(name):
+    """The part of the package a dotted name lies in, "" for the package itself."""
+    return (name.split(".") + [""])[1]
+
+
+def _breach(name, target):
+    """Why module `name` must not import `target`, or None."""
+    home, source = name.split(".")[0], target.split(".")[0]
+    here, there = _part(name), _part(target)
+    if home == "tfrecs" and here == "layers" and source not in OPEN_TO_LAYERS:
+        return "layers know no framework but keras"
+    if source in ("examples", "benchmarks", "tests") and home != source:
+        return f"nothing imports {source}"
+    if source == "tfrecs":
+        if there == "cli" and here != "cli" and home not in ("examples", "tests"):
+            return "only examples and tests import the command line"
+        if home == "data_prep" and target not in OPEN_TO_DATA_PREP:
+            return "data_prep knows tfrecs.errors and tfrecs.data.{schema,manifest,records} only"
+        if home == "tfrecs" and here != there and here in RANKS:
+            if RANKS.get(there, 99) >= RANKS[here]:
+                return (
+                    f"tfrecs.{here} is not above tfrecs.{there}" if here else "the root is lowest"
+                )
+    if source == "data_prep" and home == "tfrecs" and here != "cli":
+        return "of tfrecs, only cli imports data_prep"
+    return None
+
+
+def _write(root, files):
+    for path, text in files.items():
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+
+# A sound tree with every kind of import that is allowed.
+SOUND = {
+    "tfrecs/__init__.py": '__version__ = "0"\n',
+    "tfrecs/errors.py": "import difflib\n",
+    "tfrecs/data/__init__.py": "",
+    "tfrecs/data/schema.py": "import tensorflow as tf\n",
+    "tfrecs/data/manifest.py": "from tfrecs import __version__\nfrom tfrecs.data import schema\n",
+    "tfrecs/data/windows.py": "from .schema import PAD\nfrom .. import errors\n",
+    "tfrecs/layers/__init__.py": "from tfrecs.layers.masks import mask\n",
+    "tfrecs/layers/masks.py": "import math\nimport keras\nimport numpy as np\n",
+    "tfrecs/models/__init__.py": "",
+    "tfrecs/models/base.py": "from tfrecs.data import windows\nfrom tfrecs.layers import mask\n",
+    "tfrecs/cli.py": "import tfrecs.models.base\ndef main():\n    import data_prep.prepare\n",
+    "data_prep/__init__.py": "",
+    "data_prep/prepare.py": "import tfrecs\nfrom tfrecs.data import manifest, schema\n",
+    "examples/run.py": "from tfrecs.cli import main\n",
+    "tests/test_cli.py": "import tfrecs.cli\nfrom data_prep import prepare\n",
+}
+
+VIOLATIONS = [
+    # file, its text, how the one sentence goes on
+    (
+        "tfrecs/__init__.py",
+        "from tfrecs.models import base",
+        "imports tfrecs.models.base; the root",
+    ),
+    (
+        "tfrecs/errors.py",
+        "import tfrecs.data.schema",
+        "imports tfrecs.data.schema; tfrecs.errors is",
+    ),
+    (
+        "tfrecs/data/windows.py",
+        "from tfrecs import layers",
+        "imports tfrecs.layers; tfrecs.data is",
+    ),
+    ("tfrecs/data/windows.py", "from ..layers.masks import mask", "imports tfrecs.layers.masks"),
+    ("tfrecs/data/__init__.py", "from .. import cli", "imports tfrecs.cli; only examples"),
+    ("tfrecs/losses.py", "import tfrecs.metrics", "imports tfrecs.metrics; tfrecs.losses is"),
+    (
+        "tfrecs/layers/masks.py",
+        "def f():\n    from tfrecs.data import schema",
+        "imports tfrecs.data",
+    ),
+    ("tfrecs/layers/masks.py", "import tensorflow as tf", "imports tensorflow; layers know"),
+    ("tfrecs/layers/masks.py", "from torch import nn", "imports torch; layers know"),
+    (
+        "tfrecs/models/base.py",
+        "import tfrecs.training.loop",
+        "imports tfrecs.training.loop; tfrecs.",
+    ),
+    (
+        "tfrecs/export.py",
+        "from tfrecs.importers import x",
+        "imports tfrecs.importers; tfrecs.export",
+    ),
+    ("tfrecs/export.py", "import tfrecs.nowhere", "imports tfrecs.nowhere; tfrecs.export is"),
+    ("tfrecs/training/loop.py", "import data_prep", "imports data_prep; of tfrecs, only cli"),
+    ("tfrecs/training/loop.py", "import_module('tfrecs.cli')", "imports tfrecs.cli; only examples"),
+    ("tfrecs/training/loop.py", "from tests import x", "imports tests; nothing imports tests"),
+    ("tfrecs/zoo.py", "", "tfrecs.zoo has no place in the import order"),
+    (
+        "data_prep/prepare.py",
+        "from tfrecs.data import windows",
+        "imports tfrecs.data.windows; data",
+    ),
+    (
+        "data_prep/prepare.py",
+        "from tfrecs.data import Shard",
+        "imports tfrecs.data; data_prep knows",
+    ),
+    ("data_prep/prepare.py", "from tfrecs.cli import main", "imports tfrecs.cli; only examples"),
+    ("benchmarks/run.py", "from tfrecs import cli", "imports tfrecs.cli; only examples"),
+    ("data_prep/utils.py", "", "a module named utils"),
+    ("tests/utils/tmp.py", "", "a module named utils"),
+    ("setup.py", "x = 1\n" * 251, "251 lines, at most 250"),
+]
+
+
+def test_the_repository_keeps_the_layout():
+    modules = _modules(ROOT)
+    assert {"tfrecs", "tfrecs.errors", "tfrecs.data.schema", "tests.test_layering"} <= set(modules)
+    assert violations(ROOT) == []
+
+
+def test_a_sound_tree_has_no_violations(tmp_path):
+    _write(tmp_path, SOUND)
+    assert violations(tmp_path) == []
+
+
+@pytest.mark.parametrize("path, text, sentence", VIOLATIONS)
+def test_each_violation_is_reported_once(tmp_path, path, text, sentence):
+    _write(tmp_path, SOUND | {path: text})
+    found = violations(tmp_path)
+    assert len(found) == 1, found
+    assert found[0].startswith(f"{path}: {sentence}")
