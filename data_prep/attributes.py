@@ -1,0 +1,86 @@
+"""The item attribute table `item_attributes.npz` and the vocabularies of its values."""
+
+import os
+
+import numpy as np
+
+from data_prep import vocab
+from tfrecs.data.manifest import ATTRIBUTES_FILE, digest
+from tfrecs.errors import InputError
+
+
+def write(connection, log, directory, num_items):
+    """Writes the attributes of the items that were kept.
+
+    Repeated values of an item are written once; of a `token` attribute an item keeps the first
+    value; an item without a value has an empty row.
+
+    Args:
+        connection: a duckdb connection with the table `item_id` (`token`, `id`).
+        log: a `data_prep.sources.log.Log` whose chunks have been read.
+        directory: str, where the file and `vocab/` go.
+        num_items: int.
+
+    Returns:
+        `(vocabularies, sha256)`: dict of attribute to `Vocabulary`, and the file's digest; an empty
+        dict and None where the source has no attributes.
+
+    Raises:
+        InputError: an attribute is named like a vocabulary, or a value is empty.
+    """
+    if not log.attributes:
+        return {}, None
+    _load(connection, log)
+    vocabularies, arrays = {}, {}
+    for attribute, kind in log.attributes.items():
+        vocabularies[attribute], values, row_splits = _table(
+            connection, attribute, kind, directory, num_items
+        )
+        arrays[f"{attribute}/values"] = values
+        arrays[f"{attribute}/row_splits"] = row_splits
+    path = os.path.join(directory, ATTRIBUTES_FILE)
+    np.savez(path, **arrays)
+    return vocabularies, digest(path)[0]
+
+
+def _load(connection, log):
+    """Collects the values of kept items: the table `attribute` (attribute, id, position, value)."""
+    for name in log.attributes:
+        if name in vocab.RESERVED:
+            raise InputError(f"item attribute {name!r}: the name is taken by a vocabulary")
+    connection.execute(
+        "create table attribute (attribute varchar, id bigint, position bigint, value varchar)"
+    )
+    base = 0
+    for attribute, table in log.attribute_chunks():
+        connection.register("chunk", table)
+        connection.execute(
+            "insert into attribute select ?, id, ? + number, value "
+            "from (select item, value, row_number() over () as number from chunk) "
+            "join item_id on item = token",
+            [attribute, base],
+        )
+        connection.unregister("chunk")
+        base += table.num_rows
+
+
+def _table(connection, attribute, kind, directory, num_items):
+    """`(vocabulary, values, row_splits)` of one attribute."""
+    connection.execute(
+        "create or replace temp table entry as select id, value, min(position) as position "
+        "from attribute where attribute = ? group by id, value",
+        [attribute],
+    )
+    if kind == "token":
+        connection.execute(
+            "create or replace temp table entry as select id, arg_min(value, position) as value, "
+            "min(position) as position from entry group by id"
+        )
+    tokens = connection.execute("select distinct value from entry order by value").fetchall()
+    vocabulary = vocab.write(directory, attribute, [[token for (token,) in tokens]])
+    result = connection.execute(
+        "select id, dense_rank() over (order by value) as value_id from entry order by id, position"
+    ).fetchnumpy()
+    lengths = np.bincount(result["id"], minlength=num_items + 1)
+    row_splits = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return vocabulary, result["value_id"].astype(np.int64), row_splits

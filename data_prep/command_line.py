@@ -1,0 +1,72 @@
+"""Parsing of `data_prep.prepare`'s flags; values are checked later, by `data_prep.options`."""
+
+import argparse
+
+from data_prep.sources import SOURCES
+from tfrecs.errors import InputError, nearest
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that raises `InputError` instead of exiting."""
+
+    def error(self, message):
+        raise InputError(message)
+
+
+def parse(arguments, options):
+    """Parses a command line.
+
+    Args:
+        arguments: list of str.
+        options: dict of name to `Option`, the options that every dataset has.
+
+    Returns:
+        dict of name to str for the flags given (`dataset` always), `{"show_details": dir}`, or None
+        where help was asked for and printed.
+
+    Raises:
+        InputError: an unknown flag, with the nearest one of the dataset, or a missing value.
+
+    Example:
+        >>> parse(["--out_dir", "data"], {})
+        {'dataset': 'sample', 'out_dir': 'data'}
+    """
+    parser = _Parser(
+        prog="python -m data_prep.prepare",
+        description="Prepares an interaction log as TFRecord shards.",
+        allow_abbrev=False,
+        add_help=False,
+        argument_default=argparse.SUPPRESS,
+    )
+    parser.add_argument("--help", "-h", action="store_true", help="print this and exit")
+    parser.add_argument("--show_details", metavar="DIR", help="print what a directory holds")
+    parser.add_argument("--dataset", metavar="NAME", default="sample", help=", ".join(SOURCES))
+    parser.add_argument("--out_dir", metavar="DIR", help="the directory to make")
+    _add(parser, options)
+    known = dict(options)
+    for source in dict.fromkeys(SOURCES.values()):
+        names = ", ".join(name for name in SOURCES if SOURCES[name] is source)
+        fresh = {name: option for name, option in source.OPTIONS.items() if name not in known}
+        _add(parser.add_argument_group(names), fresh)
+        known |= fresh
+    namespace, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        flag = unknown[0].partition("=")[0]
+        flags = [f"--{name}" for name in ("dataset", "out_dir", "show_details", *known)]
+        kind = "flag" if flag.startswith("-") else "argument"
+        raise InputError(f"unknown {kind} {flag!r}; {nearest(flag, flags)}")
+    values = vars(namespace)
+    if values.pop("help", False):
+        parser.print_help()
+        return None
+    if "show_details" in values:
+        return {"show_details": values["show_details"]}
+    return values
+
+
+def _add(group, options):
+    for name, option in options.items():
+        default = "" if option.default is None else f" (default {option.default})"
+        group.add_argument(
+            f"--{name}", metavar=option.type.__name__.upper(), help=option.help + default
+        )

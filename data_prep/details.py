@@ -1,0 +1,100 @@
+"""What a prepared data directory holds, in words."""
+
+import itertools
+import json
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from tfrecs.data import manifest as manifests
+from tfrecs.data import records
+
+NUM_SEQUENCES_SHOWN = 3
+NUM_ITEMS_SHOWN = 8
+PARSE_BATCH = 1024
+
+
+def summary(manifest):
+    """One line: the counts of a manifest."""
+    density = manifest.num_interactions / (manifest.num_users * manifest.num_items)
+    return (
+        f"{manifest.name}: {manifest.num_interactions:,} interactions, {manifest.num_users:,} "
+        f"users, {manifest.num_items:,} items, density {100 * density:.3g} %"
+    )
+
+
+def show(data_dir, stream):
+    """Verifies a data directory and prints what it holds.
+
+    Args:
+        data_dir: str, a directory that `prepare` wrote.
+        stream: text stream to print to.
+
+    Raises:
+        InputError: no prepared data there, or a file does not match the manifest.
+    """
+    manifest = manifests.load(data_dir)
+    manifests.verify(data_dir, manifest)
+    lengths, split_counts, first = _scan(data_dir, manifest)
+    quantiles = np.quantile(lengths, [0, 0.25, 0.5, 0.75, 0.9, 0.99, 1], method="nearest")
+    names = ("min", "25 %", "median", "75 %", "90 %", "99 %", "max")
+    lines = [
+        summary(manifest),
+        "sequence lengths: " + ", ".join(f"{n} {q}" for n, q in zip(names, quantiles, strict=True)),
+        f"split: {json.dumps(manifest.split)}: "
+        + ", ".join(f"{count:,} {part}" for part, count in split_counts.items()),
+        f"fields: {', '.join(manifest.fields)}",
+        "attributes: " + (", ".join(_attributes(manifest)) or "none"),
+        f"shards: {len(manifest.shards)}, {sum(s.num_bytes for s in manifest.shards):,} bytes",
+        f"oracle: {json.dumps(manifest.oracle)}",
+        f"provenance: {json.dumps(manifest.provenance, indent=2, sort_keys=True)}",
+        f"versions: {json.dumps(manifest.versions)}",
+        *_decoded(data_dir, manifest, first),
+    ]
+    print("\n".join(lines), file=stream)
+
+
+def _attributes(manifest):
+    for name, kind in manifest.attributes.items():
+        yield f"{name} ({kind}, {manifest.vocabularies[name].size:,} values)"
+
+
+def _scan(data_dir, manifest):
+    """Lengths, sizes of the split's parts, and the first sequences by user id."""
+    paths = [os.path.join(data_dir, shard.path) for shard in manifest.shards]
+    lengths, splits, first = [], [], []
+    for batch in tf.data.TFRecordDataset(paths).batch(PARSE_BATCH):
+        parsed = records.parse(batch, manifest.fields)
+        lengths.append(parsed["item"].row_lengths().numpy())
+        splits.append(parsed["split"].numpy())
+        users = parsed["user"].numpy()
+        for row in np.flatnonzero(users <= NUM_SEQUENCES_SHOWN):
+            fields = {name: parsed[name][row].numpy() for name in manifest.fields}
+            first.append((int(users[row]), fields))
+    lengths = np.concatenate(lengths)
+    train_end, valid_end = np.concatenate(splits).T
+    counts = {
+        "training": int(train_end.sum()),
+        "validation": int((valid_end - train_end).sum()),
+        "test": int((lengths - valid_end).sum()),
+    }
+    return lengths, counts, sorted(first, key=lambda entry: entry[0])
+
+
+def _decoded(data_dir, manifest, sequences):
+    items = manifests.read_vocabulary(data_dir, manifest, "item")
+    actions = None
+    if "action" in manifest.fields:
+        actions = manifests.read_vocabulary(data_dir, manifest, "action")
+    path = os.path.join(data_dir, manifest.vocabularies["user"].path)
+    with open(path, encoding="utf-8", newline="\n") as file:
+        users = [line.rstrip("\n") for line in itertools.islice(file, NUM_SEQUENCES_SHOWN)]
+    for user, fields in sequences:
+        yield f"user {users[user - 1]!r}, {len(fields['item'])} interactions:"
+        for position in range(min(NUM_ITEMS_SHOWN, len(fields["item"]))):
+            shown = {name: values[position].item() for name, values in fields.items()}
+            shown["item"] = items[shown["item"] - 1]
+            if actions is not None:
+                shown["action"] = actions[shown["action"] - 1]
+            yield "  " + ", ".join(f"{name} {value!r}" for name, value in shown.items())

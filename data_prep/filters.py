@@ -1,0 +1,70 @@
+"""Filters on the encoded log, a duckdb table with the columns `user_id`, `item_id` and maybe `rating`."""
+
+from tfrecs.errors import InputError
+
+
+def apply(connection, table, min_rating=None, min_user_interactions=1, min_item_interactions=1):
+    """Drops rows in place: first by rating, then iterated until users and items have enough rows.
+
+    Args:
+        connection: a duckdb connection.
+        table: str, name of the table.
+        min_rating: float or None; rows with a lower rating are dropped.
+        min_user_interactions: int, the fewest rows a user may have.
+        min_item_interactions: int, the fewest rows an item may have.
+
+    Returns:
+        dict of filter name to the number of rows it dropped, in the order applied.
+
+    Raises:
+        InputError: nothing is left; the message gives the counts and the filter.
+
+    Example:
+        >>> import duckdb
+        >>> connection = duckdb.connect()
+        >>> _ = connection.execute("create table log as select 1 as user_id, 2 as item_id")
+        >>> apply(connection, "log")
+        {}
+    """
+    dropped = {}
+    before = describe(connection, table)
+    if min_rating is not None:
+        dropped["min_rating"] = _delete(connection, table, "rating < ?", min_rating)
+        _require_rows(connection, table, before, f"--min_rating {min_rating:g}")
+        before = describe(connection, table)
+    minimum = {"user": min_user_interactions, "item": min_item_interactions}
+    names = {column: f"min_{column}_interactions" for column in minimum if minimum[column] > 1}
+    dropped.update(dict.fromkeys(names.values(), 0))
+    changed = bool(names)
+    while changed:
+        changed = False
+        for column, name in names.items():
+            condition = (
+                f"{column}_id in "
+                f"(select {column}_id from {table} group by {column}_id having count(*) < ?)"
+            )
+            count = _delete(connection, table, condition, minimum[column])
+            dropped[name] += count
+            changed = changed or count > 0
+    flags = " ".join(f"--{name} {minimum[column]}" for column, name in names.items())
+    _require_rows(connection, table, before, flags)
+    return dropped
+
+
+def describe(connection, table):
+    """`(rows, users, items)` of the table."""
+    query = f"select count(*), count(distinct user_id), count(distinct item_id) from {table}"
+    return connection.execute(query).fetchone()
+
+
+def _delete(connection, table, condition, value):
+    return connection.execute(f"delete from {table} where {condition}", [value]).fetchone()[0]
+
+
+def _require_rows(connection, table, before, flags):
+    if connection.execute(f"select count(*) from {table}").fetchone()[0] == 0:
+        rows, users, items = before
+        raise InputError(
+            f"nothing is left of {rows} interactions of {users} users with {items} items "
+            f"after {flags}; lower it"
+        )

@@ -1,0 +1,175 @@
+"""The engine for one machine: duckdb sorts, groups and filters on disk, so memory stays bounded."""
+
+import os
+import shutil
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from data_prep import attributes, filters, splits, vocab
+from tfrecs.data.records import ShardWriter
+from tfrecs.errors import InputError
+
+WORK_DIRECTORY = "work"
+ROWS_PER_BATCH = 100_000
+COLUMN_TYPES = {"timestamp": "bigint", "rating": "double", "action": "varchar"}
+
+
+def run(log, directory, options, progress):
+    """Turns a log into shards, vocabularies and the attribute table.
+
+    Args:
+        log: a `data_prep.sources.log.Log`.
+        directory: str, an empty directory; it must exist.
+        options: dict with `min_rating`, `min_user_interactions`, `min_item_interactions`,
+            `num_shards`, `memory_limit_mb` and `split`, the split rule as the manifest holds it.
+        progress: a `data_prep.progress.Progress`.
+
+    Returns:
+        dict of the manifest's entries on content: `fields`, `num_users`, `num_items`,
+        `num_interactions`, `split`, `shards`, `vocabularies`, `attributes_sha256`, and `counts`
+        for its provenance.
+
+    Raises:
+        InputError: an empty log, or filters that leave nothing.
+    """
+    work = os.path.join(directory, WORK_DIRECTORY)
+    os.makedirs(work)
+    config = {
+        "memory_limit": f"{options['memory_limit_mb']}MB",
+        "threads": 2,
+        "temp_directory": os.path.join(work, "spill"),
+        "preserve_insertion_order": False,
+    }
+    with duckdb.connect(os.path.join(work, "log.duckdb"), config=config) as connection:
+        result = _run(connection, log, directory, options, progress)
+    shutil.rmtree(work)
+    return result
+
+
+def _run(connection, log, directory, options, progress):
+    rows_read = _load(connection, log, progress)
+    progress.start("encoding")
+    _encode(connection, log.fields)
+    progress.finish()
+    progress.start("filtering")
+    kept = {key: options[key] for key in options if key.startswith("min_")}
+    dropped = filters.apply(connection, "encoded", **kept)
+    num_rows, num_users, num_items = filters.describe(connection, "encoded")
+    progress.finish(f"{num_rows:,} interactions, {num_users:,} users, {num_items:,} items left")
+    _number(connection, log.fields)
+    vocabularies = {
+        name: vocab.write(directory, name, _tokens(connection, name))
+        for name in ("user", "item", *(["action"] if "action" in log.fields else []))
+    }
+    attribute_vocabularies, digest = attributes.write(connection, log, directory, num_items)
+    rule = splits.resolve(options["split"], connection, "encoded")
+    shards = _write_shards(connection, log.fields, directory, options, rule, num_rows, progress)
+    return {
+        "fields": ("item", *log.fields),
+        "num_users": num_users,
+        "num_items": num_items,
+        "num_interactions": num_rows,
+        "split": rule,
+        "shards": shards,
+        "vocabularies": vocabularies | attribute_vocabularies,
+        "attributes_sha256": digest,
+        "counts": {"rows_read": rows_read, "rows_dropped": dropped},
+    }
+
+
+def _load(connection, log, progress):
+    """Appends the log's chunks to the table `log`, numbering the rows."""
+    progress.start("reading")
+    columns = [f"{name} {COLUMN_TYPES[name]}" for name in log.fields]
+    columns = ["position bigint", '"user" varchar', "item varchar", *columns]
+    connection.execute(f"create table log ({', '.join(columns)})")
+    count = 0
+    for table, fraction in log.chunks():
+        positions = pa.array(np.arange(count, count + table.num_rows))
+        table = table.select(["user", "item", *log.fields]).add_column(0, "position", positions)
+        connection.register("chunk", table)
+        connection.execute("insert into log select * from chunk")
+        connection.unregister("chunk")
+        count += table.num_rows
+        progress.update(fraction, count)
+    progress.finish(f"{count:,} rows")
+    if count == 0:
+        raise InputError(f"{log.name}: the log has no interactions")
+    return count
+
+
+def _encode(connection, fields):
+    """Replaces tokens with codes that ascend in the tokens' byte order: the table `encoded`."""
+    names = ["user", "item", *(["action"] if "action" in fields else [])]
+    for name in names:
+        connection.execute(
+            f"create table {name}_code as select token, row_number() over (order by token) as code "
+            f'from (select distinct log."{name}" as token from log)'
+        )
+    selected = ["position", *(f"{name}_code.code::integer as {name}_id" for name in names)]
+    selected += [name for name in fields if name != "action"]
+    joins = "".join(f' join {name}_code on log."{name}" = {name}_code.token' for name in names)
+    connection.execute(f"create table encoded as select {', '.join(selected)} from log{joins}")
+    connection.execute("drop table log")
+
+
+def _number(connection, fields):
+    """Numbers what the filters left, from 1, in the tokens' byte order: the tables `<name>_id`."""
+    for name in ["user", "item", *(["action"] if "action" in fields else [])]:
+        connection.execute(
+            f"create table {name}_id as select token, code, row_number() over (order by code) as id "
+            f"from {name}_code semi join encoded on {name}_code.code = encoded.{name}_id"
+        )
+        connection.execute(f"drop table {name}_code")
+
+
+def _tokens(connection, name):
+    reader = connection.sql(f"select token from {name}_id order by id").to_arrow_reader(
+        ROWS_PER_BATCH
+    )
+    for batch in reader:
+        yield batch.column(0).to_pylist()
+
+
+def _write_shards(connection, fields, directory, options, rule, num_rows, progress):
+    """Sorts by user, time and original position, and writes a record per user."""
+    progress.start("writing")
+    names = ["user", "item", *(["action"] if "action" in fields else [])]
+    expressions = {name: f"{name}_id.id as {name}" for name in names}
+    expressions |= {name: f"encoded.{name}" for name in fields if name != "action"}
+    order = ["user_id.id", *(["timestamp"] if "timestamp" in fields else []), "position"]
+    reader = connection.sql(
+        f"select {', '.join(expressions.values())} from encoded"
+        + "".join(f" join {name}_id on encoded.{name}_id = {name}_id.code" for name in names)
+        + f" order by {', '.join(order)}"
+    ).to_arrow_reader(ROWS_PER_BATCH)
+    rows = 0
+    with ShardWriter(directory, options["num_shards"]) as writer:
+        for user, sequence in _sequences(reader, list(expressions)):
+            split = splits.boundaries(rule, len(sequence["item"]), sequence.get("timestamp"))
+            writer.write(user, split, {name: sequence[name] for name in ("item", *fields)})
+            rows += len(sequence["item"])
+            progress.update(rows / num_rows, rows)
+    progress.finish(f"{rows:,} interactions")
+    return writer.shards
+
+
+def _sequences(reader, names):
+    """Yields `(user, dict of arrays)` from batches sorted by user."""
+    rest = None
+    for batch in reader:
+        columns = {
+            name: column.to_numpy(zero_copy_only=False)
+            for name, column in zip(names, batch.columns, strict=True)
+        }
+        if rest is not None:
+            columns = {name: np.concatenate([rest[name], columns[name]]) for name in names}
+        users = columns["user"]
+        begins = np.flatnonzero(np.diff(users, prepend=-1)).tolist()
+        for begin, end in zip(begins[:-1], begins[1:], strict=True):
+            yield int(users[begin]), {name: columns[name][begin:end] for name in names}
+        rest = {name: columns[name][begins[-1] :] for name in names}
+    if rest is not None:
+        yield int(rest["user"][0]), rest

@@ -1,0 +1,169 @@
+"""Prepares a dataset: `python -m data_prep.prepare --dataset ml-100k --raw_dir DIR --out_dir DIR`."""
+
+import os
+import platform
+import signal
+import sys
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+
+from data_prep import command_line, details, local, output, splits
+from data_prep.options import Option, resolve
+from data_prep.progress import Progress
+from data_prep.sources import SOURCES
+from tfrecs.data.manifest import FILE_NAME, Manifest
+from tfrecs.errors import InputError, nearest
+
+OPTIONS = {
+    "split": Option(
+        str, "leave_one_out", "how to split", choices=("leave_one_out", "ratio", "time")
+    ),
+    "valid_fraction": Option(float, None, "share of validation, for ratio and time", 0, 1),
+    "test_fraction": Option(float, None, "share of the test, for ratio and time", 0, 1),
+    "valid_from": Option(int, None, "timestamp at which validation starts, for time"),
+    "test_from": Option(int, None, "timestamp at which the test starts, for time"),
+    "min_user_interactions": Option(int, 1, "drop users with fewer, iterated", 1),
+    "min_item_interactions": Option(int, 1, "drop items with fewer, iterated", 1),
+    "min_rating": Option(float, None, "drop interactions with a lower rating"),
+    "num_shards": Option(int, 8, "TFRecord files to write", 1, 1000),
+    "overwrite": Option(int, 0, "1 replaces prepared data in out_dir", 0, 1),
+    "memory_limit_mb": Option(int, 400, "memory for sorting; more spills to disk", 100),
+}
+# What does not change the data stays out of the provenance.
+RUNTIME_OPTIONS = ("overwrite", "memory_limit_mb")
+SPLIT_OPTIONS = ("valid_fraction", "test_fraction", "valid_from", "test_from")
+
+
+def prepare(dataset="sample", out_dir=None, progress=None, **options):
+    """Prepares a dataset; the directory appears whole or not at all.
+
+    Args:
+        dataset: str, a name in `data_prep.sources.SOURCES`.
+        out_dir: str, the directory to make.
+        progress: a `Progress`, or None for one that writes to stderr.
+        **options: any of `OPTIONS` and of the source's own; None means "not given".
+
+    Returns:
+        the `tfrecs.data.manifest.Manifest` written.
+
+    Raises:
+        InputError: bad options or bad input; nothing is left behind.
+
+    Example:
+        >>> import tempfile
+        >>> out_dir = os.path.join(tempfile.mkdtemp(), "data")
+        >>> prepare("sample", out_dir, Progress(None), num_users=9, num_items=60).num_users
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.InputError: --num_items 60: at least 160 are needed, four times the \
+longest sequence of --mean_length 32
+    """
+    progress = progress or Progress()
+    if dataset not in SOURCES:
+        raise InputError(f"--dataset: unknown dataset {dataset!r}; {nearest(dataset, SOURCES)}")
+    if not out_dir:
+        raise InputError("--out_dir: required")
+    source = SOURCES[dataset]
+    values = resolve(OPTIONS | source.OPTIONS, options, f"dataset {dataset}")
+    engine_options = {
+        name: values[name] for name in values if name.startswith("min_") or name == "num_shards"
+    }
+    engine_options["memory_limit_mb"] = values["memory_limit_mb"]
+    engine_options["split"] = splits.declare(
+        values["split"], **{name: values[name] for name in SPLIT_OPTIONS}
+    )
+    with output.staged_directory(out_dir, bool(values["overwrite"])) as directory:
+        log = source.open_log(dataset, {name: values[name] for name in source.OPTIONS})
+        _check_fields(log, values)
+        content = local.run(log, directory, engine_options, progress)
+        counts = content.pop("counts")
+        manifest = Manifest(
+            name=dataset,
+            attributes=log.attributes,
+            provenance={
+                "source": source.__name__.rpartition(".")[2],
+                "options": _recorded_options(values),
+                **log.provenance,
+                **counts,
+            },
+            versions=_versions(),
+            oracle=_oracle(log, values["split"], counts, progress),
+            **content,
+        )
+        with open(os.path.join(directory, FILE_NAME), "w", encoding="utf-8") as file:
+            file.write(manifest.to_json())
+    return manifest
+
+
+def _check_fields(log, values):
+    needed = {"rating": values["min_rating"] is not None, "timestamp": values["split"] == "time"}
+    flags = {"rating": "--min_rating", "timestamp": "--split time"}
+    for field, need in needed.items():
+        if need and field not in log.fields:
+            raise InputError(f"{flags[field]}: dataset {log.name} has no {field}s")
+
+
+def _recorded_options(values):
+    recorded = {}
+    for name, value in values.items():
+        if name not in RUNTIME_OPTIONS:
+            is_path = name in ("raw_dir", "path") and value is not None
+            recorded[name] = os.path.basename(os.path.normpath(value)) if is_path else value
+    return recorded
+
+
+def _oracle(log, split, counts, progress):
+    """The oracle's metrics; they hold for the last item of whole sequences only."""
+    if log.oracle is None or split != "leave_one_out" or any(counts["rows_dropped"].values()):
+        return None
+    progress.start("oracle")
+    metrics = log.oracle()
+    progress.finish(
+        "best reachable " + ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+    )
+    return metrics
+
+
+def _versions():
+    return {
+        "duckdb": duckdb.__version__,
+        "numpy": np.__version__,
+        "pyarrow": pa.__version__,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+    }
+
+
+def main(arguments=None):
+    """The command line.
+
+    Args:
+        arguments: list of str, or None for `sys.argv`.
+
+    Returns:
+        int, the exit code: 0, or 2 for input a user can correct.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        values = command_line.parse(sys.argv[1:] if arguments is None else arguments, OPTIONS)
+        if values is None:
+            return 0
+        if "show_details" in values:
+            details.show(values["show_details"], sys.stdout)
+            return 0
+        manifest = prepare(**values)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; nothing was left behind", file=sys.stderr)
+        return 130
+    print(f"{values['out_dir']}: {details.summary(manifest)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

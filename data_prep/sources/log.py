@@ -1,0 +1,61 @@
+"""What every source gives: the log in bounded chunks, item attributes, and where it came from."""
+
+import dataclasses
+from collections.abc import Callable
+
+from tfrecs.errors import InputError
+
+FIELDS = ("timestamp", "rating", "action")
+
+
+@dataclasses.dataclass
+class Log:
+    """An interaction log, read once, in order.
+
+    Args:
+        name: str, the dataset's name, `ml-100k`.
+        fields: tuple, which of `FIELDS` the log has.
+        chunks: function without arguments yielding `(table, fraction)`: an Arrow table with the
+            columns `user`, `item` (strings), and of `fields`: `timestamp` (int64 seconds),
+            `rating` (float), `action` (string); and the share of the log read so far, 0 to 1.
+        provenance: dict for the manifest; complete once `chunks` has been read to its end.
+        attributes: dict of item attribute to its kind, `token` or `list`.
+        attribute_chunks: function without arguments, called after `chunks` has been read, yielding
+            `(attribute, table)`: an Arrow table with the string columns `item` and `value`, a row
+            per value, an item's values in their order.
+        oracle: function without arguments returning the metrics of the generating process for
+            the leave-one-out test items of the whole log, or None.
+    """
+
+    name: str
+    fields: tuple
+    chunks: Callable
+    provenance: dict
+    attributes: dict = dataclasses.field(default_factory=dict)
+    attribute_chunks: Callable = lambda: iter(())
+    oracle: Callable | None = None
+
+
+class BadLines:
+    """What to do with a line that cannot be read: raise, or count it by kind and go on.
+
+    Args:
+        policy: `error` or `skip`.
+        counts: dict that the counts go into.
+
+    Example:
+        >>> bad_lines = BadLines("skip", {})
+        >>> bad_lines.add("rating", "u.data", 7, "rating is not a number: 'x'")
+        >>> bad_lines.counts
+        {'rating': 1}
+    """
+
+    def __init__(self, policy, counts):
+        self.policy = policy
+        self.counts = counts
+
+    def add(self, kind, path, line, message):
+        """Handles one bad line; raises `InputError` naming FILE:LINE under the policy `error`."""
+        if self.policy == "error":
+            raise InputError(f"{path}:{line}: {message}")
+        self.counts[kind] = self.counts.get(kind, 0) + 1

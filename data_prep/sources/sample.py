@@ -1,0 +1,179 @@
+"""The embedded default: a seeded generator of a log with planted structure, made in seconds.
+
+`sample_process` says how items follow each other. On top of it: ratings 1 to 5 follow taste, gaps
+are short within a run and long before a change of mind, actions follow ratings, and an item has
+the attributes `category` (one token) and `tags` (a list: the two stretches of the ring it lies in).
+"""
+
+import numpy as np
+import pyarrow as pa
+
+from data_prep.options import Option
+from data_prep.sources import sample_process
+from data_prep.sources.log import FIELDS, Log
+from tfrecs.errors import InputError
+
+OPTIONS = {
+    "num_users": Option(int, 1500, "users to generate", minimum=1),
+    "num_items": Option(int, 600, "items to generate", minimum=20),
+    "mean_length": Option(int, 32, "mean number of interactions of a user", minimum=3),
+    "seed": Option(int, 7, "seed of the generator", minimum=0),
+}
+TRANSITION = 0.65
+ITEMS_PER_CATEGORY = 50
+ITEMS_PER_TAG = 10
+ORACLE_USERS = 2000
+FIRST_TIMESTAMP = 1_500_000_000
+ACTIONS = pa.array(["view", "cart", "buy"])
+# Chance of view, cart, buy by rating 1 to 5.
+ACTION_ENDS = np.cumsum(
+    [[0.9, 0.08], [0.8, 0.15], [0.65, 0.2], [0.45, 0.25], [0.3, 0.2]], axis=1
+)
+# Users drawn from one random stream; part of the definition of the data.
+BLOCK = 4096
+
+
+def open_log(name, options):
+    """Prepares the generator; nothing is drawn before `chunks` is read.
+
+    Args:
+        name: str, `sample`.
+        options: dict, as `OPTIONS`.
+
+    Returns:
+        a `data_prep.sources.log.Log`.
+
+    Raises:
+        InputError: too few items for the length, as no item repeats within a user.
+
+    Example:
+        >>> options = {"num_users": 2, "num_items": 60, "mean_length": 4, "seed": 1}
+        >>> log = open_log("sample", options)
+        >>> [table.num_rows for table, _ in log.chunks()]
+        [8]
+    """
+    longest = _length_range(options["mean_length"])[1]
+    if options["num_items"] < 4 * longest:
+        raise InputError(
+            f"--num_items {options['num_items']}: at least {4 * longest} are needed, four times "
+            f"the longest sequence of --mean_length {options['mean_length']}"
+        )
+    process = sample_process.Process.create(
+        options["num_items"], ITEMS_PER_CATEGORY, TRANSITION, options["seed"]
+    )
+    tokens = item_tokens(options["num_items"], options["seed"])
+    return Log(
+        name=name,
+        fields=FIELDS,
+        chunks=lambda: _chunks(process, tokens, options),
+        provenance={"transition": TRANSITION},
+        attributes={"category": "token", "tags": "list"},
+        attribute_chunks=lambda: _attribute_chunks(process, tokens),
+        oracle=lambda: _oracle(process, options),
+    )
+
+
+def item_tokens(num_items, seed):
+    """Arrow strings naming the items in an order that gives nothing away.
+
+    Example:
+        >>> sorted(item_tokens(3, 7).to_pylist())
+        ['i0', 'i1', 'i2']
+    """
+    numbers = np.random.default_rng([seed, 1]).permutation(num_items)
+    width = len(str(num_items - 1))
+    return pa.array([f"i{number:0{width}d}" for number in numbers])
+
+
+def generate_block(process, options, block):
+    """Draws one block of users.
+
+    Args:
+        process: a `sample_process.Process`.
+        options: dict, as `OPTIONS`.
+        block: int, the block's number; users from `block * BLOCK`.
+
+    Returns:
+        dict of arrays with a row per user: `favourites`, `weights`, `length`, and
+        `[users, longest]`: `items` (-1 behind the end), `ratings`, `timestamps`, `actions`.
+    """
+    random = np.random.default_rng([options["seed"], 2, block])
+    num_users = min(BLOCK, options["num_users"] - block * BLOCK)
+    shortest, longest = _length_range(options["mean_length"])
+    length = random.integers(shortest, longest + 1, num_users)
+    favourites, weights = process.tastes(random, num_users)
+    items, continued = sample_process.draw_items(process, random, length, favourites, weights)
+    ratings = _ratings(process, random, items, favourites, weights)
+    gap_scale = np.where(continued, 300.0, 86_400.0)
+    gaps = 1 + (gap_scale * random.exponential(size=items.shape)).astype(np.int64)
+    gaps[:, 0] += random.integers(0, 180 * 86_400, num_users)
+    chance = random.random(items.shape)[:, :, None]
+    return {
+        "favourites": favourites,
+        "weights": weights,
+        "length": length,
+        "items": items,
+        "ratings": ratings,
+        "timestamps": FIRST_TIMESTAMP + np.cumsum(gaps, axis=1),
+        "actions": (chance > ACTION_ENDS[ratings - 1]).sum(axis=2),
+    }
+
+
+def _ratings(process, random, items, favourites, weights):
+    """Whole stars: the taste for the item's category, the item's quality, and chance."""
+    category = process.category[items]
+    taste = ((category[:, :, None] == favourites[:, None]) * weights[:, None]).sum(axis=2)
+    quality = np.sin(items * 12.9898)
+    stars = 2.3 + 2.5 * np.minimum(taste, 0.8) + 0.6 * quality
+    stars += random.normal(0.0, 0.5, items.shape)
+    return np.clip(np.rint(stars), 1, 5).astype(np.int64)
+
+
+def _chunks(process, tokens, options):
+    width = len(str(options["num_users"] - 1))
+    num_blocks = -(-options["num_users"] // BLOCK)
+    for block in range(num_blocks):
+        drawn = generate_block(process, options, block)
+        numbers = range(block * BLOCK, block * BLOCK + len(drawn["length"]))
+        users = pa.array([f"u{number:0{width}d}" for number in numbers])
+        here = drawn["items"] >= 0
+        columns = {
+            "user": users.take(pa.array(np.repeat(np.arange(len(users)), drawn["length"]))),
+            "item": tokens.take(pa.array(drawn["items"][here])),
+            "timestamp": drawn["timestamps"][here],
+            "rating": drawn["ratings"][here].astype(np.float64),
+            "action": ACTIONS.take(pa.array(drawn["actions"][here])),
+        }
+        yield pa.table(columns), (block + 1) / num_blocks
+
+
+def _attribute_chunks(process, tokens):
+    category = process.category
+    categories = pa.array([f"category-{number}" for number in range(len(process.first))])
+    yield "category", pa.table({"item": tokens, "value": categories.take(pa.array(category))})
+    # A tag covers a stretch of two steps, so an item shares a tag with either neighbouring stretch.
+    stretch = (np.arange(len(category)) - process.first[category]) // ITEMS_PER_TAG
+    stretches = -(-process.size[category] // ITEMS_PER_TAG)
+    pairs = np.stack([stretch, (stretch + 1) % stretches], axis=1)
+    values = [
+        f"category-{c}-part-{part}" for c, pair in zip(category, pairs, strict=True) for part in pair
+    ]
+    yield "tags", pa.table({"item": tokens.take(np.repeat(np.arange(len(category)), 2)), "value": values})
+
+
+def _oracle(process, options):
+    """The process's own ranking, for the last item of at most `ORACLE_USERS` users."""
+    drawn = generate_block(process, options, 0)
+    count = min(ORACLE_USERS, len(drawn["length"]))
+    histories = [
+        drawn["items"][user, : drawn["length"][user] - 1].astype(np.int64) for user in range(count)
+    ]
+    return sample_process.expected_metrics(
+        process, histories, drawn["favourites"][:count], drawn["weights"][:count]
+    )
+
+
+def _length_range(mean_length):
+    """The shortest and longest sequence; lengths are uniform between them."""
+    spread = mean_length // 4
+    return mean_length - spread, mean_length + spread

@@ -1,0 +1,118 @@
+"""Where a user's training part ends and validation ends: pure functions of one sequence."""
+
+import numpy as np
+
+from tfrecs.errors import InputError
+
+DEFAULT_FRACTION = 0.1
+
+
+def boundaries(rule, length, timestamps=None):
+    """The split of one time-ordered sequence.
+
+    Training is `[0, train_end)`, validation `[train_end, valid_end)`, test `[valid_end, length)`.
+
+    Args:
+        rule: dict, as the manifest holds it. `{"kind": "leave_one_out"}`: the last interaction is
+            the test, the last but one validation; two interactions have no validation, a single
+            one is training. `{"kind": "ratio", "valid_fraction": f, "test_fraction": g}`: the last
+            `floor(g * length)` are the test, the `floor(f * length)` before them validation.
+            `{"kind": "time", "valid_from": t, "test_from": u}`: validation starts at the first
+            interaction at or after `t` seconds, the test at the first at or after `u`.
+        length: int, number of interactions.
+        timestamps: 1-D ascending int array, for `time` only.
+
+    Returns:
+        `(train_end, valid_end)`, ints.
+
+    Example:
+        >>> boundaries({"kind": "leave_one_out"}, 5)
+        (3, 4)
+    """
+    if rule["kind"] == "leave_one_out":
+        if length < 3:
+            return 1, 1
+        return length - 2, length - 1
+    if rule["kind"] == "ratio":
+        # The small addend keeps 0.29 * 100 = 28.999999999999996 at 29.
+        num_test = int(rule["test_fraction"] * length + 1e-9)
+        num_valid = int(rule["valid_fraction"] * length + 1e-9)
+        return length - num_test - num_valid, length - num_test
+    cuts = np.searchsorted(timestamps, [rule["valid_from"], rule["test_from"]], side="left")
+    return int(cuts[0]), int(cuts[1])
+
+
+def declare(kind, valid_fraction=None, test_fraction=None, valid_from=None, test_from=None):
+    """The split rule that options ask for.
+
+    Args:
+        kind: `leave_one_out`, `ratio` or `time`.
+        valid_fraction: float or None (0.1), for `ratio`, and for `time` without cuts.
+        test_fraction: float or None (0.1), likewise.
+        valid_from: int seconds or None, for `time`.
+        test_from: int seconds or None, for `time`.
+
+    Returns:
+        dict; for `time` without cuts it still has the fractions, until `resolve`.
+
+    Raises:
+        InputError: an option that the kind has no use for, or that contradicts another.
+
+    Example:
+        >>> declare("ratio", test_fraction=0.2)
+        {'kind': 'ratio', 'valid_fraction': 0.1, 'test_fraction': 0.2}
+    """
+    fractions = {"valid_fraction": valid_fraction, "test_fraction": test_fraction}
+    cuts = {"valid_from": valid_from, "test_from": test_from}
+    cut = kind == "time" and any(value is not None for value in cuts.values())
+    unused = {"leave_one_out": fractions | cuts, "ratio": cuts, "time": fractions if cut else {}}
+    for name, value in unused[kind].items():
+        if value is not None:
+            other = " with cut timestamps" if cut else ""
+            raise InputError(f"--{name} {value}: has no effect with --split {kind}{other}")
+    if kind == "leave_one_out":
+        return {"kind": kind}
+    if cut:
+        if None in cuts.values() or valid_from > test_from:
+            raise InputError(
+                f"--valid_from {valid_from} --test_from {test_from}: "
+                "both are needed, the first at most the second"
+            )
+        return {"kind": kind, **cuts}
+    for name, value in fractions.items():
+        fractions[name] = DEFAULT_FRACTION if value is None else value
+    if sum(fractions.values()) >= 1:
+        raise InputError(
+            f"--valid_fraction {fractions['valid_fraction']} --test_fraction "
+            f"{fractions['test_fraction']}: together they must be less than 1"
+        )
+    return {"kind": kind, **fractions}
+
+
+def resolve(rule, connection, table):
+    """Turns the fractions of a `time` rule into cut timestamps.
+
+    With n rows in time order, counted from 0, the test starts at the timestamp of row
+    `floor((1 - test_fraction) * n)`, and validation likewise with both fractions.
+
+    Args:
+        rule: dict, from `declare`.
+        connection: a duckdb connection.
+        table: str, a table with the column `timestamp`.
+
+    Returns:
+        dict; a rule that `boundaries` takes.
+    """
+    if rule["kind"] != "time" or "valid_from" in rule:
+        return rule
+    count = connection.execute(f"select count(*) from {table}").fetchone()[0]
+    held_out = rule["test_fraction"]
+    cuts = {}
+    for name, share in (
+        ("valid_from", held_out + rule["valid_fraction"]),
+        ("test_from", held_out),
+    ):
+        row = min(int((1 - share) * count + 1e-9), count - 1)
+        query = f"select timestamp from {table} order by timestamp limit 1 offset {row}"
+        cuts[name] = connection.execute(query).fetchone()[0]
+    return {**rule, **cuts}
