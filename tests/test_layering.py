@@ -57,7 +57,7 @@ def violations(root):
         if name.startswith("tfrecs.") and _part(name) not in RANKS:
             found.append(f"{where}: tfrecs.{_part(name)} has no place in the import order")
         is_package = path.name == "__init__.py"
-        for target in sorted(_imports(ast.parse(text), name, is_package, modules)):
+        for target in sorted(_imports(ast.parse(text, where), name, is_package, modules)):
             breach = _breach(name, target)
             if breach:
                 found.append(f"{where}: imports {target}; {breach}")
