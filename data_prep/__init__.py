@@ -1,4 +1,4 @@
-"""Raw logs to prepared data: sources, filters, vocabularies, splits and the engine that runs them."""
+"""Raw logs to prepared data: sources, filters, vocabularies, splits and the engine."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Filters on the encoded log, a duckdb table with the columns `user_id`, `item_id` and maybe `rating`."""
+"""Filters on the encoded log, a duckdb table with `user_id`, `item_id` and maybe `rating`."""
 
 from tfrecs.errors import InputError
 

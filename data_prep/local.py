@@ -119,8 +119,8 @@ def _number(connection, fields):
     """Numbers what the filters left, from 1, in the tokens' byte order: the tables `<name>_id`."""
     for name in ["user", "item", *(["action"] if "action" in fields else [])]:
         connection.execute(
-            f"create table {name}_id as select token, code, row_number() over (order by code) as id "
-            f"from {name}_code semi join encoded on {name}_code.code = encoded.{name}_id"
+            f"create table {name}_id as "
+            f"select token, code, row_number() over (order by code) as id from {name}_code semi join encoded on {name}_code.code = encoded.{name}_id"
         )
         connection.execute(f"drop table {name}_code")
 

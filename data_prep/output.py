@@ -60,7 +60,7 @@ def _check(path, overwrite):
         raise InputError(f"--out_dir {path}: not a directory, so --overwrite leaves it alone")
     if os.listdir(path) and not os.path.exists(os.path.join(path, FILE_NAME)):
         raise InputError(
-            f"--out_dir {path}: holds other files but no {FILE_NAME}, so --overwrite leaves it alone"
+            f"--out_dir {path}: holds other files but no {FILE_NAME}; --overwrite leaves it alone"
         )
 
 

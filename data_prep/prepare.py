@@ -1,4 +1,4 @@
-"""Prepares a dataset: `python -m data_prep.prepare --dataset ml-100k --raw_dir DIR --out_dir DIR`."""
+"""Prepares a dataset: `python -m data_prep.prepare --dataset NAME --out_dir DIR [...]`."""
 
 import os
 import platform

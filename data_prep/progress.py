@@ -1,4 +1,4 @@
-"""Progress with an estimate of the time left: one rewritten line on a terminal, else plain lines."""
+"""Progress with an estimate of the time left: one rewritten line on a terminal, else lines."""
 
 import sys
 import time

@@ -4,8 +4,10 @@ A source module has `OPTIONS`, a dict of name to `data_prep.options.Option`, and
 `open_log(name, options)`, which returns a `data_prep.sources.log.Log`.
 """
 
-from data_prep.sources import sample
+from data_prep.sources import delimited, movielens, sample
 
 SOURCES = {
     "sample": sample,
+    **dict.fromkeys(movielens.NAMES, movielens),
+    "delimited": delimited,
 }

@@ -155,10 +155,10 @@ def _attribute_chunks(process, tokens):
     stretch = (np.arange(len(category)) - process.first[category]) // ITEMS_PER_TAG
     stretches = -(-process.size[category] // ITEMS_PER_TAG)
     pairs = np.stack([stretch, (stretch + 1) % stretches], axis=1)
-    values = [
-        f"category-{c}-part-{part}" for c, pair in zip(category, pairs, strict=True) for part in pair
-    ]
-    yield "tags", pa.table({"item": tokens.take(np.repeat(np.arange(len(category)), 2)), "value": values})
+    item = np.repeat(np.arange(len(category)), 2)
+    parts = zip(category[item], pairs.ravel(), strict=True)
+    values = [f"category-{number}-part-{part}" for number, part in parts]
+    yield "tags", pa.table({"item": tokens.take(pa.array(item)), "value": values})
 
 
 def _oracle(process, options):

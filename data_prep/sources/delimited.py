@@ -1,0 +1,98 @@
+"""A table of interactions with named columns: CSV, TSV (also gzipped) or parquet."""
+
+import os
+
+from data_prep.options import Option
+from data_prep.sources import parquet, text
+from data_prep.sources.log import FIELDS, BadLines, Log
+from tfrecs.data.manifest import digest
+from tfrecs.errors import InputError, nearest
+
+OPTIONS = {
+    "path": Option(str, None, "file to read: .csv, .tsv, .txt, also with .gz, or .parquet"),
+    "user_column": Option(str, "user", "name of the user column"),
+    "item_column": Option(str, "item", "name of the item column"),
+    "timestamp_column": Option(str, None, "name of the column of seconds"),
+    "rating_column": Option(str, None, "name of the rating column"),
+    "action_column": Option(str, None, "name of the action column"),
+    "delimiter": Option(str, None, "between fields; from the file name where not given"),
+    "on_bad_line": Option(str, "error", "stop, or count and go on", choices=("error", "skip")),
+}
+
+
+def open_log(name, options):
+    """Opens a table; only its header is read before `chunks` is.
+
+    Args:
+        name: str, the dataset's name.
+        options: dict, as `OPTIONS`.
+
+    Returns:
+        a `data_prep.sources.log.Log`.
+
+    Raises:
+        InputError: no such file, an empty one, or a column its header lacks.
+    """
+    path = options["path"]
+    if path is None:
+        raise InputError(f"--path: required for --dataset {name}")
+    sha256 = digest_raw(path)
+    columns = {
+        role: options[f"{role}_column"]
+        for role in ("user", "item", *FIELDS)
+        if options[f"{role}_column"] is not None
+    }
+    bad_lines = BadLines(options["on_bad_line"], {})
+    if path.endswith(".parquet"):
+        if options["delimiter"] is not None:
+            raise InputError(f"--delimiter {options['delimiter']!r}: has no effect on {path}")
+        _find(path, columns, parquet.column_names(path))
+        chunks = parquet.read(path, columns, bad_lines)
+    else:
+        delimiter = options["delimiter"] or _delimiter(path)
+        if len(delimiter) != 1 or delimiter in '"\r\n':
+            raise InputError(f"--delimiter: expected one character, got {delimiter!r}")
+        header = text.read_header(path, delimiter)
+        roles = _find(path, columns, header)
+        layout = text.Layout(roles, len(header), delimiter, quoted=True, header=True)
+        chunks = text.read(path, layout, bad_lines)
+    provenance = {"raw_files": {os.path.basename(path): sha256}, "bad_lines": bad_lines.counts}
+    fields = tuple(name for name in FIELDS if name in columns)
+    return Log(name, fields, lambda: chunks, provenance)
+
+
+def digest_raw(path):
+    """The sha256 of a raw file.
+
+    Raises:
+        InputError: it is missing, empty or cannot be read.
+    """
+    try:
+        sha256, size = digest(path)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    if size == 0:
+        raise InputError(f"{path}: empty")
+    return sha256
+
+
+def _delimiter(path):
+    name = path.removesuffix(".gz")
+    if name.endswith(".csv"):
+        return ","
+    if name.endswith((".tsv", ".txt")):
+        return "\t"
+    raise InputError(f"--path {path}: which delimiter? say so with --delimiter")
+
+
+def _find(path, columns, header):
+    """Where each role's column is: dict of role to index."""
+    for role, column in columns.items():
+        if header.count(column) == 0:
+            raise InputError(
+                f"{path}: no column {column!r} (--{role}_column); {nearest(column, header)} "
+                f"The columns are {', '.join(map(repr, header))}"
+            )
+        if header.count(column) > 1:
+            raise InputError(f"{path}: {header.count(column)} columns are called {column!r}")
+    return {role: header.index(column) for role, column in columns.items()}

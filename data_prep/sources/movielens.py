@@ -1,0 +1,127 @@
+"""MovieLens: the GroupLens files in a directory, or tensorflow-datasets where none is given."""
+
+import os
+
+import pyarrow as pa
+
+from data_prep.options import Option
+from data_prep.sources import movielens_tfds, text
+from data_prep.sources.delimited import digest_raw
+from data_prep.sources.log import BadLines, Log
+from tfrecs.errors import InputError
+
+NAMES = ("ml-100k", "ml-1m", "ml-20m", "ml-25m", "ml-latest-small")
+OPTIONS = {
+    "raw_dir": Option(str, None, "directory of the raw files"),
+    "on_bad_line": Option(str, "error", "stop, or count and go on", choices=("error", "skip")),
+}
+FIELDS = ("timestamp", "rating")
+ROLES = {"user": 0, "item": 1, "rating": 2, "timestamp": 3}
+LAYOUTS = {
+    "u.data": text.Layout(ROLES, 4, "\t", quoted=False, header=False),
+    "ratings.dat": text.Layout(ROLES, 4, "::", quoted=False, header=False),
+    "ratings.csv": text.Layout(ROLES, 4, ",", quoted=True, header=True),
+}
+HEADER = ["userId", "movieId", "rating", "timestamp"]
+# Of each file of movies: its encoding, and how a line is laid out.
+MOVIE_FILES = {
+    "u.data": ("u.item", "latin-1", text.Layout({}, 24, "|", quoted=False, header=False)),
+    "ratings.dat": ("movies.dat", "latin-1", text.Layout({}, 3, "::", quoted=False, header=False)),
+    "ratings.csv": ("movies.csv", "utf-8", text.Layout({}, 3, ",", quoted=True, header=True)),
+}
+NO_GENRES = "(no genres listed)"
+# The flags at the end of a line of u.item, in their order in u.genre.
+U_ITEM_GENRES = (
+    "unknown",
+    "Action",
+    "Adventure",
+    "Animation",
+    "Children's",
+    "Comedy",
+    "Crime",
+    "Documentary",
+    "Drama",
+    "Fantasy",
+    "Film-Noir",
+    "Horror",
+    "Musical",
+    "Mystery",
+    "Romance",
+    "Sci-Fi",
+    "Thriller",
+    "War",
+    "Western",
+)
+
+
+def open_log(name, options):
+    """Opens a MovieLens log; genres come along as the list attribute `genres` where they are known.
+
+    Args:
+        name: str, one of `NAMES`.
+        options: dict, as `OPTIONS`.
+
+    Returns:
+        a `data_prep.sources.log.Log`.
+
+    Raises:
+        InputError: no ratings in the directory, an empty file or another header.
+    """
+    if options["raw_dir"] is None:
+        return movielens_tfds.open_log(name)
+    ratings = _find_ratings(options["raw_dir"])
+    path = os.path.join(options["raw_dir"], ratings)
+    raw_files = {ratings: digest_raw(path)}
+    layout = LAYOUTS[ratings]
+    if layout.header and text.read_header(path, layout.delimiter) != HEADER:
+        raise InputError(f"{path}: expected the header {','.join(HEADER)}")
+    bad_lines = BadLines(options["on_bad_line"], {})
+    provenance = {"raw_files": raw_files, "bad_lines": bad_lines.counts}
+    log = Log(name, FIELDS, lambda: text.read(path, layout, bad_lines), provenance)
+    movies, encoding, movie_layout = MOVIE_FILES[ratings]
+    movies_path = os.path.join(options["raw_dir"], movies)
+    if os.path.exists(movies_path):
+        raw_files[movies] = digest_raw(movies_path)
+        log.attributes = {"genres": "list"}
+        log.attribute_chunks = lambda: _genres(movies_path, encoding, movie_layout)
+    return log
+
+
+def _find_ratings(raw_dir):
+    if not os.path.isdir(raw_dir):
+        raise InputError(f"--raw_dir {raw_dir}: no such directory")
+    for ratings in LAYOUTS:
+        if os.path.exists(os.path.join(raw_dir, ratings)):
+            return ratings
+    raise InputError(f"--raw_dir {raw_dir}: holds none of {', '.join(LAYOUTS)}")
+
+
+def _genres(path, encoding, layout):
+    """Yields the movies' genres, as `Log.attribute_chunks`."""
+    items, values = [], []
+    has_header = layout.header
+    for block, line, _ in text.blocks(path, layout, text.BLOCK_BYTES):
+        for number, record in text.records(block, line, layout):
+            if has_header:
+                has_header = False
+                continue
+            try:
+                fields = text.split_record(record.decode(encoding), layout)
+            except UnicodeDecodeError:
+                raise InputError(f"{path}:{number}: not {encoding}: {record[:80]!r}") from None
+            if len(fields) != layout.num_columns:
+                raise InputError(
+                    f"{path}:{number}: expected {layout.num_columns} fields, "
+                    f"found {len(fields)}: {record[:80]!r}"
+                )
+            for genre in _genres_of(fields):
+                items.append(fields[0])
+                values.append(genre)
+    yield "genres", pa.table({"item": pa.array(items, pa.string()), "value": values})
+
+
+def _genres_of(fields):
+    if len(fields) == 3:
+        return [genre for genre in fields[2].split("|") if genre not in ("", NO_GENRES)]
+    flags = zip(U_ITEM_GENRES, fields[-len(U_ITEM_GENRES) :], strict=True)
+    return [genre for genre, flag in flags if flag == "1"]
