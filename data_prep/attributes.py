@@ -3,6 +3,7 @@
 import os
 
 import numpy as np
+import pyarrow as pa
 
 from data_prep import vocab
 from tfrecs.data.manifest import ATTRIBUTES_FILE, digest
@@ -51,17 +52,17 @@ def _load(connection, log):
     connection.execute(
         "create table attribute (attribute varchar, id bigint, position bigint, value varchar)"
     )
-    base = 0
+    count = 0
     for attribute, table in log.attribute_chunks():
-        connection.register("chunk", table)
+        positions = pa.array(np.arange(count, count + table.num_rows))
+        connection.register("chunk", table.append_column("position", positions))
         connection.execute(
-            "insert into attribute select ?, id, ? + number, value "
-            "from (select item, value, row_number() over () as number from chunk) "
+            "insert into attribute select ?, id, position, value from chunk "
             "join item_id on item = token",
-            [attribute, base],
+            [attribute],
         )
         connection.unregister("chunk")
-        base += table.num_rows
+        count += table.num_rows
 
 
 def _table(connection, attribute, kind, directory, num_items):

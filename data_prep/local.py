@@ -96,7 +96,9 @@ def _load(connection, log, progress):
         progress.update(fraction, count)
     progress.finish(f"{count:,} rows")
     if count == 0:
-        raise InputError(f"{log.name}: the log has no interactions")
+        bad_lines = log.provenance.get("bad_lines")
+        skipped = f"; bad lines skipped: {bad_lines}" if bad_lines else ""
+        raise InputError(f"{log.name}: the log has no interactions{skipped}")
     return count
 
 
@@ -120,7 +122,8 @@ def _number(connection, fields):
     for name in ["user", "item", *(["action"] if "action" in fields else [])]:
         connection.execute(
             f"create table {name}_id as "
-            f"select token, code, row_number() over (order by code) as id from {name}_code semi join encoded on {name}_code.code = encoded.{name}_id"
+            f"select token, code, row_number() over (order by code) as id from {name}_code "
+            f"semi join encoded on {name}_code.code = encoded.{name}_id"
         )
         connection.execute(f"drop table {name}_code")
 

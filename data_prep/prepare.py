@@ -80,6 +80,7 @@ longest sequence of --mean_length 32
         _check_fields(log, values)
         content = local.run(log, directory, engine_options, progress)
         counts = content.pop("counts")
+        _note_bad_lines(log, progress)
         manifest = Manifest(
             name=dataset,
             attributes=log.attributes,
@@ -104,6 +105,13 @@ def _check_fields(log, values):
     for field, need in needed.items():
         if need and field not in log.fields:
             raise InputError(f"{flags[field]}: dataset {log.name} has no {field}s")
+
+
+def _note_bad_lines(log, progress):
+    bad_lines = log.provenance.get("bad_lines", {})
+    if bad_lines:
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(bad_lines.items()))
+        progress.note(f"skipped {sum(bad_lines.values()):,} bad lines: {kinds}")
 
 
 def _recorded_options(values):

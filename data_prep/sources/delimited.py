@@ -49,7 +49,7 @@ def open_log(name, options):
         _find(path, columns, parquet.column_names(path))
         chunks = parquet.read(path, columns, bad_lines)
     else:
-        delimiter = options["delimiter"] or _delimiter(path)
+        delimiter = (options["delimiter"] or _delimiter(path)).replace("\\t", "\t")
         if len(delimiter) != 1 or delimiter in '"\r\n':
             raise InputError(f"--delimiter: expected one character, got {delimiter!r}")
         header = text.read_header(path, delimiter)

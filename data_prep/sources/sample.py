@@ -19,7 +19,7 @@ OPTIONS = {
     "mean_length": Option(int, 32, "mean number of interactions of a user", minimum=3),
     "seed": Option(int, 7, "seed of the generator", minimum=0),
 }
-TRANSITION = 0.65
+TRANSITION = 0.78
 ITEMS_PER_CATEGORY = 50
 ITEMS_PER_TAG = 10
 ORACLE_USERS = 2000

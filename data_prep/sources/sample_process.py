@@ -15,8 +15,8 @@ import dataclasses
 
 import numpy as np
 
-RECENCY = np.array([0.4, 0.25, 0.15, 0.12, 0.08])
-KERNEL = np.array([0.5, 0.3, 0.2])
+RECENCY = np.array([0.3, 0.25, 0.2, 0.15, 0.1])
+KERNEL = np.array([5, 4, 3, 2, 1]) / 15
 NUM_FAVOURITES = 3
 BACKGROUND = 0.05
 
@@ -40,7 +40,7 @@ class Process:
     transition: float
 
     @classmethod
-    def create(cls, num_items, items_per_category=50, transition=0.7, seed=7):
+    def create(cls, num_items, items_per_category=50, transition=0.78, seed=7):
         """A process over `num_items` items in rings of about `items_per_category`.
 
         Example:

@@ -1,0 +1,102 @@
+import json
+import os
+
+import pyarrow as pa
+import pytest
+import tensorflow as tf
+
+from data_prep import local
+from data_prep.prepare import main
+from data_prep.progress import Progress
+from data_prep.sources.log import FIELDS, Log
+from tfrecs.data import manifest as manifests
+from tfrecs.data import records
+
+ENGINE_OPTIONS = {
+    "min_rating": None,
+    "min_user_interactions": 1,
+    "min_item_interactions": 1,
+    "num_shards": 2,
+    "memory_limit_mb": 200,
+    "split": {"kind": "leave_one_out"},
+}
+
+
+@pytest.fixture
+def run_engine(tmp_path):
+    """Runs the engine over rows `(user, item, timestamp?, rating?, action?)`; gives (result, dir)."""
+    made = []
+
+    def run(rows, fields=(), chunk=2, attributes=None, attribute_chunks=(), **options):
+        columns = ["user", "item", *fields]
+        types = {"timestamp": pa.int64(), "rating": pa.float64()}
+
+        def chunks():
+            for begin in range(0, len(rows), chunk):
+                part = zip(*rows[begin : begin + chunk], strict=True)
+                arrays = {
+                    name: pa.array(values, types.get(name, pa.string()))
+                    for name, values in zip(columns, part, strict=True)
+                }
+                yield pa.table(arrays), (begin + chunk) / len(rows)
+
+        directory = tmp_path / f"engine-{len(made)}"
+        directory.mkdir()
+        made.append(directory)
+        log = Log("test", tuple(f for f in FIELDS if f in fields), chunks, {})
+        log.attributes = attributes or {}
+        log.attribute_chunks = lambda: iter(attribute_chunks)
+        result = local.run(log, str(directory), ENGINE_OPTIONS | options, Progress(None))
+        return result, directory
+
+    return run
+
+
+@pytest.fixture
+def command(tmp_path, capsys):
+    """Runs the command line; gives (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        code = main([str(argument) for argument in arguments])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def read_records(directory, fields, num_shards=2):
+    """All records of a directory: user id -> (split, dict of lists), read with TensorFlow."""
+    paths = [os.path.join(directory, records.shard_name(i, num_shards)) for i in range(num_shards)]
+    found = {}
+    for serialized in tf.data.TFRecordDataset(paths).batch(100):
+        parsed = {name: value.numpy() for name, value in records.parse(serialized, fields).items()}
+        for row, user in enumerate(parsed["user"].tolist()):
+            assert user not in found
+            sequence = {name: parsed[name][row].tolist() for name in fields}
+            found[user] = (parsed["split"][row].tolist(), sequence)
+    return found
+
+
+def decoded(directory):
+    """Prepared data as tokens: user -> (split, [(item, *fields)]), read through the manifest."""
+    manifest = manifests.load(directory)
+    manifests.verify(directory, manifest)
+    tokens = {
+        name: manifests.read_vocabulary(directory, manifest, name)
+        for name in manifest.vocabularies
+        if name in ("user", "item", "action")
+    }
+    out = {}
+    for user, (split, sequence) in read_records(
+        directory, manifest.fields, len(manifest.shards)
+    ).items():
+        for name in ("item", "action"):
+            if name in sequence:
+                sequence[name] = [tokens[name][code - 1] for code in sequence[name]]
+        rows = list(zip(*sequence.values(), strict=True))
+        out[tokens["user"][user - 1]] = (tuple(split), rows)
+    return out
+
+
+def load_json(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
