@@ -112,7 +112,7 @@ def _numbers(column, role):
     except pa.ArrowInvalid:
         return None
     # Below 2 ** 53 a float64 holds every whole number. A NaN compares false.
-    largest = 2.0**53 if role == "timestamp" else float(np.finfo(np.float32).max)
+    largest = 2.0**53 - 1 if role == "timestamp" else float(np.finfo(np.float32).max)
     if not compute.all(compute.less_equal(compute.abs(values), largest), min_count=0).as_py():
         return None
     return compute.cast(compute.floor(values), pa.int64()) if role == "timestamp" else values

@@ -1,4 +1,3 @@
-import json
 import os
 
 import pyarrow as pa
@@ -63,8 +62,37 @@ def command(tmp_path, capsys):
     return run
 
 
-def read_records(directory, fields, num_shards=2):
-    """All records of a directory: user id -> (split, dict of lists), read with TensorFlow."""
+@pytest.fixture
+def read_records():
+    """Reads all records of a directory: user id -> (split, dict of lists)."""
+    return _read_records
+
+
+@pytest.fixture
+def decoded():
+    """Reads verified prepared data as tokens: user -> (split, [(item, *other fields)])."""
+
+    def read(directory):
+        manifest = manifests.load(directory)
+        manifests.verify(directory, manifest)
+        tokens = {
+            name: manifests.read_vocabulary(directory, manifest, name)
+            for name in manifest.vocabularies
+        }
+        out = {}
+        raw = _read_records(directory, manifest.fields, len(manifest.shards))
+        for user, (split, sequence) in raw.items():
+            for name in ("item", "action"):
+                if name in sequence:
+                    sequence[name] = [tokens[name][code - 1] for code in sequence[name]]
+            rows = list(zip(*sequence.values(), strict=True))
+            out[tokens["user"][user - 1]] = (tuple(split), rows)
+        return out
+
+    return read
+
+
+def _read_records(directory, fields, num_shards=2):
     paths = [os.path.join(directory, records.shard_name(i, num_shards)) for i in range(num_shards)]
     found = {}
     for serialized in tf.data.TFRecordDataset(paths).batch(100):
@@ -74,29 +102,3 @@ def read_records(directory, fields, num_shards=2):
             sequence = {name: parsed[name][row].tolist() for name in fields}
             found[user] = (parsed["split"][row].tolist(), sequence)
     return found
-
-
-def decoded(directory):
-    """Prepared data as tokens: user -> (split, [(item, *fields)]), read through the manifest."""
-    manifest = manifests.load(directory)
-    manifests.verify(directory, manifest)
-    tokens = {
-        name: manifests.read_vocabulary(directory, manifest, name)
-        for name in manifest.vocabularies
-        if name in ("user", "item", "action")
-    }
-    out = {}
-    for user, (split, sequence) in read_records(
-        directory, manifest.fields, len(manifest.shards)
-    ).items():
-        for name in ("item", "action"):
-            if name in sequence:
-                sequence[name] = [tokens[name][code - 1] for code in sequence[name]]
-        rows = list(zip(*sequence.values(), strict=True))
-        out[tokens["user"][user - 1]] = (tuple(split), rows)
-    return out
-
-
-def load_json(path):
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
