@@ -34,9 +34,7 @@ def write(connection, log, directory, num_items):
     _load(connection, log)
     vocabularies, arrays = {}, {}
     for attribute, kind in log.attributes.items():
-        vocabularies[attribute], values, row_splits = _table(
-            connection, attribute, kind, directory, num_items
-        )
+        vocabularies[attribute], values, row_splits = _table(connection, attribute, kind, directory, num_items)
         arrays[f"{attribute}/values"] = values
         arrays[f"{attribute}/row_splits"] = row_splits
     path = os.path.join(directory, ATTRIBUTES_FILE)
@@ -49,16 +47,13 @@ def _load(connection, log):
     for name in log.attributes:
         if name in vocab.RESERVED:
             raise InputError(f"item attribute {name!r}: the name is taken by a vocabulary")
-    connection.execute(
-        "create table attribute (attribute varchar, id bigint, position bigint, value varchar)"
-    )
+    connection.execute("create table attribute (attribute varchar, id bigint, position bigint, value varchar)")
     count = 0
     for attribute, table in log.attribute_chunks():
         positions = pa.array(np.arange(count, count + table.num_rows))
         connection.register("chunk", table.append_column("position", positions))
         connection.execute(
-            "insert into attribute select ?, id, position, value from chunk "
-            "join item_id on item = token",
+            "insert into attribute select ?, id, position, value from chunk join item_id on item = token",
             [attribute],
         )
         connection.unregister("chunk")

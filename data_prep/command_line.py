@@ -67,6 +67,4 @@ def parse(arguments, options):
 def _add(group, options):
     for name, option in options.items():
         default = "" if option.default is None else f" (default {option.default})"
-        group.add_argument(
-            f"--{name}", metavar=option.type.__name__.upper(), help=option.help + default
-        )
+        group.add_argument(f"--{name}", metavar=option.type.__name__.upper(), help=option.help + default)

@@ -39,10 +39,7 @@ def apply(connection, table, min_rating=None, min_user_interactions=1, min_item_
     while changed:
         changed = False
         for column, name in names.items():
-            condition = (
-                f"{column}_id in "
-                f"(select {column}_id from {table} group by {column}_id having count(*) < ?)"
-            )
+            condition = f"{column}_id in (select {column}_id from {table} group by {column}_id having count(*) < ?)"
             count = _delete(connection, table, condition, minimum[column])
             dropped[name] += count
             changed = changed or count > 0
@@ -65,6 +62,5 @@ def _require_rows(connection, table, before, flags):
     if connection.execute(f"select count(*) from {table}").fetchone()[0] == 0:
         rows, users, items = before
         raise InputError(
-            f"nothing is left of {rows} interactions of {users} users with {items} items "
-            f"after {flags}; lower it"
+            f"nothing is left of {rows} interactions of {users} users with {items} items after {flags}; lower it"
         )

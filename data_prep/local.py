@@ -129,9 +129,7 @@ def _number(connection, fields):
 
 
 def _tokens(connection, name):
-    reader = connection.sql(f"select token from {name}_id order by id").to_arrow_reader(
-        ROWS_PER_BATCH
-    )
+    reader = connection.sql(f"select token from {name}_id order by id").to_arrow_reader(ROWS_PER_BATCH)
     for batch in reader:
         yield batch.column(0).to_pylist()
 
@@ -164,8 +162,7 @@ def _sequences(reader, names):
     rest = None
     for batch in reader:
         columns = {
-            name: column.to_numpy(zero_copy_only=False)
-            for name, column in zip(names, batch.columns, strict=True)
+            name: column.to_numpy(zero_copy_only=False) for name, column in zip(names, batch.columns, strict=True)
         }
         if rest is not None:
             columns = {name: np.concatenate([rest[name], columns[name]]) for name in names}

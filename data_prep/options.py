@@ -96,10 +96,5 @@ def resolve(options, values, owner):
     for name in given:
         if name not in options:
             flags = [f"--{known}" for known in options]
-            raise InputError(
-                f"--{name}: not an option of {owner}; {nearest('--' + name, flags)}"
-            )
-    return {
-        name: option.convert(name, given.get(name, option.default))
-        for name, option in options.items()
-    }
+            raise InputError(f"--{name}: not an option of {owner}; {nearest('--' + name, flags)}")
+    return {name: option.convert(name, given.get(name, option.default)) for name, option in options.items()}

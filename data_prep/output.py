@@ -59,9 +59,7 @@ def _check(path, overwrite):
     if not os.path.isdir(path) or os.path.islink(path):
         raise InputError(f"--out_dir {path}: not a directory, so --overwrite leaves it alone")
     if os.listdir(path) and not os.path.exists(os.path.join(path, FILE_NAME)):
-        raise InputError(
-            f"--out_dir {path}: holds other files but no {FILE_NAME}; --overwrite leaves it alone"
-        )
+        raise InputError(f"--out_dir {path}: holds other files but no {FILE_NAME}; --overwrite leaves it alone")
 
 
 def _replace(directory, path):

@@ -18,9 +18,7 @@ from tfrecs.data.manifest import FILE_NAME, Manifest
 from tfrecs.errors import InputError, nearest
 
 OPTIONS = {
-    "split": Option(
-        str, "leave_one_out", "how to split", choices=("leave_one_out", "ratio", "time")
-    ),
+    "split": Option(str, "leave_one_out", "how to split", choices=("leave_one_out", "ratio", "time")),
     "valid_fraction": Option(float, None, "share of validation, for ratio and time", 0, 1),
     "test_fraction": Option(float, None, "share of the test, for ratio and time", 0, 1),
     "valid_from": Option(int, None, "timestamp at which validation starts, for time"),
@@ -61,20 +59,16 @@ def prepare(dataset="sample", out_dir=None, progress=None, **options):
         tfrecs.errors.InputError: --num_items 60: at least 160 are needed, four times the \
 longest sequence of --mean_length 32
     """
-    progress = progress or Progress()
+    progress = progress or Progress(sys.stderr)
     if dataset not in SOURCES:
         raise InputError(f"--dataset: unknown dataset {dataset!r}; {nearest(dataset, SOURCES)}")
     if not out_dir:
         raise InputError("--out_dir: required")
     source = SOURCES[dataset]
     values = resolve(OPTIONS | source.OPTIONS, options, f"dataset {dataset}")
-    engine_options = {
-        name: values[name] for name in values if name.startswith("min_") or name == "num_shards"
-    }
+    engine_options = {name: values[name] for name in values if name.startswith("min_") or name == "num_shards"}
     engine_options["memory_limit_mb"] = values["memory_limit_mb"]
-    engine_options["split"] = splits.declare(
-        values["split"], **{name: values[name] for name in SPLIT_OPTIONS}
-    )
+    engine_options["split"] = splits.declare(values["split"], **{name: values[name] for name in SPLIT_OPTIONS})
     with output.staged_directory(out_dir, bool(values["overwrite"])) as directory:
         log = source.open_log(dataset, {name: values[name] for name in source.OPTIONS})
         _check_fields(log, values)
@@ -129,9 +123,7 @@ def _oracle(log, split, counts, progress):
         return None
     progress.start("oracle")
     metrics = log.oracle()
-    progress.finish(
-        "best reachable " + ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
-    )
+    progress.finish("best reachable " + ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
     return metrics
 
 

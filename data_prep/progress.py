@@ -1,6 +1,5 @@
 """Progress with an estimate of the time left: one rewritten line on a terminal, else lines."""
 
-import sys
 import time
 
 
@@ -19,7 +18,7 @@ class Progress:
         >>> progress.finish()
     """
 
-    def __init__(self, stream=sys.stderr, interval=10.0, clock=time.monotonic):
+    def __init__(self, stream, interval=10.0, clock=time.monotonic):
         self.stream = stream
         self.clock = clock
         self.terminal = stream is not None and stream.isatty()

@@ -75,8 +75,7 @@ def declare(kind, valid_fraction=None, test_fraction=None, valid_from=None, test
     if cut:
         if None in cuts.values() or valid_from > test_from:
             raise InputError(
-                f"--valid_from {valid_from} --test_from {test_from}: "
-                "both are needed, the first at most the second"
+                f"--valid_from {valid_from} --test_from {test_from}: both are needed, the first at most the second"
             )
         return {"kind": kind, **cuts}
     for name, value in fractions.items():

@@ -38,9 +38,7 @@ def write(directory, name, token_batches):
             for token in tokens:
                 encoded = token.encode("utf-8")
                 if not encoded or b"\n" in encoded or b"\r" in encoded:
-                    raise InputError(
-                        f"{name}: a token must not be empty or contain a line break: {token!r}"
-                    )
+                    raise InputError(f"{name}: a token must not be empty or contain a line break: {token!r}")
                 if encoded <= last:
                     raise InputError(f"{name}: tokens out of order: {token!r} follows {last!r}")
                 file.write(encoded + b"\n")

@@ -3,7 +3,7 @@
 import os
 
 from data_prep.options import Option
-from data_prep.sources import parquet, text
+from data_prep.sources import blocks, parquet, text
 from data_prep.sources.log import FIELDS, BadLines, Log
 from tfrecs.data.manifest import digest
 from tfrecs.errors import InputError, nearest
@@ -38,9 +38,7 @@ def open_log(name, options):
         raise InputError(f"--path: required for --dataset {name}")
     sha256 = digest_raw(path)
     columns = {
-        role: options[f"{role}_column"]
-        for role in ("user", "item", *FIELDS)
-        if options[f"{role}_column"] is not None
+        role: options[f"{role}_column"] for role in ("user", "item", *FIELDS) if options[f"{role}_column"] is not None
     }
     bad_lines = BadLines(options["on_bad_line"], {})
     if path.endswith(".parquet"):
@@ -54,7 +52,7 @@ def open_log(name, options):
             raise InputError(f"--delimiter: expected one character, got {delimiter!r}")
         header = text.read_header(path, delimiter)
         roles = _find(path, columns, header)
-        layout = text.Layout(roles, len(header), delimiter, quoted=True, header=True)
+        layout = blocks.Layout(roles, len(header), delimiter, quoted=True, header=True)
         chunks = text.read(path, layout, bad_lines)
     provenance = {"raw_files": {os.path.basename(path): sha256}, "bad_lines": bad_lines.counts}
     fields = tuple(name for name in FIELDS if name in columns)

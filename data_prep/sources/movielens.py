@@ -5,7 +5,7 @@ import os
 import pyarrow as pa
 
 from data_prep.options import Option
-from data_prep.sources import movielens_tfds, text
+from data_prep.sources import blocks, movielens_tfds, text
 from data_prep.sources.delimited import digest_raw
 from data_prep.sources.log import BadLines, Log
 from tfrecs.errors import InputError
@@ -18,16 +18,16 @@ OPTIONS = {
 FIELDS = ("timestamp", "rating")
 ROLES = {"user": 0, "item": 1, "rating": 2, "timestamp": 3}
 LAYOUTS = {
-    "u.data": text.Layout(ROLES, 4, "\t", quoted=False, header=False),
-    "ratings.dat": text.Layout(ROLES, 4, "::", quoted=False, header=False),
-    "ratings.csv": text.Layout(ROLES, 4, ",", quoted=True, header=True),
+    "u.data": blocks.Layout(ROLES, 4, "\t", quoted=False, header=False),
+    "ratings.dat": blocks.Layout(ROLES, 4, "::", quoted=False, header=False),
+    "ratings.csv": blocks.Layout(ROLES, 4, ",", quoted=True, header=True),
 }
 HEADER = ["userId", "movieId", "rating", "timestamp"]
 # Of each file of movies: its encoding, and how a line is laid out.
 MOVIE_FILES = {
-    "u.data": ("u.item", "latin-1", text.Layout({}, 24, "|", quoted=False, header=False)),
-    "ratings.dat": ("movies.dat", "latin-1", text.Layout({}, 3, "::", quoted=False, header=False)),
-    "ratings.csv": ("movies.csv", "utf-8", text.Layout({}, 3, ",", quoted=True, header=True)),
+    "u.data": ("u.item", "latin-1", blocks.Layout({}, 24, "|", quoted=False, header=False)),
+    "ratings.dat": ("movies.dat", "latin-1", blocks.Layout({}, 3, "::", quoted=False, header=False)),
+    "ratings.csv": ("movies.csv", "utf-8", blocks.Layout({}, 3, ",", quoted=True, header=True)),
 }
 NO_GENRES = "(no genres listed)"
 # The flags at the end of a line of u.item, in their order in u.genre.
@@ -100,19 +100,18 @@ def _genres(path, encoding, layout):
     """Yields the movies' genres, as `Log.attribute_chunks`."""
     items, values = [], []
     has_header = layout.header
-    for block, line, _ in text.blocks(path, layout, text.BLOCK_BYTES):
-        for number, record in text.records(block, line, layout):
+    for block, line, _ in blocks.blocks(path, layout):
+        for number, record in blocks.records(block, line, layout):
             if has_header:
                 has_header = False
                 continue
             try:
-                fields = text.split_record(record.decode(encoding), layout)
+                fields = blocks.split_record(record.decode(encoding), layout)
             except UnicodeDecodeError:
                 raise InputError(f"{path}:{number}: not {encoding}: {record[:80]!r}") from None
             if len(fields) != layout.num_columns:
                 raise InputError(
-                    f"{path}:{number}: expected {layout.num_columns} fields, "
-                    f"found {len(fields)}: {record[:80]!r}"
+                    f"{path}:{number}: expected {layout.num_columns} fields, found {len(fields)}: {record[:80]!r}"
                 )
             for genre in _genres_of(fields):
                 items.append(fields[0])

@@ -39,9 +39,7 @@ def _builder(name, full_name):
     try:
         import tensorflow_datasets as tfds
     except ImportError:
-        raise InputError(
-            f"--dataset {name}: give --raw_dir, or install tensorflow-datasets to download it"
-        ) from None
+        raise InputError(f"--dataset {name}: give --raw_dir, or install tensorflow-datasets to download it") from None
     try:
         builder = tfds.builder(full_name)
         builder.download_and_prepare()

@@ -71,8 +71,7 @@ def _convert_rows(text, row, path, bad_lines):
     for number, values in enumerate(rows, start=row + 1):
         try:
             converted = [
-                fields.convert(role, "" if value is None else value)
-                for role, value in zip(text, values, strict=True)
+                fields.convert(role, "" if value is None else value) for role, value in zip(text, values, strict=True)
             ]
         except fields.BadValue as error:
             bad_lines.add(error.role, path, number, str(error))

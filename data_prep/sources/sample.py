@@ -26,9 +26,7 @@ ORACLE_USERS = 2000
 FIRST_TIMESTAMP = 1_500_000_000
 ACTIONS = pa.array(["view", "cart", "buy"])
 # Chance of view, cart, buy by rating 1 to 5.
-ACTION_ENDS = np.cumsum(
-    [[0.9, 0.08], [0.8, 0.15], [0.65, 0.2], [0.45, 0.25], [0.3, 0.2]], axis=1
-)
+ACTION_ENDS = np.cumsum([[0.9, 0.08], [0.8, 0.15], [0.65, 0.2], [0.45, 0.25], [0.3, 0.2]], axis=1)
 # Users drawn from one random stream; part of the definition of the data.
 BLOCK = 4096
 
@@ -58,9 +56,7 @@ def open_log(name, options):
             f"--num_items {options['num_items']}: at least {4 * longest} are needed, four times "
             f"the longest sequence of --mean_length {options['mean_length']}"
         )
-    process = sample_process.Process.create(
-        options["num_items"], ITEMS_PER_CATEGORY, TRANSITION, options["seed"]
-    )
+    process = sample_process.Process.create(options["num_items"], ITEMS_PER_CATEGORY, TRANSITION, options["seed"])
     tokens = item_tokens(options["num_items"], options["seed"])
     return Log(
         name=name,
@@ -165,12 +161,8 @@ def _oracle(process, options):
     """The process's own ranking, for the last item of at most `ORACLE_USERS` users."""
     drawn = generate_block(process, options, 0)
     count = min(ORACLE_USERS, len(drawn["length"]))
-    histories = [
-        drawn["items"][user, : drawn["length"][user] - 1].astype(np.int64) for user in range(count)
-    ]
-    return sample_process.expected_metrics(
-        process, histories, drawn["favourites"][:count], drawn["weights"][:count]
-    )
+    histories = [drawn["items"][user, : drawn["length"][user] - 1].astype(np.int64) for user in range(count)]
+    return sample_process.expected_metrics(process, histories, drawn["favourites"][:count], drawn["weights"][:count])
 
 
 def _length_range(mean_length):

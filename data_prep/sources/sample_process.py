@@ -132,9 +132,7 @@ def draw_items(process, random, length, favourites, weights):
         pending = np.flatnonzero(length > step)
         while len(pending):
             goes_on = random.random(len(pending)) < (process.transition if step else 0.0)
-            candidate = _draw_taste(
-                process, random, cumulative, favourites[pending], taste_ends[pending]
-            )
+            candidate = _draw_taste(process, random, cumulative, favourites[pending], taste_ends[pending])
             if step:
                 neighbour = _draw_neighbour(process, random, items, pending, step)
                 candidate = np.where(goes_on, neighbour, candidate)

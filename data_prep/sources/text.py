@@ -1,49 +1,20 @@
-"""Delimited text in bounded blocks: fast while all is well, exact about the line when it is not.
+"""Delimited text, read fast while all is well, and exact about the line when it is not.
 
 A block of whole records goes through Arrow's CSV parser; only a block that fails there or in the
 checks is read again record by record, which finds the line. Lines are counted as an editor does.
 """
 
-import contextlib
 import csv
-import dataclasses
-import gzip
-import os
-import re
 
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from data_prep.sources import fields
+from data_prep.sources.blocks import BLOCK_BYTES, Layout, blocks, records, split_record
 from tfrecs.errors import InputError
 
-BLOCK_BYTES = 8 << 20
-# A record longer than this is taken for a quote that is never closed.
-LONGEST_RECORD = 64 << 20
-csv.field_size_limit(LONGEST_RECORD)
-BOM = b"\xef\xbb\xbf"
 # Stands for a delimiter of several characters, which Arrow's parser does not know.
 SEPARATOR = "\x1f"
-
-
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """How a file's lines become interactions.
-
-    Args:
-        roles: dict of `user`, `item` and maybe `timestamp`, `rating`, `action` to the index of
-            their column.
-        num_columns: int, fields in every line.
-        delimiter: str.
-        quoted: bool, whether a field may be in double quotes.
-        header: bool, whether the first line that is not blank names the columns.
-    """
-
-    roles: dict
-    num_columns: int
-    delimiter: str
-    quoted: bool
-    header: bool
 
 
 def read(path, layout, bad_lines, block_bytes=BLOCK_BYTES):
@@ -93,95 +64,6 @@ def read_header(path, delimiter):
     raise InputError(f"{path}: empty")
 
 
-def blocks(path, layout, block_bytes):
-    """Yields `(bytes, line, fraction)`: whole records, the number of their first line, progress."""
-    line = 1
-    rest = b""
-    with open_binary(path) as (file, position):
-        size = max(1, os.path.getsize(path))
-        first = True
-        while True:
-            data = _read_some(file, block_bytes, path)
-            if first and data.startswith(BOM):
-                data = data[len(BOM) :]
-            first = False
-            buffer = rest + data
-            if not data and buffer and not buffer.endswith(b"\n"):
-                buffer += b"\n"
-            end = _end_of_records(buffer, layout)
-            if end < len(buffer) and (not data or len(buffer) - end > LONGEST_RECORD):
-                raise InputError(
-                    f"{path}:{line + buffer[:end].count(10)}: a quote is never closed: "
-                    f"{buffer[end : end + 80]!r}"
-                )
-            if end:
-                yield buffer[:end], line, min(1.0, position() / size)
-                line += buffer.count(b"\n", 0, end)
-            rest = buffer[end:]
-            if not data:
-                return
-
-
-@contextlib.contextmanager
-def open_binary(path):
-    """Gives `(file, position)`: the content, decompressed, and the bytes of the file consumed."""
-    try:
-        raw = open(path, "rb")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    with raw:
-        yield (gzip.GzipFile(fileobj=raw) if path.endswith(".gz") else raw), raw.tell
-
-
-def _read_some(file, num_bytes, path):
-    try:
-        return file.read(num_bytes)
-    except (EOFError, OSError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-
-
-def _end_of_records(buffer, layout):
-    """Where the last whole record of the buffer ends."""
-    if not (layout.quoted and b'"' in buffer):
-        return buffer.rfind(b"\n") + 1
-    pattern = _record_pattern(layout)
-    end = 0
-    while match := pattern.match(buffer, end):
-        end = match.end()
-    return end
-
-
-def _record_pattern(layout):
-    """A record with its line break; a quote opens a field only at the field's start."""
-    delimiter = re.escape(layout.delimiter.encode())
-    quoted = rb'"[^"]*(?:""[^"]*)*"(?!")[^D\n]*'
-    field = rb"(?:" + quoted + rb'|(?!")[^D\n]*)'
-    field = field.replace(b"D", delimiter)
-    return re.compile(field + rb"(?:" + delimiter + field + rb")*\n")
-
-
-def records(block, line, layout):
-    """Yields `(line, bytes)` of each record that is not blank, line break included."""
-    if layout.quoted and b'"' in block:
-        pieces = (match.group() for match in _record_pattern(layout).finditer(block))
-    else:
-        pieces = (piece + b"\n" for piece in block.split(b"\n")[:-1])
-    for piece in pieces:
-        if piece.rstrip(b"\r\n"):
-            yield line, piece
-        line += piece.count(b"\n")
-
-
-def split_record(text, layout):
-    """The fields of one record."""
-    text = text.removesuffix("\n").removesuffix("\r")
-    if not layout.quoted:
-        return text.split(layout.delimiter)
-    # A quoted field may hold line breaks; csv wants those lines one by one.
-    *lines, last = text.split("\n")
-    return next(csv.reader([*(line + "\n" for line in lines), last], delimiter=layout.delimiter))
-
-
 def _read_fast(block, layout):
     """The block as a table, or None where anything is out of the ordinary."""
     if block.count(b"\r") != block.count(b"\r\n"):
@@ -210,9 +92,7 @@ def _read_fast(block, layout):
         )
     except pa.ArrowInvalid:
         return None
-    return fields.convert_columns(
-        {role: table[names[index]] for role, index in layout.roles.items()}
-    )
+    return fields.convert_columns({role: table[names[index]] for role, index in layout.roles.items()})
 
 
 def _read_carefully(block, line, path, layout, bad_lines):

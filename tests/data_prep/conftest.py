@@ -75,10 +75,7 @@ def decoded():
     def read(directory):
         manifest = manifests.load(directory)
         manifests.verify(directory, manifest)
-        tokens = {
-            name: manifests.read_vocabulary(directory, manifest, name)
-            for name in manifest.vocabularies
-        }
+        tokens = {name: manifests.read_vocabulary(directory, manifest, name) for name in manifest.vocabularies}
         out = {}
         raw = _read_records(directory, manifest.fields, len(manifest.shards))
         for user, (split, sequence) in raw.items():

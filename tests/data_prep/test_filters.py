@@ -29,15 +29,12 @@ def brute_force(rows, user_minimum, item_minimum):
 def test_core_equals_a_loop(seed):
     random = np.random.default_rng(seed)
     rows = [
-        (int(u), int(i), 1.0)
-        for u, i in zip(random.geometric(0.12, 150), random.geometric(0.15, 150), strict=True)
+        (int(u), int(i), 1.0) for u, i in zip(random.geometric(0.12, 150), random.geometric(0.15, 150), strict=True)
     ]
     expected = brute_force(rows, 3, 4)
     assert 0 < len(expected) < len(rows)
     connection = table_of(rows)
-    dropped = filters.apply(
-        connection, "log", min_user_interactions=3, min_item_interactions=4
-    )
+    dropped = filters.apply(connection, "log", min_user_interactions=3, min_item_interactions=4)
     kept = connection.execute("select * from log").fetchall()
     assert sorted(kept) == sorted(expected)
     assert sum(dropped.values()) == len(rows) - len(expected)

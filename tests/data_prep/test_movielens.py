@@ -51,8 +51,7 @@ def u_item(number, title, flags):
         (
             "ratings.csv",
             "movies.csv",
-            'movieId,title,genres\n1,"Café, a ""film""",Animation|Comedy\n3,X,Sci-Fi\n'
-            "4,Y,(no genres listed)\n",
+            'movieId,title,genres\n1,"Café, a ""film""",Animation|Comedy\n3,X,Sci-Fi\n4,Y,(no genres listed)\n',
         ),
     ],
 )

@@ -40,8 +40,7 @@ def test_next_item_is_the_mixture_over_unseen_items(history):
     favourites, weights = [0, 2, 0], [0.5, 0.3, 0.2]
     expected = np.array(
         [
-            0 if item in history
-            else probability_by_hand(process, history, favourites, weights, item)
+            0 if item in history else probability_by_hand(process, history, favourites, weights, item)
             for item in range(24)
         ]
     )
@@ -56,9 +55,7 @@ def test_draws_follow_the_distribution():
     favourites = np.tile([0, 2, 0], (users, 1))
     weights = np.tile([0.5, 0.3, 0.2], (users, 1))
     random = np.random.default_rng(0)
-    items, _ = sample_process.draw_items(
-        process, random, np.full(users, 2), favourites, weights
-    )
+    items, _ = sample_process.draw_items(process, random, np.full(users, 2), favourites, weights)
     first = process.next_item(np.array([], int), [0, 2, 0], [0.5, 0.3, 0.2])
     np.testing.assert_allclose(np.bincount(items[:, 0], minlength=24) / users, first, atol=0.007)
     after_three = items[items[:, 0] == 3, 1]
@@ -77,9 +74,7 @@ def test_oracle_is_what_its_ranking_reaches():
     ranks = []
     for user in range(2000):
         items = drawn["items"][user][: drawn["length"][user]].tolist()
-        score = process.next_item(
-            np.array(items[:-1]), drawn["favourites"][user], drawn["weights"][user]
-        )
+        score = process.next_item(np.array(items[:-1]), drawn["favourites"][user], drawn["weights"][user])
         ranks.append(1 + sum(score[other] > score[items[-1]] for other in range(120)))
     ranks = np.array(ranks)
     assert oracle["num_users"] == 2000
@@ -136,9 +131,7 @@ def test_default_is_hard_for_counts_and_not_hopeless():
     assert 0.5 <= log.oracle()["hr@10"] <= 0.65
     process = sample_process.Process.create(600, transition=sample.TRANSITION, seed=7)
     drawn = sample.generate_block(process, options, 0)
-    sequences = [
-        row[:length] for row, length in zip(drawn["items"], drawn["length"], strict=True)
-    ]
+    sequences = [row[:length] for row, length in zip(drawn["items"], drawn["length"], strict=True)]
     popularity = np.bincount(np.concatenate([s[:-1] for s in sequences]), minlength=600)
     follows = np.zeros((600, 600))
     for sequence in sequences:

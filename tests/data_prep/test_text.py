@@ -6,12 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_prep.sources import text
+from data_prep.sources import blocks, text
 from data_prep.sources.log import BadLines
 from tfrecs.errors import InputError
 
-PLAIN = text.Layout({"user": 0, "item": 1, "rating": 2, "timestamp": 3}, 4, "\t", False, False)
-QUOTED = text.Layout({"user": 1, "item": 2}, 3, ",", quoted=True, header=True)
+PLAIN = blocks.Layout({"user": 0, "item": 1, "rating": 2, "timestamp": 3}, 4, "\t", False, False)
+QUOTED = blocks.Layout({"user": 1, "item": 2}, 3, ",", quoted=True, header=True)
 
 
 def read_all(path, layout, policy="error", block_bytes=64):
@@ -55,9 +55,7 @@ def test_bad_line_is_named_or_counted(tmp_path, line, kind, message):
     assert rows == [("u", "i", 3.0, 4)] * 49
 
 
-@pytest.mark.parametrize(
-    "value, seconds", [("5", 5), ("-5", -5), ("5.9", 5), ("-0.5", -1), ("1e3", 1000), (" 7 ", 7)]
-)
+@pytest.mark.parametrize("value, seconds", [("5", 5), ("-5", -5), ("5.9", 5), ("-0.5", -1), ("1e3", 1000), (" 7 ", 7)])
 def test_timestamps(tmp_path, value, seconds):
     path = tmp_path / "u.data"
     path.write_text(f"u\ti\t1\t{value}\n")
@@ -107,7 +105,7 @@ def test_gzip_and_a_damaged_one(tmp_path):
 
 
 def test_several_characters_delimit(tmp_path):
-    layout = text.Layout(PLAIN.roles, 4, "::", quoted=False, header=False)
+    layout = blocks.Layout(PLAIN.roles, 4, "::", quoted=False, header=False)
     path = tmp_path / "ratings.dat"
     path.write_bytes(b"1::a b::4::5\n2::c\x1fd::3::6\n")
     assert read_all(path, layout)[0] == [("1", "a b", 4.0, 5), ("2", "c\x1fd", 3.0, 6)]
@@ -117,8 +115,8 @@ FIELD = st.text(st.sampled_from('ab",\n\r \u2028\x0c0é'), max_size=4)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=st.lists(st.tuples(FIELD, FIELD, FIELD), max_size=8), block=st.integers(3, 60))
-def test_blocks_agree_with_the_csv_module(tmp_path, rows, block):
+@given(rows=st.lists(st.tuples(FIELD, FIELD, FIELD), max_size=8), size=st.integers(3, 60))
+def test_blocks_agree_with_the_csv_module(tmp_path, rows, size):
     """Whatever csv writes is read back with csv's own line numbers, whatever the blocks."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\r\n")
@@ -136,10 +134,10 @@ def test_blocks_agree_with_the_csv_module(tmp_path, rows, block):
         elif first_bad is None:
             first_bad = line
         line += one.getvalue().count("\n")
-    assert read_all(path, QUOTED, "skip", block)[0] == good
+    assert read_all(path, QUOTED, "skip", size)[0] == good
     if first_bad is not None:
         with pytest.raises(InputError, match=rf"log\.csv:{first_bad}: "):
-            read_all(path, QUOTED, "error", block)
+            read_all(path, QUOTED, "error", size)
 
 
 ODD = st.lists(
@@ -153,8 +151,8 @@ ODD = st.lists(
 def test_fast_and_careful_reading_agree(pieces):
     """Where the fast reader accepts a block, the careful one reads the same and finds no fault."""
     block = b"".join(pieces) + b"\n"
-    layout = text.Layout({"user": 0, "item": 1}, 2, ",", quoted=True, header=False)
-    if text._end_of_records(block, layout) < len(block):
+    layout = blocks.Layout({"user": 0, "item": 1}, 2, ",", quoted=True, header=False)
+    if blocks.end_of_records(block, layout) < len(block):
         return
     fast = text._read_fast(block, layout)
     if fast is not None:
