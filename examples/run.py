@@ -1,0 +1,7 @@
+"""Trains, evaluates and exports one model: `python examples/run.py --model attrec`."""
+
+import sys
+
+from tfrecs.cli import main
+
+sys.exit(main())

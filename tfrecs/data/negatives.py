@@ -1,0 +1,110 @@
+"""Negatives drawn in the graph: never an excluded item, without rejection, from any integer weights.
+
+Excluding a set of items from a weighted draw removes its mass from the number line. A draw from the
+remaining mass is mapped back by adding the excluded mass that lies before it, found by binary search:
+exact, vectorised over all windows of a batch of users, and of a cost that does not depend on the catalogue
+beyond one more binary search.
+"""
+
+import tensorflow as tf
+
+
+def cumulative_weights(weights):
+    """Running sums of integer sampling weights.
+
+    Args:
+        weights: array-like of non-negative ints, `[items + 1]`, by item id; index 0 is PAD, normally 0.
+
+    Returns:
+        int64 tensor `[items + 2]`, where entry i is the sum of the weights of all ids below i.
+
+    Raises:
+        ValueError: a weight is negative, or all are 0.
+    """
+    weights = tf.convert_to_tensor(weights, tf.int64)
+    if int(tf.reduce_min(weights)) < 0 or int(tf.reduce_sum(weights)) == 0:
+        raise ValueError("weights must be non-negative and not all 0")
+    return tf.concat([tf.zeros([1], tf.int64), tf.cumsum(weights)], 0)
+
+
+def sorted_unique(values, num_ids):
+    """Sorts each row of a ragged tensor of ids and drops repeats.
+
+    Args:
+        values: int64 ragged `[users, (ids)]`.
+        num_ids: int, ids are below this.
+
+    Returns:
+        int64 ragged `[users, (ids)]`.
+
+    Example:
+        >>> sorted_unique(tf.ragged.constant([[3, 1, 3], []], tf.int64, row_splits_dtype=tf.int64), 4).to_list()
+        [[1, 3], []]
+    """
+    num_rows = values.nrows()
+    keys = tf.sort(values.value_rowids() * num_ids + values.flat_values)
+    keys = tf.boolean_mask(keys, tf.concat([tf.ones_like(keys[:1], tf.bool), keys[1:] != keys[:-1]], 0))
+    return tf.RaggedTensor.from_value_rowids(keys % num_ids, keys // num_ids, num_rows)
+
+
+def remaining_weight(excluded, cumulative):
+    """The total weight each user can still draw from.
+
+    Args:
+        excluded: int64 ragged `[users, (ids)]`, as from `sorted_unique`.
+        cumulative: as from `cumulative_weights`.
+
+    Returns:
+        int64 `[users]`; 0 where every item that has a weight is excluded.
+    """
+    return cumulative[-1] - tf.reduce_sum(_weights(excluded, cumulative), axis=1)
+
+
+def draw(excluded, rows, num_negatives, cumulative, seed):
+    """Draws ids in proportion to their weights, never an excluded one, independently of each other.
+
+    Args:
+        excluded: int64 ragged `[users, (ids)]`, sorted and unique within each row.
+        rows: int64 `[windows]`, the user of each window; each must have `remaining_weight` above 0.
+        num_negatives: int, draws per window.
+        cumulative: as from `cumulative_weights`.
+        seed: int tensor `[2]`; equal seeds give equal draws.
+
+    Returns:
+        int64 `[windows, num_negatives]`.
+
+    Example:
+        >>> seen = tf.ragged.constant([[1, 3]], tf.int64, row_splits_dtype=tf.int64)
+        >>> drawn = draw(seen, tf.zeros([1], tf.int64), 50, cumulative_weights([0, 1, 1, 1, 1]), [1, 2])
+        >>> sorted(set(drawn.numpy().ravel().tolist()))
+        [2, 4]
+    """
+    mass = _weights(excluded, cumulative).flat_values
+    before = tf.cumsum(mass, exclusive=True)  # excluded mass over all earlier rows and entries
+    starts = excluded.row_starts()
+    padded = tf.concat([before, tf.reduce_sum(mass)[tf.newaxis]], 0)
+    row_before = tf.gather(padded, starts)
+    # How much drawable mass lies before each excluded id, counted within its own row.
+    row_of = excluded.value_rowids()
+    drawable = tf.gather(cumulative, excluded.flat_values) - (before - tf.gather(row_before, row_of))
+
+    total = tf.cast(tf.gather(remaining_weight(excluded, cumulative), rows), tf.float64)[:, tf.newaxis]
+    uniform = tf.random.stateless_uniform([tf.shape(rows)[0], num_negatives], seed, dtype=tf.float64)
+    drawn = tf.cast(tf.floor(uniform * total), tf.int64)
+
+    # One sorted line for all rows: a row's stretch starts at row * (total weight + 1).
+    stride = cumulative[-1] + 1
+    line = drawable + row_of * stride
+    points = drawn + rows[:, tf.newaxis] * stride
+    index = tf.searchsorted(line, tf.reshape(points, [-1]), side="right", out_type=tf.int64)
+    index = tf.reshape(index, tf.shape(points))
+    skipped = tf.gather(padded, index) - tf.gather(row_before, rows)[:, tf.newaxis]
+    point = tf.reshape(drawn + skipped, [-1])
+    found = tf.searchsorted(cumulative, point, side="right", out_type=tf.int64) - 1
+    return tf.reshape(found, tf.shape(points))
+
+
+def _weights(ids, cumulative):
+    return ids.with_flat_values(
+        tf.gather(cumulative, ids.flat_values + 1) - tf.gather(cumulative, ids.flat_values)
+    )

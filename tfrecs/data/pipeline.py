@@ -1,0 +1,190 @@
+"""From shards to batches. The order of everything is a pure function of (seed, epoch, step), so that a killed
+run can skip to where it was; users are read in blocks, so that memory does not grow with the data."""
+
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from tfrecs.data import negatives, records, windows
+from tfrecs.data.manifest import ATTRIBUTES_FILE
+from tfrecs.data.schema import PAD
+
+SHUFFLE_BUFFER = 16384  # serialised users; a fixed bound, whatever the size of the data
+TRAINING_SPLITS = {"train": 0, "train_valid": 1}  # which of a record's two boundaries ends training
+HELD_OUT_SPLITS = {"valid": 0, "test": 1}  # which boundary the held-out item follows
+
+
+class TrainingBatches:
+    """Shuffled batches of training examples, epoch after epoch.
+
+    Args:
+        data_dir: str, a prepared data directory.
+        manifest: its `Manifest`.
+        make_examples: `f(sequences, draw, seed)`, a model's `training_examples`: turns a batch of users
+            (dict of `user` `[users]` and ragged fields `[users, (time)]`, cut to the training part) into a dict
+            of tensors with one row per example; `draw(rows, count)` gives negatives for the users in `rows`.
+        weights: int array `[items + 1]`, the sampling weights of negatives; see `statistics.sampling_weights`.
+        batch_size: int, examples per step.
+        seed: int.
+        split: `train`, or `train_valid` to train on the validation items as well.
+        users_per_block: int, users whose examples are shuffled together.
+        exclude_held_out: bool, also keep validation and test items out of the negatives. NOTE: a leak; only for
+            parity with AttRec's `DataInput.py`.
+
+    Call arguments:
+        first_epoch, end_epoch: ints, epochs from 0, the end exclusive.
+        skip: int, batches of the first epoch to leave out, where a run goes on in its middle.
+        Returns a `tf.data.Dataset` of dicts; besides the model's tensors, `epoch` int64 `[batch]` says which
+        epoch a batch belongs to (no batch spans two). Seed, epoch and step determine every batch. One dataset
+        serves all epochs, since starting one costs as much as reading 400,000 examples.
+    """
+
+    def __init__(self, data_dir, manifest, make_examples, weights, batch_size, seed, split="train",
+                 users_per_block=1024, exclude_held_out=False):
+        self.data_dir, self.manifest, self.make_examples = data_dir, manifest, make_examples
+        self.batch_size, self.seed, self.users_per_block = batch_size, seed, users_per_block
+        self.boundary, self.exclude_held_out = TRAINING_SPLITS[split], exclude_held_out
+        self.cumulative = negatives.cumulative_weights(weights)
+        # Traced once; a dataset's map only calls it.
+        self._examples = tf.function(self._block, input_signature=[
+            tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.int64), tf.TensorSpec([None], tf.string)])
+
+    def __call__(self, first_epoch=0, end_epoch=1, skip=0):
+        def one_epoch(epoch):
+            users = _shuffled(self.data_dir, self.manifest, tf.stack([self.seed, epoch]))
+            dataset = users.rebatch(self.users_per_block).enumerate()
+            dataset = dataset.map(lambda index, serialized: self._examples(epoch, index, serialized),
+                                  num_parallel_calls=2, deterministic=True)
+            return dataset.rebatch(self.batch_size).skip(tf.where(epoch == first_epoch, tf.cast(skip, tf.int64), 0))
+
+        return tf.data.Dataset.range(first_epoch, end_epoch).flat_map(one_epoch).prefetch(4)
+
+    def _block(self, epoch, index, serialized):
+        sequences = records.parse(serialized, self.manifest.fields)
+        seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, epoch]), index)
+        training = cut(sequences, self.manifest.fields, sequences["split"][:, self.boundary])
+        known = sequences["item"] if self.exclude_held_out else training["item"]
+        excluded = negatives.sorted_unique(known, self.manifest.num_items + 1)
+        # A user who has every item leaves nothing to draw: no examples are made of that user.
+        drawable = negatives.remaining_weight(excluded, self.cumulative) > 0
+        training = {name: _keep(value, drawable) for name, value in training.items()}
+        excluded = tf.ragged.boolean_mask(excluded, drawable)
+
+        def draw(rows, count):
+            draw_seed = tf.random.experimental.stateless_fold_in(seed, 1)
+            return negatives.draw(excluded, rows, count, self.cumulative, draw_seed)
+
+        examples = self.make_examples(training, draw, tf.random.experimental.stateless_fold_in(seed, 2))
+        size = tf.shape(next(iter(examples.values())))[0]
+        shuffle_seed = tf.random.experimental.stateless_fold_in(seed, 3)
+        order = tf.random.experimental.stateless_shuffle(tf.range(size), shuffle_seed)
+        examples["epoch"] = tf.fill([size], epoch)
+        return {name: tf.gather(value, order) for name, value in examples.items()}
+
+
+def evaluation_batches(data_dir, manifest, make_inputs, batch_size, split, max_users=None):
+    """Batches that hold each user with a held-out item exactly once, in a fixed order.
+
+    The target is the first item after the boundary; the history is everything before it.
+
+    Args:
+        data_dir, manifest: as for `TrainingBatches`.
+        make_inputs: `f(sequences)`, a model's `history_inputs`.
+        batch_size: int, users per step.
+        split: `valid` or `test`.
+        max_users: int or None, only the first so many users of the shards (a quick look, not a result).
+
+    Returns:
+        `tf.data.Dataset` of dicts: the model's inputs, `target` int64 `[batch]`, and `seen` int64
+        `[batch, (longest history)]`, the whole history padded with PAD.
+    """
+    boundary = HELD_OUT_SPLITS[split]
+    next_boundary = boundary + 1
+
+    def inputs(serialized):
+        sequences = records.parse(serialized, manifest.fields)
+        start = sequences["split"][:, boundary]
+        lengths = sequences["item"].row_lengths()
+        end = lengths if next_boundary == 2 else sequences["split"][:, next_boundary]
+        held_out = end > start
+        history = {name: _keep(value, held_out)
+                   for name, value in cut(sequences, manifest.fields, start).items()}
+        rows = tf.where(held_out)[:, 0]
+        target = windows.items_from(sequences["item"], rows, tf.boolean_mask(start, held_out), 1)
+        batch = make_inputs(history)
+        batch["target"] = target[:, 0]
+        batch["seen"] = history["item"].to_tensor(PAD)
+        return batch
+
+    dataset = _serialized(data_dir, manifest)
+    if max_users is not None:
+        dataset = dataset.take(max_users)
+    # Users without a held-out item leave a batch smaller, and an empty batch is dropped.
+    dataset = dataset.batch(batch_size).map(inputs, num_parallel_calls=2, deterministic=True)
+    return dataset.filter(lambda batch: tf.shape(batch["target"])[0] > 0).prefetch(2)
+
+
+def sequences(data_dir, manifest, batch_size=1024):
+    """All sequences as they lie in the shards, parsed: dicts of `user`, `split` and ragged fields."""
+    dataset = _serialized(data_dir, manifest).batch(batch_size)
+    return dataset.map(lambda serialized: records.parse(serialized, manifest.fields))
+
+
+def item_attributes(data_dir, manifest):
+    """The item attribute table: dict of name to `(values, row_splits)` int64 arrays, row i for item id i."""
+    if not manifest.attributes:
+        return {}
+    with np.load(os.path.join(data_dir, ATTRIBUTES_FILE)) as table:
+        return {name: (table[f"{name}/values"], table[f"{name}/row_splits"])
+                for name in manifest.attributes}
+
+
+def _paths(data_dir, manifest):
+    return [os.path.join(data_dir, shard.path) for shard in manifest.shards if shard.num_sequences]
+
+
+def _serialized(data_dir, manifest):
+    return tf.data.TFRecordDataset(_paths(data_dir, manifest))
+
+
+def _shuffled(data_dir, manifest, seed):
+    """Batches of serialised users: shards in random order, interleaved, then shuffled a buffer at a time.
+
+    Everything is stateless: `Dataset.shuffle` would mix in the global seed.
+    """
+    paths = tf.random.experimental.stateless_shuffle(tf.constant(_paths(data_dir, manifest), tf.string), seed)
+    dataset = tf.data.Dataset.from_tensor_slices(paths)
+    dataset = dataset.interleave(tf.data.TFRecordDataset, cycle_length=8, block_length=16,
+                                 num_parallel_calls=2, deterministic=True)
+    return dataset.batch(SHUFFLE_BUFFER).enumerate().map(
+        lambda index, users: tf.random.experimental.stateless_shuffle(
+            users, tf.random.experimental.stateless_fold_in(seed, index)))
+
+
+def cut(sequences, fields, ends):
+    """The first `ends[i]` interactions of each user.
+
+    Args:
+        sequences: dict of `user` and ragged fields, as from `records.parse`.
+        fields: names of the fields to cut.
+        ends: int64 `[users]`, exclusive.
+
+    Returns:
+        dict of `user` and the cut fields.
+    """
+    shortened = {"user": sequences["user"]}
+    for name in fields:
+        values = sequences[name]
+        rows = values.value_rowids()
+        position = tf.range(tf.size(values.flat_values, tf.int64)) - tf.gather(values.row_starts(), rows)
+        shortened[name] = tf.RaggedTensor.from_row_lengths(
+            tf.boolean_mask(values.flat_values, position < tf.gather(ends, rows)),
+            tf.minimum(ends, values.row_lengths()))
+    return shortened
+
+
+def _keep(value, mask):
+    if isinstance(value, tf.RaggedTensor):
+        return tf.ragged.boolean_mask(value, mask)
+    return tf.boolean_mask(value, mask)

@@ -1,0 +1,54 @@
+"""Counts over the training parts, uninformed by held-out items: popularity, transitions, sampling weights."""
+
+import numpy as np
+
+from tfrecs.data.pipeline import TRAINING_SPLITS, cut, sequences
+from tfrecs.data.schema import PAD
+
+
+def item_counts(data_dir, manifest, split="train"):
+    """How often each item occurs in the training parts: popularity, uninformed by held-out items.
+
+    Returns:
+        int64 array `[items + 1]`, by item id; index 0 (PAD) is 0.
+    """
+    counts = np.zeros(manifest.num_items + 1, np.int64)
+    for batch in sequences(data_dir, manifest):
+        training = cut(batch, ("item",), batch["split"][:, TRAINING_SPLITS[split]])
+        counts += np.bincount(training["item"].flat_values.numpy(), minlength=len(counts))
+    return counts
+
+
+def sampling_weights(data_dir, manifest, distribution, split="train", include_pad=False):
+    """Weights for drawing negatives.
+
+    Args:
+        data_dir, manifest: as for `pipeline.TrainingBatches`.
+        distribution: `uniform`, or `popularity` (training counts).
+        split: the training split the counts are taken from.
+        include_pad: bool, let PAD be drawn. NOTE: only for parity with AttRec's `DataInput.py`.
+
+    Returns:
+        int64 array `[items + 1]`.
+    """
+    if distribution == "popularity":
+        weights = item_counts(data_dir, manifest, split)
+    else:
+        weights = np.ones(manifest.num_items + 1, np.int64)
+    weights[PAD] = int(include_pad)
+    return weights
+
+
+def transition_pairs(data_dir, manifest, split="train"):
+    """Every (item, next item) of the training parts.
+
+    Returns:
+        int64 array `[transitions, 2]`; its memory is 16 bytes an interaction.
+    """
+    pairs = [np.zeros([0, 2], np.int64)]
+    for batch in sequences(data_dir, manifest):
+        items = cut(batch, ("item",), batch["split"][:, TRAINING_SPLITS[split]])["item"]
+        values, rows = items.flat_values.numpy(), items.value_rowids().numpy()
+        together = rows[1:] == rows[:-1]
+        pairs.append(np.stack([values[:-1][together], values[1:][together]], axis=1))
+    return np.concatenate(pairs)

@@ -1,0 +1,69 @@
+"""Windows over sequences, made at read time and vectorised over a batch of users: memory grows with a
+history's length, never with its square."""
+
+import tensorflow as tf
+
+from tfrecs.data.schema import PAD
+
+
+def target_positions(row_lengths, min_history, min_targets):
+    """Every position of a sequence at which a training target may start.
+
+    Args:
+        row_lengths: int64 `[users]`, lengths of the training parts.
+        min_history: int, items that must precede a target, at least 1.
+        min_targets: int, items that must remain from the target on, at least 1.
+
+    Returns:
+        int64 ragged `[users, (positions)]`, positions from 0 within each sequence.
+
+    Example:
+        >>> target_positions(tf.constant([4, 1], tf.int64), 1, 1).to_list()
+        [[1, 2, 3], []]
+    """
+    first = tf.fill(tf.shape(row_lengths), tf.constant(min_history, tf.int64))
+    last = tf.maximum(row_lengths - min_targets + 1, first)
+    return tf.ragged.range(first, last)
+
+
+def history_before(values, rows, positions, length):
+    """The last `length` values before a position, oldest first, left-aligned, padded with PAD.
+
+    Args:
+        values: ragged `[users, (time)]`.
+        rows: int64 `[windows]`, which user each window belongs to.
+        positions: int64 `[windows]`, the exclusive end of each window.
+        length: int, the width of a window.
+
+    Returns:
+        tensor `[windows, length]`.
+
+    Example:
+        >>> history_before(tf.ragged.constant([[5, 6, 7]], row_splits_dtype=tf.int64),
+        ...                tf.constant([0, 0], tf.int64), tf.constant([1, 3], tf.int64), 2).numpy().tolist()
+        [[5, 0], [6, 7]]
+    """
+    first = tf.maximum(positions - length, 0)
+    return _gather(values, rows, first, positions, length)
+
+
+def items_from(values, rows, positions, length):
+    """The next `length` values from a position on, left-aligned, padded with PAD; see `history_before`.
+
+    Example:
+        >>> items_from(tf.ragged.constant([[5, 6, 7]], row_splits_dtype=tf.int64),
+        ...            tf.constant([0], tf.int64), tf.constant([2], tf.int64), 2).numpy().tolist()
+        [[7, 0]]
+    """
+    ends = tf.gather(values.row_lengths(), rows)
+    return _gather(values, rows, positions, ends, length)
+
+
+def _gather(values, rows, first, end, length):
+    index = first[:, tf.newaxis] + tf.range(length, dtype=tf.int64)
+    inside = index < end[:, tf.newaxis]
+    offset = tf.gather(values.row_starts(), rows)[:, tf.newaxis]
+    flat = tf.where(inside, index + offset, 0)
+    # One value is appended so that a batch without any values can still be gathered from.
+    source = tf.concat([values.flat_values, tf.zeros([1], values.dtype)], 0)
+    return tf.where(inside, tf.gather(source, flat), tf.cast(PAD, values.dtype))

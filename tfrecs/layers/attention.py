@@ -1,0 +1,74 @@
+"""Attention layers."""
+
+import keras
+from keras import ops
+
+from tfrecs.layers.masks import masked_softmax, off_diagonal_mask
+
+
+@keras.saving.register_keras_serializable("tfrecs")
+class IdentityValueAttention(keras.layers.Layer):
+    """AttRec's self-attention: ReLU projections for query and key, the input itself as value.
+
+    `s = softmax(Q K^T / sqrt(dim))` with the diagonal left out, `a = s X`, where
+    `Q = relu((X + TE) W_Q)` and `K = relu((X + TE) W_K)`.
+
+    Args:
+        dim: int, width of input and output.
+        shared_projection: bool, `W_Q = W_K` (paper, below equation 3).
+        diagonal: `masked`, left out before the softmax (paper); or `zeroed`, its scores are set to 0 and still
+            get weight. NOTE: `model_AttRec.py:93-97`.
+        mask_padding: bool, padded keys get no weight. NOTE: False repeats `model_AttRec.py`, which attends them.
+        dropout: float in [0, 1), on the projections.
+        kernel_initializer: str, as for `keras.layers.Dense`.
+
+    Call arguments:
+        values: float `[batch, time, dim]`, X; zero where padded.
+        signal: float `[time, dim]`, TE, added to queries and keys only.
+        valid: bool `[batch, time]`.
+        training: bool.
+        Returns float `[batch, time, dim]` and the attention weights `[batch, time, time]`.
+
+    Example:
+        >>> layer = IdentityValueAttention(4)
+        >>> x = ops.ones((1, 3, 4))
+        >>> layer(x, ops.zeros((3, 4)), ops.ones((1, 3), "bool"))[1][0, 0].numpy().tolist()
+        [0.0, 0.5, 0.5]
+
+    Source: AttRec (2018), section "Self-Attentive Metric Learning", equations 2 to 6.
+    """
+
+    def __init__(self, dim, shared_projection=True, diagonal="masked", mask_padding=True, dropout=0.0,
+                 kernel_initializer="he_normal", **kwargs):
+        super().__init__(**kwargs)
+        self.dim, self.shared_projection, self.diagonal = dim, shared_projection, diagonal
+        self.mask_padding, self.rate = mask_padding, dropout
+        self.kernel_initializer = kernel_initializer
+        names = ["projection"] if shared_projection else ["query", "key"]
+        self.projections = [
+            keras.layers.Dense(dim, "relu", use_bias=False, name=name, dtype=self.dtype_policy,
+                               kernel_initializer=kernel_initializer)
+            for name in names]
+        self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
+        for projection in self.projections:
+            projection.build((None, dim))
+        self.built = True
+
+    def call(self, values, signal, valid, training=False):
+        located = values + ops.cast(signal, values.dtype)
+        query = self.dropout(self.projections[0](located), training=training)
+        key = self.dropout(self.projections[-1](located), training=training)
+        scores = ops.matmul(query, ops.swapaxes(key, 1, 2)) / self.dim**0.5
+        keys = valid if self.mask_padding else ops.ones_like(valid)
+        if self.diagonal == "masked":
+            weights = masked_softmax(scores, off_diagonal_mask(keys))
+        else:
+            scores *= 1 - ops.eye(ops.shape(scores)[1], dtype=scores.dtype)
+            weights = masked_softmax(scores, keys[:, None, :])
+        return ops.matmul(weights, values), weights
+
+    def get_config(self):
+        return super().get_config() | {
+            "dim": self.dim, "shared_projection": self.shared_projection, "diagonal": self.diagonal,
+            "mask_padding": self.mask_padding, "dropout": self.rate,
+            "kernel_initializer": self.kernel_initializer}

@@ -1,0 +1,123 @@
+"""Embedding tables with bounded norms, and the sinusoidal time signal."""
+
+import keras
+import numpy as np
+from keras import ops
+
+
+def clip_norm(vectors, max_norm):
+    """Scales vectors longer than `max_norm` back onto the ball; shorter ones are untouched.
+
+    Args:
+        vectors: float `[..., dim]`.
+        max_norm: float, in the vectors' unit.
+
+    Returns:
+        float, same shape; the gradient at the zero vector is 0, not NaN.
+
+    Example:
+        >>> clip_norm([[3.0, 4.0], [0.3, 0.4]], 1.0).numpy().round(3).tolist()
+        [[0.6, 0.8], [0.3, 0.4]]
+    """
+    vectors = ops.convert_to_tensor(vectors)
+    squared = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
+    longer = squared > max_norm * max_norm
+    norm = ops.sqrt(ops.where(longer, squared, ops.ones_like(squared)))
+    return ops.where(longer, vectors * (max_norm / norm), vectors)
+
+
+def unit_norm(vectors, epsilon=1e-12):
+    """Vectors scaled to length 1; `epsilon` bounds the squared norm from below, as TF 1's l2_normalize."""
+    squared = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
+    return vectors * ops.rsqrt(ops.maximum(squared, epsilon))
+
+
+@keras.saving.register_keras_serializable("tfrecs")
+class RowNorm(keras.constraints.Constraint):
+    """Constraint: every row of a table stays within a ball, after each update.
+
+    Args:
+        max_norm: float, the ball's radius.
+    """
+
+    def __init__(self, max_norm=1.0):
+        self.max_norm = max_norm
+
+    def __call__(self, table):
+        return clip_norm(table, self.max_norm)
+
+    def get_config(self):
+        return {"max_norm": self.max_norm}
+
+
+@keras.saving.register_keras_serializable("tfrecs")
+class BoundedEmbedding(keras.layers.Layer):
+    """An embedding table whose rows lie in a ball.
+
+    Args:
+        rows: int, ids are 0 to `rows - 1`; row 0 is PAD.
+        dim: int, width.
+        max_norm: float, radius of the ball; or None, no bound.
+        bound: `constraint`, the stored rows are projected after each update (the paper); or `lookup`, stored
+            rows grow freely and are clipped when read.
+        embeddings_initializer: as for `keras.layers.Embedding`.
+
+    Call arguments:
+        ids: int `[...]`. Returns float `[..., dim]`.
+
+    Example:
+        >>> BoundedEmbedding(5, 4)(ops.convert_to_tensor([[1, 2, 0]])).shape
+        TensorShape([1, 3, 4])
+
+    Source: AttRec (2018), section "Model Learning": norms clipped to the unit ball.
+    """
+
+    def __init__(self, rows, dim, max_norm=1.0, bound="constraint",
+                 embeddings_initializer="he_normal", **kwargs):
+        super().__init__(**kwargs)
+        self.rows, self.dim, self.max_norm, self.bound = rows, dim, max_norm, bound
+        self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
+        constrained = bound == "constraint" and max_norm is not None
+        self.embeddings = self.add_weight(
+            name="embeddings", shape=(rows, dim), initializer=self.embeddings_initializer,
+            # Every replica projects to the same value; TensorFlow asks how to merge them.
+            aggregation="only_first_replica", constraint=RowNorm(max_norm) if constrained else None)
+        self.built = True
+
+    def call(self, ids):
+        return self.read(ops.take(self.embeddings, ids, axis=0))
+
+    def read(self, vectors):
+        """Applies the bound to rows already gathered."""
+        if self.bound == "lookup" and self.max_norm is not None:
+            return clip_norm(vectors, self.max_norm)
+        return vectors
+
+    def get_config(self):
+        return super().get_config() | {
+            "rows": self.rows, "dim": self.dim, "max_norm": self.max_norm, "bound": self.bound,
+            "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer)}
+
+
+def time_signal(length, dim, exponent=1.0):
+    """Sinusoidal position signal.
+
+    `TE(t, 2i) = sin(t / 10000^(exponent * 2i / dim))` and `TE(t, 2i + 1) = cos` of the same.
+
+    Args:
+        length: int, number of positions.
+        dim: int, width.
+        exponent: float, 1.0 is the paper's.
+
+    Returns:
+        float32 array `[length, dim]`.
+
+    Example:
+        >>> time_signal(2, 2).round(4).tolist()
+        [[0.0, 1.0], [0.8414999842643738, 0.5403000116348267]]
+
+    Source: AttRec (2018), equations 8 and 9. NOTE: `model_AttRec.py:130` has twice the exponent.
+    """
+    even = np.arange(dim) // 2 * 2
+    angle = np.arange(length)[:, None] / np.power(10000.0, exponent * even / dim)
+    return np.where(np.arange(dim) % 2 == 0, np.sin(angle), np.cos(angle)).astype(np.float32)

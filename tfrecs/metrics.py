@@ -1,0 +1,112 @@
+"""Ranking metrics from the rank of one held-out item, computed in the graph; pure functions."""
+
+import tensorflow as tf
+
+CUTOFFS = (5, 10, 20, 50)
+
+
+def pessimistic_rank(score_items, target, excluded, num_items, first_item=1, chunk_size=65536):
+    """The rank of each row's target among all items, ties counted against it, without sorting.
+
+    Rank 1 is best: 1 + the number of other items, excluded ones left out, whose score is not below
+    the target's. A score that is not a number counts against the target.
+
+    Args:
+        score_items: `f(item ids [chunk]) -> scores [batch, chunk]`, higher is better.
+        target: int64 `[batch]`, ids from 1; never excluded, even where `excluded` lists it.
+        excluded: int64 `[batch, any]`, ids to leave out, padded with 0; may be `[batch, 0]`.
+        num_items: int, candidates are the ids `first_item` to `num_items`.
+        first_item: int, 0 lets PAD compete.
+        chunk_size: int, candidates scored at a time: bounds memory.
+
+    Returns:
+        int64 `[batch]`.
+
+    Example:
+        >>> scores = tf.constant([[0.3, 0.9, 0.5, 0.5]])
+        >>> pessimistic_rank(lambda ids: tf.gather(scores, ids - 1, axis=1), tf.constant([3], tf.int64),
+        ...                  tf.zeros([1, 0], tf.int64), 4).numpy().tolist()
+        [3]
+    """
+    chunks = [tf.range(first, min(first + chunk_size, num_items + 1), dtype=tf.int64)
+              for first in range(first_item, num_items + 1, chunk_size)]
+    scored = score_items(chunks[0]) if len(chunks) == 1 else None
+    # The target's score is read from the same product that scores its rivals, so that equal stays equal.
+    target_score = tf.add_n([
+        _at(scored if scored is not None else score_items(ids), target - ids[0]) for ids in chunks])
+    removed = tf.concat([excluded, target[:, tf.newaxis]], 1)
+    rank = tf.ones_like(target)
+    for ids in chunks:
+        scores = scored if scored is not None else score_items(ids)
+        rival = tf.logical_not(scores < target_score[:, tf.newaxis])
+        rival = tf.logical_and(rival, tf.logical_not(member(removed, ids[0], tf.size(ids, tf.int64))))
+        rank += tf.reduce_sum(tf.cast(rival, tf.int64), axis=1)
+    return rank
+
+
+def member(ids, first, count):
+    """Which of the ids `first` to `first + count - 1` each row lists.
+
+    Args:
+        ids: int64 `[batch, any]`, padded with 0.
+        first, count: int64 scalars.
+
+    Returns:
+        bool `[batch, count]`.
+
+    Example:
+        >>> member(tf.constant([[2, 4, 0]], tf.int64), 1, 3).numpy().tolist()
+        [[False, True, False]]
+    """
+    first, count = tf.cast(first, tf.int64), tf.cast(count, tf.int64)
+    batch = tf.shape(ids, tf.int64)[0]
+    column = ids - first
+    # Ids outside the range are sent to one spare column, which is cut off again.
+    column = tf.where(tf.logical_and(column >= 0, column < count), column, count)
+    row = tf.broadcast_to(tf.range(batch)[:, tf.newaxis], tf.shape(column))
+    index = tf.reshape(row * (count + 1) + column, [-1, 1])
+    hit = tf.tensor_scatter_nd_update(
+        tf.zeros([batch * (count + 1)], tf.bool), index, tf.ones(tf.shape(index)[:1], tf.bool))
+    return tf.reshape(hit, [batch, count + 1])[:, :-1]
+
+
+def hit_rate(rank, k):
+    """1.0 where the rank is within the first k; with one relevant item this is Recall@k too."""
+    return tf.cast(rank <= k, tf.float32)
+
+
+def ndcg(rank, k):
+    """`1 / log2(rank + 1)` within the first k, else 0; the ideal DCG of one relevant item is 1."""
+    gain = tf.math.log(2.0) / tf.math.log(tf.cast(rank, tf.float32) + 1.0)
+    return tf.where(rank <= k, gain, 0.0)
+
+
+def reciprocal_rank(rank):
+    """`1 / rank`, over the whole catalogue."""
+    return 1.0 / tf.cast(rank, tf.float32)
+
+
+def of_rank(rank, cutoffs=CUTOFFS):
+    """All metrics of a batch of ranks.
+
+    Args:
+        rank: int64 `[batch]`, from 1.
+        cutoffs: ints, the k of HR@k and NDCG@k.
+
+    Returns:
+        dict of name to float32 `[batch]`: `hr@k` and `ndcg@k` for each k, and `mrr`.
+
+    Example:
+        >>> float(of_rank(tf.constant([3], tf.int64))["ndcg@5"][0])
+        0.5
+    """
+    values = {f"hr@{k}": hit_rate(rank, k) for k in cutoffs}
+    values.update({f"ndcg@{k}": ndcg(rank, k) for k in cutoffs})
+    values["mrr"] = reciprocal_rank(rank)
+    return values
+
+
+def _at(scores, column):
+    inside = tf.logical_and(column >= 0, column < tf.shape(scores, tf.int64)[1])
+    picked = tf.gather(scores, tf.where(inside, column, 0), axis=1, batch_dims=1)
+    return tf.where(inside, picked, tf.zeros_like(picked))

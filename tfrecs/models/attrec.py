@@ -1,0 +1,212 @@
+"""AttRec: metric learning from a user's long-term taste and self-attention over the last few items."""
+
+import keras
+from keras import ops
+
+from tfrecs import losses
+from tfrecs.data import windows
+from tfrecs.layers.attention import IdentityValueAttention
+from tfrecs.layers.embeddings import BoundedEmbedding, clip_norm, time_signal, unit_norm
+from tfrecs.layers.masks import padding_mask
+from tfrecs.models.base import SequentialRecommender
+
+AGGREGATIONS = ("mean", "sum", "max", "min")
+
+
+@keras.saving.register_keras_serializable("tfrecs")
+class AttRec(SequentialRecommender):
+    """AttRec (Zhang et al., 2018, "Next Item Recommendation with Self-Attention").
+
+    The distance of item i to user u is `y_i = w |U_u - V_i|^2 + (1 - w) |m - X_i|^2`, where m aggregates
+    self-attention over the last L items (`layers.attention.IdentityValueAttention`); the score is `-y`.
+    Training takes the next T items against N negatives:
+    `sum_ij max(0, y_i + margin - y_j)` (equation 15), plus L2 on all parameters.
+
+    Args:
+        num_users, num_items: int, as in `SequentialRecommender`.
+        embedding_dim: int, d, width of X, U and V.
+        max_history: int, L, items that the attention reads.
+        num_targets: int, T, items that a window predicts.
+        num_negatives: int, N, negatives per window, shared by its targets.
+        user_weight: float in [0, 1], w.
+        margin: float, gamma, in squared distance.
+        dropout: float in [0, 1), on the query and key projections.
+        l2: float, weight of the squared parameters.
+        aggregation: `mean`, `sum`, `max` or `min` of the attention's output over time.
+        prediction_aggregation: another aggregation outside training. NOTE: `max` repeats the 2024 port, which
+            trains with the mean.
+        shared_projection, diagonal, mask_padding: see `IdentityValueAttention`.
+        signal_exponent: float, see `layers.embeddings.time_signal`. NOTE: 2.0 repeats `model_AttRec.py:130`.
+        norm_bound: `constraint` (paper: rows stay in the unit ball) or `lookup`. NOTE: `lookup` repeats
+            `model_AttRec.py:37-70`: stored rows grow, only what is read is clipped.
+        unit_user_in_training: bool. NOTE: True repeats `model_AttRec.py:56,149`: training normalises the user's
+            vector, prediction takes it as stored, without bound.
+        partial_windows: bool, also train on histories shorter than L and on fewer than T targets. NOTE: False
+            repeats `make_datasets.py`.
+        pair_reduction: `sum` (paper) or `mean` over the pairs of a window. NOTE: `mean` repeats the code.
+        initializer: str, of tables and projections.
+        negatives_include_pad, negatives_exclude_held_out: bool. NOTE: True repeats `DataInput.py:64`, which may draw
+            PAD as a negative and never draws validation and test items: a leak.
+        rank_pad: bool, PAD competes in rankings (it is never recommended). NOTE: True repeats `predict`.
+        loss_reduction, clip_unmerged_rows: see `SequentialRecommender`.
+
+    Inputs:
+        `user` int64 `[batch]` (0: unknown, only the short-term part counts then) and `history` int64
+        `[batch, L]`, oldest first, left-aligned, padded with 0. Training examples add `targets` `[batch, T]`
+        (padded) and `negatives` `[batch, N]`.
+
+    Example:
+        >>> model = AttRec(num_users=4, num_items=9, embedding_dim=8)
+        >>> inputs = {"user": ops.convert_to_tensor([1]), "history": ops.convert_to_tensor([[3, 5, 0, 0, 0]])}
+        >>> model.recommend(inputs, k=3)[0].shape
+        TensorShape([1, 3])
+
+    Source: the paper; github slientGe/AttRec `model_AttRec.py`; the 2024 port github
+    LeeIsBadK/AttRec-implement-project `attrec.py` (separate query and key kernels).
+    """
+
+    def __init__(self, num_users, num_items, embedding_dim=100, max_history=5, num_targets=3, num_negatives=10,
+                 user_weight=0.3, margin=0.5, dropout=0.5, l2=0.0, aggregation="mean",
+                 prediction_aggregation=None, shared_projection=True, diagonal="masked", mask_padding=True,
+                 signal_exponent=1.0, norm_bound="constraint", unit_user_in_training=False,
+                 partial_windows=True, pair_reduction="sum", initializer="he_normal",
+                 negatives_include_pad=False, negatives_exclude_held_out=False, rank_pad=False,
+                 loss_reduction="mean", clip_unmerged_rows=False, **kwargs):
+        super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
+        self._arguments = dict(
+            embedding_dim=embedding_dim, max_history=max_history, num_targets=num_targets,
+            num_negatives=num_negatives, user_weight=user_weight, margin=margin, dropout=dropout, l2=l2,
+            aggregation=aggregation, prediction_aggregation=prediction_aggregation,
+            shared_projection=shared_projection, diagonal=diagonal, mask_padding=mask_padding,
+            signal_exponent=signal_exponent, norm_bound=norm_bound,
+            unit_user_in_training=unit_user_in_training, partial_windows=partial_windows,
+            pair_reduction=pair_reduction, initializer=initializer,
+            negatives_include_pad=negatives_include_pad, negatives_exclude_held_out=negatives_exclude_held_out,
+            rank_pad=rank_pad)
+        for name in ("max_history", "num_targets", "num_negatives", "user_weight", "margin", "l2",
+                     "aggregation", "prediction_aggregation", "mask_padding", "norm_bound",
+                     "unit_user_in_training", "partial_windows", "pair_reduction", "negatives_include_pad",
+                     "negatives_exclude_held_out", "rank_pad"):
+            setattr(self, name, self._arguments[name])
+        table = dict(dim=embedding_dim, bound=norm_bound, embeddings_initializer=initializer,
+                     dtype=self.dtype_policy)
+        self.items_short = BoundedEmbedding(num_items + 1, name="items_short", **table)  # X
+        self.items_long = BoundedEmbedding(num_items + 1, name="items_long", **table)  # V
+        self.users = BoundedEmbedding(num_users + 1, name="users", **table)  # U
+        self.attention = IdentityValueAttention(
+            embedding_dim, shared_projection, diagonal, mask_padding, dropout, initializer,
+            name="attention", dtype=self.dtype_policy)
+        self.signal = time_signal(max_history, embedding_dim, signal_exponent)
+        self.build()
+
+    def get_config(self):
+        return super().get_config() | self._arguments
+
+    def training_examples(self, sequences, draw, seed):
+        """Sliding windows: L items, the T after them, N negatives; see `data.pipeline.TrainingBatches`."""
+        items = sequences["item"]
+        min_history, min_targets = (1, 1) if self.partial_windows else (self.max_history, self.num_targets)
+        positions = windows.target_positions(items.row_lengths(), min_history, min_targets)
+        rows, starts = positions.value_rowids(), positions.flat_values
+        return {
+            "user": ops.take(sequences["user"], rows),
+            "history": windows.history_before(items, rows, starts, self.max_history),
+            "targets": windows.items_from(items, rows, starts, self.num_targets),
+            "negatives": draw(rows, self.num_negatives),
+        }
+
+    def history_inputs(self, sequences):
+        """The last L items of each history."""
+        items = sequences["item"]
+        rows = ops.arange(items.nrows(), dtype="int64")
+        return {"user": sequences["user"],
+                "history": windows.history_before(items, rows, items.row_lengths(), self.max_history)}
+
+    def encode(self, inputs, training=False):
+        history = inputs["history"]
+        valid = padding_mask(history)
+        values = self.items_short(history) * ops.cast(valid, self.compute_dtype)[:, :, None]
+        attended, _ = self.attention(values, self.signal, valid, training=training)
+        aggregation = self.aggregation
+        if not training and self.prediction_aggregation:
+            aggregation = self.prediction_aggregation
+        intent = self._aggregate(attended, valid, aggregation)
+        user = ops.take(self.users.embeddings, inputs["user"], axis=0)
+        if self.unit_user_in_training:
+            user = clip_norm(unit_norm(user), 1.0) if training else user
+        else:
+            user = self.users.read(user)
+        # The published code knows no unknown user: there, row 0 is a user like any other.
+        known = ops.cast(ops.not_equal(inputs["user"], 0), "float32")
+        known = ops.ones_like(known) if self.unit_user_in_training else known
+        return {"intent": ops.cast(intent, "float32"), "user": ops.cast(user, "float32"), "known": known}
+
+    def _aggregate(self, attended, valid, aggregation):
+        mask = ops.cast(valid, attended.dtype)[:, :, None]
+        if aggregation in ("mean", "sum"):
+            total = ops.sum(attended * mask if self.mask_padding else attended, axis=1)
+            if aggregation == "sum":
+                return total
+            return total / ops.maximum(ops.sum(mask, axis=1), 1.0)
+        if self.mask_padding:
+            # An empty history gives the zero vector, as the mean does.
+            worst = ops.where(mask > 0, attended, -1e9 if aggregation == "max" else 1e9)
+            attended = ops.where(ops.any(valid, axis=1)[:, None, None], worst, ops.zeros_like(attended))
+        return ops.max(attended, axis=1) if aggregation == "max" else ops.min(attended, axis=1)
+
+    def score_items(self, query, items):
+        short = ops.cast(self.items_short(items), "float32")
+        long = ops.cast(self.items_long(items), "float32")
+        long_weight = self.user_weight * query["known"][:, None]
+        return -(long_weight * _squared_distance(query["user"], long)
+                 + (1 - self.user_weight) * _squared_distance(query["intent"], short))
+
+    def loss_terms(self, examples, training=True):
+        query = self.encode(examples, training=training)
+        candidates = ops.concatenate([examples["targets"], examples["negatives"]], axis=1)
+        distance = -self.score_items(query, candidates)
+        positive, negative = distance[:, :self.num_targets], distance[:, self.num_targets:]
+        terms = losses.pairwise_hinge(
+            positive, negative, self.margin, padding_mask(examples["targets"]), self.pair_reduction)
+        return terms, ops.ones_like(terms)
+
+    @property
+    def losses(self):
+        if not self.l2:
+            return super().losses
+        squares = [ops.sum(ops.square(variable)) for variable in self.trainable_variables]
+        return [*super().losses, self.l2 * sum(squares)]
+
+
+def _squared_distance(query, items):
+    if len(items.shape) == 3:
+        return ops.sum(ops.square(query[:, None, :] - items), axis=-1)
+    squares = ops.sum(ops.square(query), axis=-1)[:, None] + ops.sum(ops.square(items), axis=-1)[None]
+    return squares - 2.0 * ops.matmul(query, ops.transpose(items))
+
+
+PRESETS = {
+    "recommended": {"model": {}, "training": {"learning_rate": 3e-3, "batch_size": 512}},
+    "original": {
+        "model": dict(
+            dropout=0.5, diagonal="zeroed", mask_padding=False, signal_exponent=2.0, norm_bound="lookup",
+            unit_user_in_training=True, partial_windows=False, pair_reduction="mean", loss_reduction="sum",
+            clip_unmerged_rows=True, negatives_include_pad=True, negatives_exclude_held_out=True,
+            rank_pad=True),
+        "training": dict(learning_rate=1e-2, batch_size=256, global_clipnorm=10.0, epsilon=1e-8,
+                         exclude_seen=False, train_split="train_valid", validation_split="test",
+                         select_metric="hr@50"),
+    },
+}
+PRESETS["port2024"] = {
+    "model": PRESETS["original"]["model"] | dict(shared_projection=False, prediction_aggregation="max"),
+    "training": PRESETS["original"]["training"],
+}
+# The originals' flag names: (ours, how the value changes).
+ALIASES = {
+    "emb_size": ("embedding_dim", None), "embedding_size": ("embedding_dim", None),
+    "sequence_length": ("max_history", None), "target_length": ("num_targets", None),
+    "neg_sample_count": ("num_negatives", None), "w": ("user_weight", None), "gamma": ("margin", None),
+    "l2_lambda": ("l2", None), "keep_prob": ("dropout", lambda keep: 1.0 - keep),
+    "grad_clip": ("global_clipnorm", None),
+}

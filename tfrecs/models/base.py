@@ -1,0 +1,182 @@
+"""What every model shares: one train step that is exact on any number of replicas, one test step, recommendation."""
+
+import keras
+import tensorflow as tf
+
+from tfrecs import metrics
+from tfrecs.models.gradients import clip_by_global_norm, global_norm, merge_rows
+
+DENSE_ROWS = 65536  # gradients of tables up to this size are made dense: cheaper than finding the repeated rows
+
+
+class SequentialRecommender(keras.Model):
+    """Base of the models. A model contributes equations, never a loop.
+
+    A subclass implements
+
+    - `training_examples(sequences, draw, seed)`: a batch of users to a dict of example tensors;
+    - `history_inputs(sequences)`: a batch of users to what the model reads when it is asked to rank;
+    - `loss_terms(examples, training)`: losses and weights, both `[batch]`;
+    - `encode(inputs, training)`: what candidates are compared with, a nest of `[batch, ...]` tensors;
+    - `score_items(query, items)`: higher is better; `items` `[count]` gives `[batch, count]`, `items`
+      `[batch, count]` gives each row its own candidates.
+
+    Args:
+        num_users: int, ids are 1 to `num_users`; 0 stands for an unknown user.
+        num_items: int, ids are 1 to `num_items`; 0 is PAD.
+        loss_reduction: `mean` over the real examples of the global batch, or `sum`.
+        clip_unmerged_rows: bool, the norm that `global_clipnorm` compares counts a repeated embedding row once per
+            repeat. NOTE: True repeats `tf.clip_by_global_norm` of TF 1 on IndexedSlices.
+
+    The base works with plain `compile / fit / evaluate / predict`. In `compile`, `global_clipnorm` of the optimizer is
+    honoured after the sum over replicas; `clipnorm` and `clipvalue` are not supported on several replicas.
+    """
+
+    cutoffs = metrics.CUTOFFS
+    # Quirks of originals, which a model may turn into arguments.
+    negatives_include_pad = False
+    negatives_exclude_held_out = False
+    rank_pad = False
+
+    def __init__(self, num_users, num_items, loss_reduction="mean", clip_unmerged_rows=False, **kwargs):
+        super().__init__(**kwargs)
+        self.num_users, self.num_items = num_users, num_items
+        self.loss_reduction, self.clip_unmerged_rows = loss_reduction, clip_unmerged_rows
+        self.loss_mean = keras.metrics.Mean(name="loss")
+        names = metrics.of_rank(tf.ones([1], tf.int64), self.cutoffs)
+        self.ranking_means = {name: keras.metrics.Mean(name=name) for name in names}
+
+    def get_config(self):
+        return super().get_config() | {
+            "num_users": self.num_users, "num_items": self.num_items, "loss_reduction": self.loss_reduction,
+            "clip_unmerged_rows": self.clip_unmerged_rows}
+
+    def build(self, input_shape=None):
+        """Nothing is left to build: constructors create every variable, since all sizes are arguments."""
+        self.built = True
+
+    @property
+    def metrics(self):
+        return [self.loss_mean, *self.ranking_means.values()]
+
+    def call(self, inputs, training=False):
+        """Scores of `inputs["candidates"]` `[batch, count]` where given, else of items 1 to `num_items`, in order."""
+        query = self.encode(inputs, training=training)
+        if "candidates" in inputs:
+            return self.score_items(query, inputs["candidates"])
+        return self.score_items(query, tf.range(1, self.num_items + 1, dtype=tf.int64))
+
+    def train_step(self, data):
+        """One update; equal on one device and on several replicas that share the batch.
+
+        The loss of the global batch is `sum(losses * weights) / sum(weights)` (or the sum), plus the model's own
+        regularisation once. Gradients are summed over replicas, repeated embedding rows merged, then clipped.
+        """
+        examples, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        context = tf.distribute.get_replica_context()
+        replicas = context.num_replicas_in_sync
+        with tf.GradientTape() as tape:
+            losses, weights = self.loss_terms(examples, training=True)
+            losses, weights = tf.cast(losses, tf.float32), tf.cast(weights, tf.float32)
+            total = tf.reduce_sum(losses * weights)
+            count = _sum_over_replicas(context, tf.reduce_sum(weights))
+            objective = total if self.loss_reduction == "sum" else total / tf.maximum(count, 1.0)
+            if self.losses:
+                objective += tf.add_n(self.losses) / replicas
+            scaled = self.optimizer.scale_loss(objective)
+        gradients = tape.gradient(scaled, self.trainable_variables)
+        self._apply(gradients, context, replicas)
+        self.loss_mean.update_state(losses, sample_weight=weights)
+        return {"loss": self.loss_mean.result()}
+
+    def _apply(self, gradients, context, replicas):
+        variables = self.trainable_variables
+        present = [gradient for gradient in gradients if gradient is not None]
+        norm = None
+        clip = self.optimizer.global_clipnorm
+        if clip and self.clip_unmerged_rows:
+            norm = global_norm(present, context)
+        if replicas > 1:
+            if self.optimizer.clipnorm or self.optimizer.clipvalue:
+                raise ValueError("clipnorm and clipvalue act before the sum over replicas: use global_clipnorm")
+            # Dense, because the optimizer sums over replicas once more and would repeat every row again.
+            present = context.all_reduce(tf.distribute.ReduceOp.SUM, [tf.convert_to_tensor(g) for g in present])
+        else:
+            present = [merge_rows(gradient, dense=self.jit_compile or variable.shape[0] <= DENSE_ROWS)
+                       for gradient, variable in zip(gradients, variables) if gradient is not None]
+        if clip:
+            present = clip_by_global_norm(present, clip, norm)
+        present = [gradient / replicas if replicas > 1 else gradient for gradient in present]
+        reduced = iter(present)
+        merged = [None if gradient is None else next(reduced) for gradient in gradients]
+        self.optimizer.apply_gradients(
+            (gradient, variable) for gradient, variable in zip(merged, variables) if gradient is not None)
+
+    def test_step(self, data):
+        """Ranks each row's `target` among all items, `seen` left out; a row of weight 0 counts nothing."""
+        inputs, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        rank = self.rank(inputs, inputs["target"], inputs["seen"])
+        for name, value in metrics.of_rank(rank, self.cutoffs).items():
+            self.ranking_means[name].update_state(value, sample_weight=sample_weight)
+        return {name: mean.result() for name, mean in self.ranking_means.items()}
+
+    def rank(self, inputs, target, excluded):
+        """The pessimistic rank of each target.
+
+        Args:
+            inputs: the model's inputs, as from `history_inputs`.
+            target: int64 `[batch]`.
+            excluded: int64 `[batch, any]`, items left out of the ranking, padded with 0.
+
+        Returns:
+            int64 `[batch]`, from 1.
+        """
+        query = self.encode(inputs)
+        return metrics.pessimistic_rank(
+            lambda items: self.score_items(query, items), target, excluded, self.num_items,
+            first_item=0 if self.rank_pad else 1)
+
+    def score(self, inputs, items):
+        """Scores of candidates, float32 `[batch, count]`, higher is better.
+
+        Args:
+            inputs: the model's inputs.
+            items: int64 `[count]`, the same for every row, or `[batch, count]`.
+        """
+        return self.score_items(self.encode(inputs), items)
+
+    def recommend(self, inputs, k=10, excluded=None, chunk_size=65536):
+        """The best items, best first; equal scores in order of id.
+
+        Args:
+            inputs: the model's inputs.
+            k: int, how many; fewer where the catalogue is smaller.
+            excluded: int64 `[batch, any]` padded with 0, items never to return; default none.
+            chunk_size: int, candidates scored at a time.
+
+        Returns:
+            `(items int64 [batch, k], scores float32 [batch, k])`; where fewer than k items are left, id 0 with
+            score -inf fills up.
+        """
+        query = self.encode(inputs)
+        k = min(k, self.num_items)
+        items, scores = None, None
+        for first in range(1, self.num_items + 1, chunk_size):
+            ids = tf.range(first, min(first + chunk_size, self.num_items + 1), dtype=tf.int64)
+            chunk = self.score_items(query, ids)
+            if excluded is not None:
+                left_out = metrics.member(tf.cast(excluded, tf.int64), first, tf.size(ids))
+                chunk = tf.where(left_out, chunk.dtype.min, chunk)
+            best, column = tf.math.top_k(chunk, min(k, int(ids.shape[0])))
+            found = tf.gather(ids, column)
+            if items is not None:
+                best, found = tf.concat([scores, best], 1), tf.concat([items, found], 1)
+                best, column = tf.math.top_k(best, min(k, int(best.shape[1])))
+                found = tf.gather(found, column, batch_dims=1)
+            items, scores = found, best
+        gone = tf.equal(scores, scores.dtype.min)
+        return tf.where(gone, tf.zeros_like(items), items), tf.where(gone, -float("inf"), scores)
+
+
+def _sum_over_replicas(context, value):
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)

@@ -1,0 +1,65 @@
+"""Gradients of embedding tables: merging repeated rows and clipping by the norm over all variables."""
+
+import tensorflow as tf
+
+
+def merge_rows(gradient, dense=False):
+    """Sums repeated rows of a sparse gradient, so that optimizers that square it see the true value.
+
+    Args:
+        gradient: `tf.Tensor`, returned as it is, or `tf.IndexedSlices`.
+        dense: bool, give a dense tensor instead of unique rows: cheaper for small tables, and what XLA needs.
+
+    Returns:
+        `tf.Tensor` or `tf.IndexedSlices` without repeats.
+
+    Example:
+        >>> slices = tf.IndexedSlices(tf.constant([[1.0], [2.0]]), tf.constant([3, 3]), tf.constant([5, 1]))
+        >>> merge_rows(slices).values.numpy().tolist()
+        [[3.0]]
+    """
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    if dense:
+        return tf.convert_to_tensor(gradient)
+    indices, segment = tf.unique(gradient.indices)
+    values = tf.math.unsorted_segment_sum(gradient.values, segment, tf.size(indices))
+    return tf.IndexedSlices(values, indices, gradient.dense_shape)
+
+
+def global_norm(gradients, context):
+    """The norm over all gradients, repeated rows counted apart, over all replicas.
+
+    Args:
+        gradients: list of `tf.Tensor` or `tf.IndexedSlices`, one replica's part.
+        context: `tf.distribute.ReplicaContext`.
+
+    Returns:
+        float scalar.
+    """
+    squares = []
+    for gradient in gradients:
+        if isinstance(gradient, tf.IndexedSlices):
+            part = tf.reduce_sum(tf.square(gradient.values))
+            squares.append(context.all_reduce(tf.distribute.ReduceOp.SUM, part))
+        else:
+            whole = context.all_reduce(tf.distribute.ReduceOp.SUM, gradient)
+            squares.append(tf.reduce_sum(tf.square(whole)))
+    return tf.sqrt(tf.add_n(squares))
+
+
+def clip_by_global_norm(gradients, clip_norm, norm=None):
+    """Scales all gradients by `clip_norm / max(clip_norm, norm)`.
+
+    Args:
+        gradients: list of `tf.Tensor` or `tf.IndexedSlices`, summed over replicas.
+        clip_norm: float.
+        norm: float scalar or None, the norm of `gradients` itself.
+
+    Returns:
+        list like `gradients`. A norm that is not finite gives gradients that are not finite: nothing is hidden.
+    """
+    norm = tf.linalg.global_norm(gradients) if norm is None else norm
+    scale = clip_norm / tf.maximum(norm, clip_norm)
+    return [tf.IndexedSlices(g.values * scale, g.indices, g.dense_shape)
+            if isinstance(g, tf.IndexedSlices) else g * scale for g in gradients]

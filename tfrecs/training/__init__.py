@@ -1,0 +1,1 @@
+"""Runs: configuration, distribution, checkpoints, evaluation and the loop."""

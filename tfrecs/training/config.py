@@ -1,0 +1,94 @@
+"""The one frozen description of how a run trains; the model's own arguments are not in it."""
+
+import dataclasses
+import typing
+
+from tfrecs.errors import InputError
+
+# What may differ when a run is resumed: how long it goes on and what it keeps, never what it computes.
+CHANGEABLE = ("epochs", "patience", "save_checkpoints_epochs", "save_checkpoints_steps", "keep_checkpoints",
+              "eval_batch_size", "strategy", "retrain")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """How a run trains.
+
+    Args:
+        epochs: int, passes over the training examples at most.
+        batch_size: int, examples per update, over all replicas.
+        learning_rate: float.
+        optimizer: `adam` or `sgd`.
+        epsilon: float, Adam's.
+        global_clipnorm: float, gradients are scaled to at most this norm; 0 is off.
+        patience: int, epochs without a better `select_metric` after which training stops; 0 is off.
+        select_metric: str, the validation metric the epoch is chosen by.
+        retrain: bool, train once more from scratch on training and validation items, for as many epochs as
+            validation chose, before the test items are looked at.
+        train_split: `train`, or `train_valid`: validation items are trained on and validation means nothing.
+        validation_split: `valid`, or `test`. NOTE: `test` chooses the epoch on the test items, as AttRec's `main.py` does:
+            a leak, for the `original` preset only.
+        negative_sampling: `uniform` or `popularity`.
+        exclude_seen: bool, leave the items of a user's history out of the ranking.
+        eval_batch_size: int, users ranked at a time.
+        save_checkpoints_epochs: int, epochs between checkpoints; 0 is off.
+        save_checkpoints_steps: int, steps between checkpoints within an epoch, in addition; 0 is off.
+        keep_checkpoints: int, how many are kept, the best apart.
+        strategy: `auto` (all GPUs), `none`, `mirrored` or `multi_worker`.
+        jit_compile: bool, XLA.
+        precision: `float32` or `mixed_bfloat16`.
+        seed: int, of weights, order, negatives and dropout.
+
+    Raises:
+        InputError: a value out of its range, with the flag's name.
+
+    Example:
+        >>> TrainConfig(epochs=0)
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.InputError: --epochs: expected at least 1, got 0
+    """
+
+    epochs: int = 30
+    batch_size: int = 512
+    learning_rate: float = 1e-3
+    optimizer: str = "adam"
+    epsilon: float = 1e-7
+    global_clipnorm: float = 0.0
+    patience: int = 0
+    select_metric: str = "ndcg@10"
+    retrain: bool = False
+    train_split: str = "train"
+    validation_split: str = "valid"
+    negative_sampling: str = "uniform"
+    exclude_seen: bool = True
+    eval_batch_size: int = 256
+    save_checkpoints_epochs: int = 1
+    save_checkpoints_steps: int = 0
+    keep_checkpoints: int = 3
+    strategy: str = "auto"
+    jit_compile: bool = False
+    precision: str = "float32"
+    seed: int = 0
+
+    CHOICES: typing.ClassVar = {
+        "optimizer": ("adam", "sgd"),
+        "train_split": ("train", "train_valid"),
+        "validation_split": ("valid", "test"),
+        "negative_sampling": ("uniform", "popularity"),
+        "strategy": ("auto", "none", "mirrored", "multi_worker"),
+        "precision": ("float32", "mixed_bfloat16"),
+    }
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size", "eval_batch_size", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise InputError(f"--{name}: expected at least 1, got {getattr(self, name)}")
+        for name in ("patience", "save_checkpoints_epochs", "save_checkpoints_steps", "global_clipnorm", "seed"):
+            if getattr(self, name) < 0:
+                raise InputError(f"--{name}: expected at least 0, got {getattr(self, name)}")
+        for name in ("learning_rate", "epsilon"):
+            if not 0 < getattr(self, name) < float("inf"):
+                raise InputError(f"--{name}: expected a number above 0, got {getattr(self, name)}")
+        if self.retrain and (self.train_split, self.validation_split) != ("train", "valid"):
+            raise InputError("--retrain: needs --train_split train and --validation_split valid to choose the epoch by")

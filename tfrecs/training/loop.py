@@ -1,0 +1,148 @@
+"""The training loop: any strategy, exact resume in the middle of an epoch, the best epoch by validation."""
+
+import time
+
+import tensorflow as tf
+
+from tfrecs.errors import InputError
+from tfrecs.training.progress import ProgressLine
+
+CHECK_EVERY = 50  # steps between looks at the loss: a look waits for the device
+
+
+class NotFiniteError(ArithmeticError):
+    """The loss became NaN or infinite; the message names the step and the last good checkpoint."""
+
+
+class Loop:
+    """Trains a model to the end of its configuration.
+
+    Args:
+        model: built under `strategy`, compiled with a built optimizer.
+        strategy: `tf.distribute.Strategy`.
+        config: `TrainConfig`.
+        checkpoints: `Checkpoints` of the run.
+        batches: `f(first_epoch, end_epoch, skip) -> tf.data.Dataset`, a `data.pipeline.TrainingBatches`.
+        validate: `f() -> (dict of metrics, seconds)`, or None: no validation, the last epoch is the best.
+        on_epoch: `f(Progress)`, called when an epoch is whole, before its checkpoint is written.
+    """
+
+    def __init__(self, model, strategy, config, checkpoints, batches, validate=None, on_epoch=None):
+        self.model, self.strategy, self.config = model, strategy, config
+        self.checkpoints, self.batches, self.validate = checkpoints, batches, validate
+        self.on_epoch = on_epoch or (lambda progress: None)
+        self.progress_line = ProgressLine()
+        self._first_bad = tf.Variable(-1, dtype=tf.int64, trainable=False)
+        self._steps_per_epoch = 0
+
+        @tf.function(reduce_retracing=True, jit_compile=config.jit_compile)
+        def step(batch):
+            return strategy.run(model.train_step, args=(batch,))
+
+        @tf.function(reduce_retracing=True)
+        def counted_step(batch, number):
+            result = strategy.experimental_local_results(step(batch)["loss"])[0]
+            bad = tf.logical_and(self._first_bad < 0, tf.logical_not(tf.math.is_finite(result)))
+            self._first_bad.assign(tf.where(bad, number, self._first_bad))
+
+        self._step = counted_step
+
+    def run(self, progress):
+        """Trains from where `progress` stands until the configured end or early stopping.
+
+        Args:
+            progress: `Progress`, fresh or restored together with the model's state.
+
+        Returns:
+            the finished `Progress`.
+
+        Raises:
+            NotFiniteError: naming the step and the last good checkpoint.
+            InputError: a checkpoint cannot be saved; the last good one is named.
+        """
+        started, begun = time.monotonic(), progress.epoch
+        if not self._ended(progress):
+            self._train(progress, started, begun)
+        if self.checkpoints.newest != progress.name:
+            self.checkpoints.save(progress)
+        return progress
+
+    def _ended(self, progress):
+        if progress.epoch >= self.config.epochs:
+            return True
+        waited = progress.epoch - progress.best["epoch"] if progress.best else 0
+        return bool(self.config.patience and self.validate and waited >= self.config.patience)
+
+    def _train(self, progress, started, begun):
+        dataset = self.batches(progress.epoch, self.config.epochs, progress.step)
+        if self.strategy.num_replicas_in_sync > 1:
+            dataset = self.strategy.experimental_distribute_dataset(dataset)
+        if not progress.step:
+            self.model.loss_mean.reset_state()
+        clock = time.perf_counter()
+        for batch in dataset:
+            parts = self.strategy.experimental_local_results(batch["epoch"])
+            if int(parts[0][0]) != progress.epoch:
+                progress.train_seconds += time.perf_counter() - clock
+                if self._close_epoch(progress):
+                    return
+                clock = time.perf_counter()
+            self._step(batch, tf.constant(progress.step + 1, tf.int64))
+            progress.step += 1
+            progress.examples += sum(int(part.shape[0]) for part in parts)
+            if progress.step % CHECK_EVERY == 0:
+                self._check(progress)
+                self._show(progress, started, begun)
+            every = self.config.save_checkpoints_steps
+            if every and progress.step % every == 0:
+                self._check(progress)
+                progress.train_seconds += time.perf_counter() - clock
+                self.checkpoints.save(progress)
+                clock = time.perf_counter()
+        progress.train_seconds += time.perf_counter() - clock
+        if not progress.step:
+            raise InputError("no training examples: every history is too short, or leaves no item as a negative")
+        self._close_epoch(progress)
+
+    def _close_epoch(self, progress):
+        """Validates, notes the best, saves; returns whether training has ended."""
+        self._check(progress)
+        self._steps_per_epoch, progress.step = progress.step, 0
+        progress.epoch += 1
+        row = {"epoch": progress.epoch, "loss": float(self.model.loss_mean.result())}
+        if self.validate:
+            metrics, seconds = self.validate()
+            progress.eval_seconds += seconds
+            row.update({f"{self.config.validation_split}_{name}": value for name, value in metrics.items() if name != "users"})
+        progress.history.append(row)
+        value = row.get(f"{self.config.validation_split}_{self.config.select_metric}")
+        better = value is not None and (progress.best is None or value > progress.best["value"])
+        if better:
+            progress.best = {"name": f"best-{progress.epoch:04d}", "epoch": progress.epoch, "value": value}
+            self.checkpoints.save_best(progress)
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in row.items()
+                          if name.endswith(("loss", "hr@10", "hr@50", "mrr")))
+        self.progress_line.line(f"epoch {progress.epoch}/{self.config.epochs}  {shown}{'  *' if better else ''}")
+        self.on_epoch(progress)
+        every = self.config.save_checkpoints_epochs
+        # The next epoch's sum starts from zero in the checkpoint too.
+        self.model.loss_mean.reset_state()
+        if every and progress.epoch % every == 0:
+            self.checkpoints.save(progress)
+        return self._ended(progress)
+
+    def _check(self, progress):
+        bad = int(self._first_bad.numpy())
+        if bad >= 0:
+            raise NotFiniteError(
+                f"the loss is not finite from step {bad} of epoch {progress.epoch + 1} on; the last good checkpoint "
+                f"is {self.checkpoints.newest or 'none'} in {self.checkpoints.directory}; "
+                "a lower --learning_rate or --global_clipnorm may help")
+
+    def _show(self, progress, started, begun):
+        rate = progress.step * self.config.batch_size
+        total = self.config.epochs - begun
+        known = self._steps_per_epoch
+        done = progress.epoch - begun + (progress.step / known if known else 0)
+        self.progress_line.update(f"epoch {progress.epoch + 1}/{self.config.epochs} step {progress.step}, "
+                                  f"{rate} examples", done, total, started)
