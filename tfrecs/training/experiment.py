@@ -105,15 +105,18 @@ class Experiment:
             progress = store.restore(name)
             store.rewind(name)
             print(f"resuming from {os.path.join(run_dir, name)}", flush=True)
-        weights = statistics.sampling_weights(
-            self.data_dir, self.manifest, config.negative_sampling, split, model.negatives_include_pad)
-        batches = pipeline.TrainingBatches(
-            self.data_dir, self.manifest, model.training_examples, weights, config.batch_size, config.seed, split,
-            exclude_held_out=model.negatives_exclude_held_out)
-        loop = Loop(model, self.strategy, config, store, batches,
+        loop = Loop(model, self.strategy, config, store, self.training_batches(split),
                     (lambda: self.evaluate(config.validation_split)) if validated else None,
                     lambda progress: reports.write_history(run_dir, progress.history))
         return loop.run(progress)
+
+    def training_batches(self, split):
+        """See `data.pipeline.TrainingBatches`."""
+        weights = statistics.sampling_weights(
+            self.data_dir, self.manifest, self.config.negative_sampling, split, self.model.negatives_include_pad)
+        return pipeline.TrainingBatches(
+            self.data_dir, self.manifest, self.model.training_examples, weights, self.config.batch_size,
+            self.config.seed, split, exclude_held_out=self.model.negatives_exclude_held_out)
 
     def evaluate(self, split):
         """Full-ranking metrics of the model as it stands, and the seconds they took."""
