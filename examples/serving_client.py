@@ -1,0 +1,91 @@
+"""Asks TensorFlow Serving for recommendations, through its REST API; Python's own library is all it takes.
+
+    python examples/serving_client.py --url http://localhost:8501/v1/models/attrec:predict --user u1 --history i1,i2
+
+prints a line `item<TAB>score` per recommendation, best first. Bad input and a server that cannot be reached or refuses
+end with exit code 2.
+"""
+
+import argparse
+import http.client
+import json
+import math
+import re
+import sys
+import urllib.error
+import urllib.request
+
+URL = "http://localhost:8501/v1/models/attrec:predict"
+
+
+class ClientError(Exception):
+    """What the user can correct, in a sentence."""
+
+
+def recommend(url, user, history, timeout=10.0):
+    """One request.
+
+    Args:
+        url: str, `http://HOST:PORT/v1/models/NAME:predict`, or with `/versions/N` before `:predict`.
+        user: str, `""` for an unknown user.
+        history: list of str, item tokens, oldest first.
+        timeout: float, seconds.
+
+    Returns:
+        list of `(item, score)`, best first, as many as there are.
+
+    Raises:
+        ClientError: naming the URL and what is wrong.
+    """
+    if not re.fullmatch(r"https?://\S+:predict", url):
+        raise ClientError(f"--url {url}: expected http://HOST:PORT/v1/models/NAME:predict")
+    # An empty history is one of padding, so that its JSON has a string to tell the type by.
+    inputs = {"user": [user], "history": [history or [""]]}
+    body = json.dumps({"signature_name": "serving_default", "inputs": inputs}).encode()
+    try:
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=timeout) as response:
+            content = json.load(response)
+        outputs = content["outputs"]
+        pairs = list(zip(outputs["items"][0], outputs["scores"][0], strict=True))
+        return [(item, score) for item, score in pairs if math.isfinite(score)]
+    except urllib.error.HTTPError as error:
+        raise ClientError(f"--url {url}: HTTP {error.code}: {_reason(error)}") from None
+    except urllib.error.URLError as error:
+        raise ClientError(f"--url {url}: cannot be reached: {error.reason}") from None
+    except (OSError, http.client.HTTPException) as error:
+        raise ClientError(f"--url {url}: cannot be reached: {error or type(error).__name__}") from None
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        raise ClientError(f"--url {url}: not an answer of a tfrecs export: {error!r}") from None
+
+
+def _reason(error):
+    """TensorFlow Serving's own words, `{"error": "..."}`."""
+    try:
+        return json.load(error)["error"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return error.reason
+
+
+def main(argv=None):
+    """The command line; gives the exit code, 0 or 2."""
+    parser = argparse.ArgumentParser(description="Asks TensorFlow Serving for recommendations.", allow_abbrev=False)
+    parser.add_argument("--url", default=URL, help="the model's predict address; default %(default)s")
+    parser.add_argument("--user", default="", help="a user of the training data; default an unknown one")
+    parser.add_argument("--history", default="", help="items, oldest first, separated by commas")
+    parser.add_argument("--timeout", type=float, default=10.0, help="seconds; default %(default)s")
+    options = parser.parse_args(argv)
+    try:
+        if not options.timeout > 0:
+            raise ClientError(f"--timeout {options.timeout}: expected seconds above 0")
+        answer = recommend(options.url, options.user, [i for i in options.history.split(",") if i], options.timeout)
+    except ClientError as error:
+        print(f"serving_client.py: error: {error}", file=sys.stderr)
+        return 2
+    for item, score in answer:
+        print(f"{item}\t{score:.6g}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
