@@ -2,6 +2,8 @@
 
 from keras import ops
 
+REDUCTIONS = ("sum", "mean")
+
 
 def pairwise_hinge(positive, negative, margin, mask, reduction="sum"):
     """Margin hinge over every (target, negative) pair of distances.
@@ -19,8 +21,8 @@ def pairwise_hinge(positive, negative, margin, mask, reduction="sum"):
         float `[batch]`.
 
     Example:
-        >>> float(pairwise_hinge([[0.2]], [[0.3, 1.0]], 0.5, [[True]])[0])
-        0.4000000059604645
+        >>> round(float(pairwise_hinge([[0.2]], [[0.3, 1.0]], 0.5, [[True]])[0]), 4)
+        0.4
     """
     positive, negative = ops.convert_to_tensor(positive), ops.convert_to_tensor(negative)
     mask = ops.cast(mask, positive.dtype)

@@ -28,12 +28,15 @@ def pessimistic_rank(score_items, target, excluded, num_items, first_item=1, chu
         ...                  tf.zeros([1, 0], tf.int64), 4).numpy().tolist()
         [3]
     """
-    chunks = [tf.range(first, min(first + chunk_size, num_items + 1), dtype=tf.int64)
-              for first in range(first_item, num_items + 1, chunk_size)]
+    chunks = [
+        tf.range(first, min(first + chunk_size, num_items + 1), dtype=tf.int64)
+        for first in range(first_item, num_items + 1, chunk_size)
+    ]
     scored = score_items(chunks[0]) if len(chunks) == 1 else None
     # The target's score is read from the same product that scores its rivals, so that equal stays equal.
-    target_score = tf.add_n([
-        _at(scored if scored is not None else score_items(ids), target - ids[0]) for ids in chunks])
+    target_score = tf.add_n(
+        [_at(scored if scored is not None else score_items(ids), target - ids[0]) for ids in chunks]
+    )
     removed = tf.concat([excluded, target[:, tf.newaxis]], 1)
     rank = tf.ones_like(target)
     for ids in chunks:
@@ -61,12 +64,14 @@ def member(ids, first, count):
     first, count = tf.cast(first, tf.int64), tf.cast(count, tf.int64)
     batch = tf.shape(ids, tf.int64)[0]
     column = ids - first
-    # Ids outside the range are sent to one spare column, which is cut off again.
-    column = tf.where(tf.logical_and(column >= 0, column < count), column, count)
+    # Padding and ids outside the range are sent to one spare column, which is cut off again.
+    inside = tf.logical_and(ids != 0, tf.logical_and(column >= 0, column < count))
+    column = tf.where(inside, column, count)
     row = tf.broadcast_to(tf.range(batch)[:, tf.newaxis], tf.shape(column))
     index = tf.reshape(row * (count + 1) + column, [-1, 1])
     hit = tf.tensor_scatter_nd_update(
-        tf.zeros([batch * (count + 1)], tf.bool), index, tf.ones(tf.shape(index)[:1], tf.bool))
+        tf.zeros([batch * (count + 1)], tf.bool), index, tf.ones(tf.shape(index)[:1], tf.bool)
+    )
     return tf.reshape(hit, [batch, count + 1])[:, :-1]
 
 

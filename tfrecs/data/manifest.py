@@ -108,15 +108,13 @@ def load(data_dir):
         raise InputError(f"{path}: missing or unknown keys: {wrong}")
     try:
         content["shards"] = tuple(Shard(**shard) for shard in content["shards"])
-        content["vocabularies"] = {
-            name: Vocabulary(**entry) for name, entry in content["vocabularies"].items()
-        }
+        content["vocabularies"] = {name: Vocabulary(**entry) for name, entry in content["vocabularies"].items()}
         content["fields"] = tuple(content["fields"])
     except (TypeError, AttributeError) as error:
         raise InputError(f"{path}: malformed: {error}") from None
-    unknown = set(content["fields"]) - set(SEQUENCE_FIELDS)
-    if unknown:
-        raise InputError(f"{path}: unknown fields {sorted(unknown)}")
+    unknown = [name for name in content["fields"] if str(name) not in SEQUENCE_FIELDS]
+    if unknown or "item" not in content["fields"]:
+        raise InputError(f"{path}: unknown fields {unknown}" if unknown else f"{path}: no field 'item'")
     return Manifest(**content)
 
 
@@ -134,13 +132,9 @@ def verify(data_dir, manifest):
         path = os.path.join(data_dir, shard.path)
         sha256, size = _digest_or_error(path)
         if size != shard.num_bytes:
-            raise InputError(
-                f"{path}: truncated or altered: {size} bytes, the manifest says {shard.num_bytes}"
-            )
+            raise InputError(f"{path}: truncated or altered: {size} bytes, the manifest says {shard.num_bytes}")
         if sha256 != shard.sha256:
-            raise InputError(
-                f"{path}: altered: sha256 {sha256}, the manifest says {shard.sha256}"
-            )
+            raise InputError(f"{path}: altered: sha256 {sha256}, the manifest says {shard.sha256}")
     for name, vocabulary in manifest.vocabularies.items():
         path = os.path.join(data_dir, vocabulary.path)
         sha256, _ = _digest_or_error(path)
@@ -149,6 +143,16 @@ def verify(data_dir, manifest):
                 f"{path}: the {name} vocabulary does not match the shards: sha256 {sha256}, "
                 f"the manifest says {vocabulary.sha256}"
             )
+        with open(path, "rb") as file:
+            lines = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+        if lines != vocabulary.size:
+            raise InputError(f"{path}: {lines} lines, the manifest says {vocabulary.size}")
+    sequences = sum(shard.num_sequences for shard in manifest.shards)
+    if sequences != manifest.num_users:
+        raise InputError(
+            f"{os.path.join(data_dir, FILE_NAME)}: the shards hold {sequences} sequences, one a user, "
+            f"but num_users is {manifest.num_users}"
+        )
     for name, expected in (("user", manifest.num_users), ("item", manifest.num_items)):
         size = manifest.vocabularies[name].size if name in manifest.vocabularies else 0
         if size != expected:
@@ -160,9 +164,7 @@ def verify(data_dir, manifest):
         path = os.path.join(data_dir, ATTRIBUTES_FILE)
         sha256, _ = _digest_or_error(path)
         if sha256 != manifest.attributes_sha256:
-            raise InputError(
-                f"{path}: altered: sha256 {sha256}, the manifest says {manifest.attributes_sha256}"
-            )
+            raise InputError(f"{path}: altered: sha256 {sha256}, the manifest says {manifest.attributes_sha256}")
 
 
 def read_vocabulary(data_dir, manifest, name):

@@ -105,6 +105,4 @@ def draw(excluded, rows, num_negatives, cumulative, seed):
 
 
 def _weights(ids, cumulative):
-    return ids.with_flat_values(
-        tf.gather(cumulative, ids.flat_values + 1) - tf.gather(cumulative, ids.flat_values)
-    )
+    return ids.with_flat_values(tf.gather(cumulative, ids.flat_values + 1) - tf.gather(cumulative, ids.flat_values))

@@ -40,22 +40,41 @@ class TrainingBatches:
         serves all epochs, since starting one costs as much as reading 400,000 examples.
     """
 
-    def __init__(self, data_dir, manifest, make_examples, weights, batch_size, seed, split="train",
-                 users_per_block=1024, exclude_held_out=False):
+    def __init__(
+        self,
+        data_dir,
+        manifest,
+        make_examples,
+        weights,
+        batch_size,
+        seed,
+        split="train",
+        users_per_block=1024,
+        exclude_held_out=False,
+    ):
         self.data_dir, self.manifest, self.make_examples = data_dir, manifest, make_examples
         self.batch_size, self.seed, self.users_per_block = batch_size, seed, users_per_block
         self.boundary, self.exclude_held_out = TRAINING_SPLITS[split], exclude_held_out
         self.cumulative = negatives.cumulative_weights(weights)
         # Traced once; a dataset's map only calls it.
-        self._examples = tf.function(self._block, input_signature=[
-            tf.TensorSpec([], tf.int64), tf.TensorSpec([], tf.int64), tf.TensorSpec([None], tf.string)])
+        self._examples = tf.function(
+            self._block,
+            input_signature=[
+                tf.TensorSpec([], tf.int64),
+                tf.TensorSpec([], tf.int64),
+                tf.TensorSpec([None], tf.string),
+            ],
+        )
 
     def __call__(self, first_epoch=0, end_epoch=1, skip=0):
         def one_epoch(epoch):
             users = _shuffled(self.data_dir, self.manifest, tf.stack([self.seed, epoch]))
             dataset = users.rebatch(self.users_per_block).enumerate()
-            dataset = dataset.map(lambda index, serialized: self._examples(epoch, index, serialized),
-                                  num_parallel_calls=2, deterministic=True)
+            dataset = dataset.map(
+                lambda index, serialized: self._examples(epoch, index, serialized),
+                num_parallel_calls=2,
+                deterministic=True,
+            )
             return dataset.rebatch(self.batch_size).skip(tf.where(epoch == first_epoch, tf.cast(skip, tf.int64), 0))
 
         return tf.data.Dataset.range(first_epoch, end_epoch).flat_map(one_epoch).prefetch(4)
@@ -108,8 +127,7 @@ def evaluation_batches(data_dir, manifest, make_inputs, batch_size, split, max_u
         lengths = sequences["item"].row_lengths()
         end = lengths if next_boundary == 2 else sequences["split"][:, next_boundary]
         held_out = end > start
-        history = {name: _keep(value, held_out)
-                   for name, value in cut(sequences, manifest.fields, start).items()}
+        history = {name: _keep(value, held_out) for name, value in cut(sequences, manifest.fields, start).items()}
         rows = tf.where(held_out)[:, 0]
         target = windows.items_from(sequences["item"], rows, tf.boolean_mask(start, held_out), 1)
         batch = make_inputs(history)
@@ -136,8 +154,7 @@ def item_attributes(data_dir, manifest):
     if not manifest.attributes:
         return {}
     with np.load(os.path.join(data_dir, ATTRIBUTES_FILE)) as table:
-        return {name: (table[f"{name}/values"], table[f"{name}/row_splits"])
-                for name in manifest.attributes}
+        return {name: (table[f"{name}/values"], table[f"{name}/row_splits"]) for name in manifest.attributes}
 
 
 def _paths(data_dir, manifest):
@@ -155,11 +172,18 @@ def _shuffled(data_dir, manifest, seed):
     """
     paths = tf.random.experimental.stateless_shuffle(tf.constant(_paths(data_dir, manifest), tf.string), seed)
     dataset = tf.data.Dataset.from_tensor_slices(paths)
-    dataset = dataset.interleave(tf.data.TFRecordDataset, cycle_length=8, block_length=16,
-                                 num_parallel_calls=2, deterministic=True)
-    return dataset.batch(SHUFFLE_BUFFER).enumerate().map(
-        lambda index, users: tf.random.experimental.stateless_shuffle(
-            users, tf.random.experimental.stateless_fold_in(seed, index)))
+    dataset = dataset.interleave(
+        tf.data.TFRecordDataset, cycle_length=8, block_length=16, num_parallel_calls=2, deterministic=True
+    )
+    return (
+        dataset.batch(SHUFFLE_BUFFER)
+        .enumerate()
+        .map(
+            lambda index, users: tf.random.experimental.stateless_shuffle(
+                users, tf.random.experimental.stateless_fold_in(seed, index)
+            )
+        )
+    )
 
 
 def cut(sequences, fields, ends):
@@ -180,7 +204,8 @@ def cut(sequences, fields, ends):
         position = tf.range(tf.size(values.flat_values, tf.int64)) - tf.gather(values.row_starts(), rows)
         shortened[name] = tf.RaggedTensor.from_row_lengths(
             tf.boolean_mask(values.flat_values, position < tf.gather(ends, rows)),
-            tf.minimum(ends, values.row_lengths()))
+            tf.minimum(ends, values.row_lengths()),
+        )
     return shortened
 
 

@@ -4,6 +4,9 @@ import numpy as np
 
 from tfrecs.data.pipeline import TRAINING_SPLITS, cut, sequences
 from tfrecs.data.schema import PAD
+from tfrecs.errors import InputError, nearest
+
+DISTRIBUTIONS = ("uniform", "popularity")
 
 
 def item_counts(data_dir, manifest, split="train"):
@@ -31,6 +34,8 @@ def sampling_weights(data_dir, manifest, distribution, split="train", include_pa
     Returns:
         int64 array `[items + 1]`.
     """
+    if distribution not in DISTRIBUTIONS:
+        raise InputError(f"--negative_sampling: unknown value {distribution!r}; {nearest(distribution, DISTRIBUTIONS)}")
     if distribution == "popularity":
         weights = item_counts(data_dir, manifest, split)
     else:

@@ -5,6 +5,8 @@ from keras import ops
 
 from tfrecs.layers.masks import masked_softmax, off_diagonal_mask
 
+DIAGONALS = ("masked", "zeroed")
+
 
 @keras.saving.register_keras_serializable("tfrecs")
 class IdentityValueAttention(keras.layers.Layer):
@@ -38,17 +40,27 @@ class IdentityValueAttention(keras.layers.Layer):
     Source: AttRec (2018), section "Self-Attentive Metric Learning", equations 2 to 6.
     """
 
-    def __init__(self, dim, shared_projection=True, diagonal="masked", mask_padding=True, dropout=0.0,
-                 kernel_initializer="he_normal", **kwargs):
+    def __init__(
+        self,
+        dim,
+        shared_projection=True,
+        diagonal="masked",
+        mask_padding=True,
+        dropout=0.0,
+        kernel_initializer="he_normal",
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.dim, self.shared_projection, self.diagonal = dim, shared_projection, diagonal
         self.mask_padding, self.rate = mask_padding, dropout
         self.kernel_initializer = kernel_initializer
         names = ["projection"] if shared_projection else ["query", "key"]
         self.projections = [
-            keras.layers.Dense(dim, "relu", use_bias=False, name=name, dtype=self.dtype_policy,
-                               kernel_initializer=kernel_initializer)
-            for name in names]
+            keras.layers.Dense(
+                dim, "relu", use_bias=False, name=name, dtype=self.dtype_policy, kernel_initializer=kernel_initializer
+            )
+            for name in names
+        ]
         self.dropout = keras.layers.Dropout(dropout, dtype=self.dtype_policy)
         for projection in self.projections:
             projection.build((None, dim))
@@ -69,6 +81,10 @@ class IdentityValueAttention(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {
-            "dim": self.dim, "shared_projection": self.shared_projection, "diagonal": self.diagonal,
-            "mask_padding": self.mask_padding, "dropout": self.rate,
-            "kernel_initializer": self.kernel_initializer}
+            "dim": self.dim,
+            "shared_projection": self.shared_projection,
+            "diagonal": self.diagonal,
+            "mask_padding": self.mask_padding,
+            "dropout": self.rate,
+            "kernel_initializer": self.kernel_initializer,
+        }

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
+BOUNDS = ("constraint", "lookup")
+
 
 def clip_norm(vectors, max_norm):
     """Scales vectors longer than `max_norm` back onto the ball; shorter ones are untouched.
@@ -16,12 +18,13 @@ def clip_norm(vectors, max_norm):
         float, same shape; the gradient at the zero vector is 0, not NaN.
 
     Example:
-        >>> clip_norm([[3.0, 4.0], [0.3, 0.4]], 1.0).numpy().round(3).tolist()
-        [[0.6, 0.8], [0.3, 0.4]]
+        >>> clip_norm([[3.0, 4.0], [0.0, 0.5]], 1.0).numpy().astype(float).round(3).tolist()
+        [[0.6, 0.8], [0.0, 0.5]]
     """
     vectors = ops.convert_to_tensor(vectors)
     squared = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
-    longer = squared > max_norm * max_norm
+    # At equality too, where only the gradient differs: TensorFlow 1's clip_by_norm counts it as clipped.
+    longer = squared >= max_norm * max_norm
     norm = ops.sqrt(ops.where(longer, squared, ops.ones_like(squared)))
     return ops.where(longer, vectors * (max_norm / norm), vectors)
 
@@ -72,16 +75,19 @@ class BoundedEmbedding(keras.layers.Layer):
     Source: AttRec (2018), section "Model Learning": norms clipped to the unit ball.
     """
 
-    def __init__(self, rows, dim, max_norm=1.0, bound="constraint",
-                 embeddings_initializer="he_normal", **kwargs):
+    def __init__(self, rows, dim, max_norm=1.0, bound="constraint", embeddings_initializer="he_normal", **kwargs):
         super().__init__(**kwargs)
         self.rows, self.dim, self.max_norm, self.bound = rows, dim, max_norm, bound
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
         constrained = bound == "constraint" and max_norm is not None
         self.embeddings = self.add_weight(
-            name="embeddings", shape=(rows, dim), initializer=self.embeddings_initializer,
+            name="embeddings",
+            shape=(rows, dim),
+            initializer=self.embeddings_initializer,
             # Every replica projects to the same value; TensorFlow asks how to merge them.
-            aggregation="only_first_replica", constraint=RowNorm(max_norm) if constrained else None)
+            aggregation="only_first_replica",
+            constraint=RowNorm(max_norm) if constrained else None,
+        )
         self.built = True
 
     def call(self, ids):
@@ -95,8 +101,12 @@ class BoundedEmbedding(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {
-            "rows": self.rows, "dim": self.dim, "max_norm": self.max_norm, "bound": self.bound,
-            "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer)}
+            "rows": self.rows,
+            "dim": self.dim,
+            "max_norm": self.max_norm,
+            "bound": self.bound,
+            "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer),
+        }
 
 
 def time_signal(length, dim, exponent=1.0):
@@ -113,8 +123,8 @@ def time_signal(length, dim, exponent=1.0):
         float32 array `[length, dim]`.
 
     Example:
-        >>> time_signal(2, 2).round(4).tolist()
-        [[0.0, 1.0], [0.8414999842643738, 0.5403000116348267]]
+        >>> time_signal(2, 2).astype(float).round(4).tolist()
+        [[0.0, 1.0], [0.8415, 0.5403]]
 
     Source: AttRec (2018), equations 8 and 9. NOTE: `model_AttRec.py:130` has twice the exponent.
     """

@@ -5,12 +5,27 @@ from keras import ops
 
 from tfrecs import losses
 from tfrecs.data import windows
-from tfrecs.layers.attention import IdentityValueAttention
-from tfrecs.layers.embeddings import BoundedEmbedding, clip_norm, time_signal, unit_norm
-from tfrecs.layers.masks import padding_mask
+from tfrecs.layers.aggregation import AGGREGATIONS, aggregate, squared_distance
+from tfrecs.layers.attention import DIAGONALS, IdentityValueAttention
+from tfrecs.layers.embeddings import BOUNDS, BoundedEmbedding, clip_norm, time_signal, unit_norm
+from tfrecs.layers.masks import history_mask, padding_mask
+from tfrecs.models import ranges
 from tfrecs.models.base import SequentialRecommender
 
-AGGREGATIONS = ("mean", "sum", "max", "min")
+ACCEPTED = {
+    **dict.fromkeys(("embedding_dim", "max_history", "num_targets", "num_negatives"), ranges.SIZE),
+    **dict.fromkeys(("margin", "l2"), ranges.AMOUNT),
+    "user_weight": ranges.SHARE,
+    "dropout": ranges.RATE,
+    "signal_exponent": ranges.POSITIVE,
+    "aggregation": AGGREGATIONS,
+    "prediction_aggregation": (None, *AGGREGATIONS),
+    "diagonal": DIAGONALS,
+    "norm_bound": BOUNDS,
+    "pair_reduction": losses.REDUCTIONS,
+}
+# Of the constructor's names, those that are the base's to keep.
+INHERITED = ("self", "__class__", "kwargs", "num_users", "num_items", "loss_reduction", "clip_unmerged_rows")
 
 
 @keras.saving.register_keras_serializable("tfrecs")
@@ -52,7 +67,7 @@ class AttRec(SequentialRecommender):
 
     Inputs:
         `user` int64 `[batch]` (0: unknown, only the short-term part counts then) and `history` int64
-        `[batch, L]`, oldest first, left-aligned, padded with 0. Training examples add `targets` `[batch, T]`
+        `[batch, L or fewer]`, oldest first, left-aligned, padded with 0. Training examples add `targets` `[batch, T]`
         (padded) and `negatives` `[batch, N]`.
 
     Example:
@@ -65,37 +80,50 @@ class AttRec(SequentialRecommender):
     LeeIsBadK/AttRec-implement-project `attrec.py` (separate query and key kernels).
     """
 
-    def __init__(self, num_users, num_items, embedding_dim=100, max_history=5, num_targets=3, num_negatives=10,
-                 user_weight=0.3, margin=0.5, dropout=0.5, l2=0.0, aggregation="mean",
-                 prediction_aggregation=None, shared_projection=True, diagonal="masked", mask_padding=True,
-                 signal_exponent=1.0, norm_bound="constraint", unit_user_in_training=False,
-                 partial_windows=True, pair_reduction="sum", initializer="he_normal",
-                 negatives_include_pad=False, negatives_exclude_held_out=False, rank_pad=False,
-                 loss_reduction="mean", clip_unmerged_rows=False, **kwargs):
+    def __init__(
+        self,
+        num_users,
+        num_items,
+        embedding_dim=100,
+        max_history=5,
+        num_targets=3,
+        num_negatives=10,
+        user_weight=0.3,
+        margin=0.5,
+        dropout=0.5,
+        l2=0.0,
+        aggregation="mean",
+        prediction_aggregation=None,
+        shared_projection=True,
+        diagonal="masked",
+        mask_padding=True,
+        signal_exponent=1.0,
+        norm_bound="constraint",
+        unit_user_in_training=False,
+        partial_windows=True,
+        pair_reduction="sum",
+        initializer="he_normal",
+        negatives_include_pad=False,
+        negatives_exclude_held_out=False,
+        rank_pad=False,
+        loss_reduction="mean",
+        clip_unmerged_rows=False,
+        **kwargs,
+    ):
+        arguments = {name: value for name, value in locals().items() if name not in INHERITED}
+        ranges.check(arguments, ACCEPTED)
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
-        self._arguments = dict(
-            embedding_dim=embedding_dim, max_history=max_history, num_targets=num_targets,
-            num_negatives=num_negatives, user_weight=user_weight, margin=margin, dropout=dropout, l2=l2,
-            aggregation=aggregation, prediction_aggregation=prediction_aggregation,
-            shared_projection=shared_projection, diagonal=diagonal, mask_padding=mask_padding,
-            signal_exponent=signal_exponent, norm_bound=norm_bound,
-            unit_user_in_training=unit_user_in_training, partial_windows=partial_windows,
-            pair_reduction=pair_reduction, initializer=initializer,
-            negatives_include_pad=negatives_include_pad, negatives_exclude_held_out=negatives_exclude_held_out,
-            rank_pad=rank_pad)
-        for name in ("max_history", "num_targets", "num_negatives", "user_weight", "margin", "l2",
-                     "aggregation", "prediction_aggregation", "mask_padding", "norm_bound",
-                     "unit_user_in_training", "partial_windows", "pair_reduction", "negatives_include_pad",
-                     "negatives_exclude_held_out", "rank_pad"):
-            setattr(self, name, self._arguments[name])
-        table = dict(dim=embedding_dim, bound=norm_bound, embeddings_initializer=initializer,
-                     dtype=self.dtype_policy)
+        self._arguments = arguments
+        for name, value in arguments.items():
+            setattr(self, name, value)
+        d, policy = embedding_dim, self.dtype_policy
+        table = dict(dim=d, bound=norm_bound, embeddings_initializer=initializer, dtype=policy)
         self.items_short = BoundedEmbedding(num_items + 1, name="items_short", **table)  # X
         self.items_long = BoundedEmbedding(num_items + 1, name="items_long", **table)  # V
         self.users = BoundedEmbedding(num_users + 1, name="users", **table)  # U
         self.attention = IdentityValueAttention(
-            embedding_dim, shared_projection, diagonal, mask_padding, dropout, initializer,
-            name="attention", dtype=self.dtype_policy)
+            d, shared_projection, diagonal, mask_padding, dropout, initializer, name="attention", dtype=policy
+        )
         self.signal = time_signal(max_history, embedding_dim, signal_exponent)
         self.build()
 
@@ -119,18 +147,19 @@ class AttRec(SequentialRecommender):
         """The last L items of each history."""
         items = sequences["item"]
         rows = ops.arange(items.nrows(), dtype="int64")
-        return {"user": sequences["user"],
-                "history": windows.history_before(items, rows, items.row_lengths(), self.max_history)}
+        return {
+            "user": sequences["user"],
+            "history": windows.history_before(items, rows, items.row_lengths(), self.max_history),
+        }
 
     def encode(self, inputs, training=False):
         history = inputs["history"]
-        valid = padding_mask(history)
+        valid = history_mask(inputs)
         values = self.items_short(history) * ops.cast(valid, self.compute_dtype)[:, :, None]
-        attended, _ = self.attention(values, self.signal, valid, training=training)
-        aggregation = self.aggregation
-        if not training and self.prediction_aggregation:
-            aggregation = self.prediction_aggregation
-        intent = self._aggregate(attended, valid, aggregation)
+        signal = ops.convert_to_tensor(self.signal)[: ops.shape(history)[1]]
+        attended, _ = self.attention(values, signal, valid, training=training)
+        aggregation = (not training and self.prediction_aggregation) or self.aggregation
+        intent = aggregate(attended, valid, aggregation, self.mask_padding)
         user = ops.take(self.users.embeddings, inputs["user"], axis=0)
         if self.unit_user_in_training:
             user = clip_norm(unit_norm(user), 1.0) if training else user
@@ -141,33 +170,23 @@ class AttRec(SequentialRecommender):
         known = ops.ones_like(known) if self.unit_user_in_training else known
         return {"intent": ops.cast(intent, "float32"), "user": ops.cast(user, "float32"), "known": known}
 
-    def _aggregate(self, attended, valid, aggregation):
-        mask = ops.cast(valid, attended.dtype)[:, :, None]
-        if aggregation in ("mean", "sum"):
-            total = ops.sum(attended * mask if self.mask_padding else attended, axis=1)
-            if aggregation == "sum":
-                return total
-            return total / ops.maximum(ops.sum(mask, axis=1), 1.0)
-        if self.mask_padding:
-            # An empty history gives the zero vector, as the mean does.
-            worst = ops.where(mask > 0, attended, -1e9 if aggregation == "max" else 1e9)
-            attended = ops.where(ops.any(valid, axis=1)[:, None, None], worst, ops.zeros_like(attended))
-        return ops.max(attended, axis=1) if aggregation == "max" else ops.min(attended, axis=1)
-
     def score_items(self, query, items):
         short = ops.cast(self.items_short(items), "float32")
         long = ops.cast(self.items_long(items), "float32")
         long_weight = self.user_weight * query["known"][:, None]
-        return -(long_weight * _squared_distance(query["user"], long)
-                 + (1 - self.user_weight) * _squared_distance(query["intent"], short))
+        return -(
+            long_weight * squared_distance(query["user"], long)
+            + (1 - self.user_weight) * squared_distance(query["intent"], short)
+        )
 
     def loss_terms(self, examples, training=True):
         query = self.encode(examples, training=training)
         candidates = ops.concatenate([examples["targets"], examples["negatives"]], axis=1)
         distance = -self.score_items(query, candidates)
-        positive, negative = distance[:, :self.num_targets], distance[:, self.num_targets:]
-        terms = losses.pairwise_hinge(
-            positive, negative, self.margin, padding_mask(examples["targets"]), self.pair_reduction)
+        positive, negative = distance[:, : self.num_targets], distance[:, self.num_targets :]
+        # Whole windows hold no padding: there id 0 is an item like any other, as in the published code.
+        real = padding_mask(examples["targets"]) if self.partial_windows else ops.ones_like(positive)
+        terms = losses.pairwise_hinge(positive, negative, self.margin, real, self.pair_reduction)
         return terms, ops.ones_like(terms)
 
     @property
@@ -178,24 +197,34 @@ class AttRec(SequentialRecommender):
         return [*super().losses, self.l2 * sum(squares)]
 
 
-def _squared_distance(query, items):
-    if len(items.shape) == 3:
-        return ops.sum(ops.square(query[:, None, :] - items), axis=-1)
-    squares = ops.sum(ops.square(query), axis=-1)[:, None] + ops.sum(ops.square(items), axis=-1)[None]
-    return squares - 2.0 * ops.matmul(query, ops.transpose(items))
-
-
 PRESETS = {
     "recommended": {"model": {}, "training": {"learning_rate": 3e-3, "batch_size": 512}},
     "original": {
         "model": dict(
-            dropout=0.5, diagonal="zeroed", mask_padding=False, signal_exponent=2.0, norm_bound="lookup",
-            unit_user_in_training=True, partial_windows=False, pair_reduction="mean", loss_reduction="sum",
-            clip_unmerged_rows=True, negatives_include_pad=True, negatives_exclude_held_out=True,
-            rank_pad=True),
-        "training": dict(learning_rate=1e-2, batch_size=256, global_clipnorm=10.0, epsilon=1e-8,
-                         exclude_seen=False, train_split="train_valid", validation_split="test",
-                         select_metric="hr@50"),
+            dropout=0.5,
+            diagonal="zeroed",
+            mask_padding=False,
+            signal_exponent=2.0,
+            norm_bound="lookup",
+            unit_user_in_training=True,
+            partial_windows=False,
+            pair_reduction="mean",
+            loss_reduction="sum",
+            clip_unmerged_rows=True,
+            negatives_include_pad=True,
+            negatives_exclude_held_out=True,
+            rank_pad=True,
+        ),
+        "training": dict(
+            learning_rate=1e-2,
+            batch_size=256,
+            global_clipnorm=10.0,
+            epsilon=1e-8,
+            exclude_seen=False,
+            train_split="train_valid",
+            validation_split="test",
+            select_metric="hr@50",
+        ),
     },
 }
 PRESETS["port2024"] = {
@@ -204,9 +233,14 @@ PRESETS["port2024"] = {
 }
 # The originals' flag names: (ours, how the value changes).
 ALIASES = {
-    "emb_size": ("embedding_dim", None), "embedding_size": ("embedding_dim", None),
-    "sequence_length": ("max_history", None), "target_length": ("num_targets", None),
-    "neg_sample_count": ("num_negatives", None), "w": ("user_weight", None), "gamma": ("margin", None),
-    "l2_lambda": ("l2", None), "keep_prob": ("dropout", lambda keep: 1.0 - keep),
+    "emb_size": ("embedding_dim", None),
+    "embedding_size": ("embedding_dim", None),
+    "sequence_length": ("max_history", None),
+    "target_length": ("num_targets", None),
+    "neg_sample_count": ("num_negatives", None),
+    "w": ("user_weight", None),
+    "gamma": ("margin", None),
+    "l2_lambda": ("l2", None),
+    "keep_prob": ("dropout", lambda keep: 1.0 - keep),
     "grad_clip": ("global_clipnorm", None),
 }

@@ -3,8 +3,9 @@
 import keras
 import tensorflow as tf
 
-from tfrecs import metrics
-from tfrecs.models.gradients import clip_by_global_norm, global_norm, merge_rows
+from tfrecs import losses, metrics
+from tfrecs.models import ranges
+from tfrecs.models.gradients import apply_clipped, clip_by_global_norm, global_norm, merge_rows
 
 DENSE_ROWS = 65536  # gradients of tables up to this size are made dense: cheaper than finding the repeated rows
 
@@ -39,6 +40,10 @@ class SequentialRecommender(keras.Model):
     rank_pad = False
 
     def __init__(self, num_users, num_items, loss_reduction="mean", clip_unmerged_rows=False, **kwargs):
+        ranges.check(
+            {"num_users": num_users, "num_items": num_items, "loss_reduction": loss_reduction},
+            {"num_users": ranges.SIZE, "num_items": ranges.SIZE, "loss_reduction": losses.REDUCTIONS},
+        )
         super().__init__(**kwargs)
         self.num_users, self.num_items = num_users, num_items
         self.loss_reduction, self.clip_unmerged_rows = loss_reduction, clip_unmerged_rows
@@ -48,8 +53,11 @@ class SequentialRecommender(keras.Model):
 
     def get_config(self):
         return super().get_config() | {
-            "num_users": self.num_users, "num_items": self.num_items, "loss_reduction": self.loss_reduction,
-            "clip_unmerged_rows": self.clip_unmerged_rows}
+            "num_users": self.num_users,
+            "num_items": self.num_items,
+            "loss_reduction": self.loss_reduction,
+            "clip_unmerged_rows": self.clip_unmerged_rows,
+        }
 
     def build(self, input_shape=None):
         """Nothing is left to build: constructors create every variable, since all sizes are arguments."""
@@ -76,9 +84,9 @@ class SequentialRecommender(keras.Model):
         context = tf.distribute.get_replica_context()
         replicas = context.num_replicas_in_sync
         with tf.GradientTape() as tape:
-            losses, weights = self.loss_terms(examples, training=True)
-            losses, weights = tf.cast(losses, tf.float32), tf.cast(weights, tf.float32)
-            total = tf.reduce_sum(losses * weights)
+            terms, weights = self.loss_terms(examples, training=True)
+            terms, weights = tf.cast(terms, tf.float32), tf.cast(weights, tf.float32)
+            total = tf.reduce_sum(terms * weights)
             count = _sum_over_replicas(context, tf.reduce_sum(weights))
             objective = total if self.loss_reduction == "sum" else total / tf.maximum(count, 1.0)
             if self.losses:
@@ -86,7 +94,7 @@ class SequentialRecommender(keras.Model):
             scaled = self.optimizer.scale_loss(objective)
         gradients = tape.gradient(scaled, self.trainable_variables)
         self._apply(gradients, context, replicas)
-        self.loss_mean.update_state(losses, sample_weight=weights)
+        self.loss_mean.update_state(terms, sample_weight=weights)
         return {"loss": self.loss_mean.result()}
 
     def _apply(self, gradients, context, replicas):
@@ -102,15 +110,18 @@ class SequentialRecommender(keras.Model):
             # Dense, because the optimizer sums over replicas once more and would repeat every row again.
             present = context.all_reduce(tf.distribute.ReduceOp.SUM, [tf.convert_to_tensor(g) for g in present])
         else:
-            present = [merge_rows(gradient, dense=self.jit_compile or variable.shape[0] <= DENSE_ROWS)
-                       for gradient, variable in zip(gradients, variables) if gradient is not None]
+            present = [
+                merge_rows(gradient, dense=self.jit_compile or _rows(variable) <= DENSE_ROWS)
+                for gradient, variable in zip(gradients, variables)
+                if gradient is not None
+            ]
         if clip:
             present = clip_by_global_norm(present, clip, norm)
         present = [gradient / replicas if replicas > 1 else gradient for gradient in present]
         reduced = iter(present)
         merged = [None if gradient is None else next(reduced) for gradient in gradients]
-        self.optimizer.apply_gradients(
-            (gradient, variable) for gradient, variable in zip(merged, variables) if gradient is not None)
+        pairs = [(gradient, variable) for gradient, variable in zip(merged, variables) if gradient is not None]
+        apply_clipped(self.optimizer, pairs, clip)
 
     def test_step(self, data):
         """Ranks each row's `target` among all items, `seen` left out; a row of weight 0 counts nothing."""
@@ -133,8 +144,12 @@ class SequentialRecommender(keras.Model):
         """
         query = self.encode(inputs)
         return metrics.pessimistic_rank(
-            lambda items: self.score_items(query, items), target, excluded, self.num_items,
-            first_item=0 if self.rank_pad else 1)
+            lambda items: self.score_items(query, items),
+            target,
+            excluded,
+            self.num_items,
+            first_item=0 if self.rank_pad else 1,
+        )
 
     def score(self, inputs, items):
         """Scores of candidates, float32 `[batch, count]`, higher is better.
@@ -166,7 +181,7 @@ class SequentialRecommender(keras.Model):
             chunk = self.score_items(query, ids)
             if excluded is not None:
                 left_out = metrics.member(tf.cast(excluded, tf.int64), first, tf.size(ids))
-                chunk = tf.where(left_out, chunk.dtype.min, chunk)
+                chunk = tf.where(left_out, -float("inf"), chunk)
             best, column = tf.math.top_k(chunk, min(k, int(ids.shape[0])))
             found = tf.gather(ids, column)
             if items is not None:
@@ -174,9 +189,12 @@ class SequentialRecommender(keras.Model):
                 best, column = tf.math.top_k(best, min(k, int(best.shape[1])))
                 found = tf.gather(found, column, batch_dims=1)
             items, scores = found, best
-        gone = tf.equal(scores, scores.dtype.min)
-        return tf.where(gone, tf.zeros_like(items), items), tf.where(gone, -float("inf"), scores)
+        return tf.where(tf.equal(scores, -float("inf")), tf.zeros_like(items), items), scores
 
 
 def _sum_over_replicas(context, value):
     return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
+def _rows(variable):
+    return variable.shape[0] if len(variable.shape) else 1

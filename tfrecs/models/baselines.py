@@ -10,7 +10,7 @@ class Popularity:
     """Ranks by how often an item occurs in training.
 
     Args:
-        item_counts: int array `[items + 1]`, from `data.pipeline.item_counts`.
+        item_counts: int array `[items + 1]`, from `data.statistics.item_counts`.
 
     Example:
         >>> baseline = Popularity([0, 5, 9])
@@ -20,7 +20,7 @@ class Popularity:
     """
 
     def __init__(self, item_counts):
-        self.counts = tf.constant(item_counts, tf.float32)
+        self.counts = tf.constant(item_counts, tf.float64)  # counts and fractions both stay exact
         self.num_items = len(item_counts) - 1
 
     def score_items(self, batch, items):
@@ -31,7 +31,8 @@ class Popularity:
         """The pessimistic rank of each target; see `metrics.pessimistic_rank`."""
         excluded = batch["seen"] if exclude_seen else batch["seen"][:, :0]
         return metrics.pessimistic_rank(
-            lambda items: self.score_items(batch, items), batch["target"], excluded, self.num_items)
+            lambda items: self.score_items(batch, items), batch["target"], excluded, self.num_items
+        )
 
 
 class Transitions(Popularity):
@@ -46,7 +47,7 @@ class Transitions(Popularity):
         super().__init__(item_counts)
         keys, counts = np.unique(pairs[:, 0] * len(item_counts) + pairs[:, 1], return_counts=True)
         self.next_item = tf.constant(keys % len(item_counts))
-        self.next_count = tf.constant(counts, tf.float32)
+        self.next_count = tf.constant(counts, tf.float64)
         starts = np.searchsorted(keys // len(item_counts), np.arange(len(item_counts) + 1))
         self.row_splits = tf.constant(starts, tf.int64)
         self.below_one = self.counts / (tf.reduce_max(self.counts) + 1.0)

@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from tfrecs.data import negatives
+
+SEED = tf.constant([7, 11])
+
+
+def ragged(rows):
+    return tf.RaggedTensor.from_row_lengths(
+        tf.constant(sum(map(list, rows), []), tf.int64), tf.constant([len(row) for row in rows], tf.int64)
+    )
+
+
+def draw(rows, owners, count, weights, seed=SEED):
+    cumulative = negatives.cumulative_weights(weights)
+    return negatives.draw(ragged(rows), tf.constant(owners, tf.int64), count, cumulative, seed).numpy()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.integers(1, 12))
+def test_only_items_that_may_be_drawn_are_drawn(data, num_items):
+    ids = st.sets(st.integers(1, num_items), max_size=num_items)
+    rows = [sorted(row) for row in data.draw(st.lists(ids, min_size=1, max_size=4))]
+    weights = [0] + data.draw(st.lists(st.integers(0, 3), min_size=num_items, max_size=num_items))
+    allowed = [{i for i in range(1, num_items + 1) if weights[i] and i not in row} for row in rows]
+    if not any(weights):
+        return
+    remaining = negatives.remaining_weight(ragged(rows), negatives.cumulative_weights(weights))
+    assert remaining.numpy().tolist() == [sum(weights[i] for i in row) for row in allowed]
+    owners = [user for user, row in enumerate(allowed) if row] * 2
+    drawn = draw(rows, owners, 20, weights)
+    assert drawn.shape == (len(owners), 20)
+    for owner, row in zip(owners, drawn, strict=True):
+        assert set(row.tolist()) <= allowed[owner]
+
+
+@pytest.mark.parametrize("weights", [[0] + [1] * 9, [0, 5, 1, 0, 2, 9, 3, 1, 4, 2]])
+def test_distribution_is_exact(weights):
+    rows = [[2, 3, 9], [], [1, 5], [1, 2, 3, 4, 6, 7, 8]]
+    drawn = draw(rows, [0, 1, 2, 3], 40_000, weights)
+    for excluded, row in zip(rows, drawn, strict=True):
+        left = np.array([0 if item in excluded else weight for item, weight in enumerate(weights)])
+        counts = np.bincount(row, minlength=len(weights))
+        assert not counts[left == 0].any()
+        expected = left / left.sum() * row.size
+        assert stats.chisquare(counts[left > 0], expected[left > 0]).pvalue > 1e-3
+
+
+def test_draws_of_one_window_do_not_depend_on_each_other():
+    pairs = draw([[1]], [0] * 20_000, 2, [0, 1, 1, 1, 1])
+    table = np.zeros((5, 5))
+    np.add.at(table, (pairs[:, 0], pairs[:, 1]), 1)
+    assert stats.chi2_contingency(table[2:, 2:]).pvalue > 1e-3
+    assert stats.chi2_contingency(np.histogram2d(pairs[1:, 0], pairs[:-1, 1], 3)[0]).pvalue > 1e-3
+
+
+def test_equal_seed_equal_draw():
+    arguments = [[[2]], [0] * 10, 20, [0, 1, 1, 1, 1]]
+    first = draw(*arguments)
+    np.testing.assert_array_equal(first, draw(*arguments))
+    assert (first != draw(*arguments, seed=tf.constant([7, 12]))).any()
+
+
+def test_one_item_left():
+    assert set(draw([[1, 2, 4]], [0, 0], 50, [0, 1, 1, 1, 1]).ravel()) == {3}
+    assert set(draw([[2]], [0], 50, [0, 0, 5, 8]).ravel()) == {3}
+
+
+def test_pad_only_with_weight():
+    assert set(draw([[1]], [0], 50, [1, 1, 1]).ravel()) == {0, 2}
+    assert set(draw([[1]], [0], 50, [0, 1, 1]).ravel()) == {2}
+
+
+def test_large_weights_stay_exact():
+    weights = np.array([0, 2**40, 1, 2**40])
+    drawn = draw([[1], [3]], [0, 1], 1000, weights)
+    assert set(drawn[0]) == {3} and set(drawn[1]) == {1}
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 6), max_size=8), min_size=1, max_size=5))
+def test_sorted_unique(rows):
+    found = negatives.sorted_unique(ragged(rows), 7)
+    assert found.to_list() == [sorted(set(row)) for row in rows]
+
+
+@pytest.mark.parametrize("weights", [[0, 0], [0, -1, 5]])
+def test_impossible_weights(weights):
+    with pytest.raises(ValueError, match="weights must be non-negative and not all 0"):
+        negatives.cumulative_weights(weights)

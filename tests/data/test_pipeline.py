@@ -1,0 +1,186 @@
+import functools
+from collections import Counter
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfrecs.data import manifest as manifests
+from tfrecs.data import pipeline, statistics, windows
+
+NUM_ITEMS = 9
+
+
+@pytest.fixture(scope="module")
+def data(prepare, random_sequences):
+    sequences = random_sequences(np.random.default_rng(3), 37, NUM_ITEMS)
+    sequences[4] = ((0, 0), [])
+    sequences[5] = ((1, 2), [3, 4, 5])  # too short to train on
+    sequences[6] = ((9, 10), [*range(1, 10), 2, 3])  # has every item in training: nothing to draw
+    return sequences, *prepare(sequences, NUM_ITEMS, num_shards=3)
+
+
+def make_examples(sequences, draw, seed):
+    """One example per position: user, the three items before, the item there, two negatives, some noise."""
+    items = sequences["item"]
+    positions = windows.target_positions(items.row_lengths(), 1, 1)
+    rows, starts = positions.value_rowids(), positions.flat_values
+    return {
+        "user": tf.gather(sequences["user"], rows),
+        "history": windows.history_before(items, rows, starts, 3),
+        "target": windows.items_from(items, rows, starts, 1)[:, 0],
+        "negatives": draw(rows, 2),
+        "noise": tf.random.stateless_uniform([tf.size(rows)], seed),
+    }
+
+
+@pytest.fixture(scope="module")
+def batches(data):
+    """`f(seed=..., users_per_block=..., ...)(first, end, skip)` gives a list of dicts of lists."""
+
+    @functools.cache
+    def build(directory, options):
+        manifest = manifests.load(directory)
+        weights = statistics.sampling_weights(directory, manifest, "uniform")
+        return pipeline.TrainingBatches(directory, manifest, make_examples, weights, **dict(options))
+
+    def make(seed=1, batch_size=4, sequences=None, **options):
+        directory, _ = data[1:] if sequences is None else sequences
+        options = dict(seed=seed, batch_size=batch_size) | options
+        built = build(directory, tuple(options.items()))
+
+        def run(*epochs_and_skip):
+            return [{k: v.numpy().tolist() for k, v in batch.items()} for batch in built(*epochs_and_skip)]
+
+        return run
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def whole(batches):
+    """Three epochs."""
+    return batches()(0, 3)
+
+
+@pytest.fixture(scope="module")
+def one_epoch(whole):
+    return [batch for batch in whole if batch["epoch"][0] == 0]
+
+
+def examples(found):
+    return Counter(
+        (user, tuple(history), target)
+        for batch in found
+        for user, history, target in zip(batch["user"], batch["history"], batch["target"], strict=True)
+    )
+
+
+def brute_force(sequences, boundary=0):
+    found = Counter()
+    for user, (split, items) in sequences.items():
+        training = items[: split[boundary]]
+        if len(set(training)) < NUM_ITEMS:
+            for position in range(1, len(training)):
+                history = (training[max(position - 3, 0) : position] + [0, 0])[:3]
+                found[user, tuple(history), training[position]] += 1
+    return found
+
+
+@pytest.mark.parametrize(
+    "options, boundary",
+    [({}, 0), ({"users_per_block": 1, "batch_size": 7}, 0), ({"users_per_block": 5, "split": "train_valid"}, 1)],
+)
+def test_every_example_exactly_once(batches, data, options, boundary):
+    found = batches(**options)(0, 1)
+    assert examples(found) == brute_force(data[0], boundary)
+    sizes = [len(batch["user"]) for batch in found]
+    assert set(sizes[:-1]) == {options.get("batch_size", 4)} and 0 < sizes[-1] <= sizes[0]
+
+
+@pytest.mark.parametrize("num_shards", [1, 50])
+def test_any_number_of_shards(batches, data, prepare, num_shards):
+    prepared = prepare(data[0], NUM_ITEMS, num_shards=num_shards)
+    assert examples(batches(sequences=prepared)(0, 1)) == brute_force(data[0])
+
+
+def test_negatives_are_unseen_in_training(one_epoch, data):
+    drawn = Counter()
+    for batch in one_epoch:
+        for user, row in zip(batch["user"], batch["negatives"], strict=True):
+            split, items = data[0][user]
+            assert not set(row) & ({0} | set(items[: split[0]]))
+            drawn.update((user, item) for item in row)
+    held_out = {(user, item) for user, (split, items) in data[0].items() for item in items[split[0] :]}
+    assert set(drawn) & held_out  # what is held out looks like any other unseen item
+
+
+def test_equal_seeds_give_equal_batches(one_epoch, batches):
+    tf.random.set_seed(99)  # the global seed has no say
+    assert batches()(0, 1) == one_epoch
+    other = batches(seed=2)(0, 1)
+    assert [batch["user"] for batch in other] != [batch["user"] for batch in one_epoch]
+    assert examples(other) == examples(one_epoch)
+
+
+@pytest.mark.parametrize("epoch, skip", [(0, 1), (0, -1), (1, 5), (2, 0)])
+def test_skip_gives_the_tail(batches, whole, one_epoch, epoch, skip):
+    steps = len(one_epoch)
+    skip = steps if skip < 0 else skip
+    assert batches()(epoch, 3, skip) == whole[epoch * steps + skip :]
+
+
+def test_epochs_differ_and_no_batch_spans_two(whole):
+    assert all(len(set(batch["epoch"])) == 1 for batch in whole)
+    parts = [[batch for batch in whole if batch["epoch"][0] == epoch] for epoch in (0, 1, 2)]
+    assert examples(parts[0]) == examples(parts[1]) == examples(parts[2])
+    for name in ("user", "negatives", "noise"):
+        assert [batch[name] for batch in parts[0]] != [batch[name] for batch in parts[1]]
+        assert [batch[name] for batch in parts[1]] != [batch[name] for batch in parts[2]]
+
+
+def test_blocks_are_independent(prepare, batches):
+    """Equal users in different blocks get different negatives: the block's number is part of the seed."""
+    prepared = prepare({user: ((9, 9), [1, 2] * 4 + [1]) for user in range(1, 9)}, NUM_ITEMS, num_shards=1)
+    found = batches(sequences=prepared, users_per_block=1, batch_size=8)(0, 1)
+    drawn = {str(sorted(batch["negatives"])) for batch in found}
+    assert len(found) == len(drawn) == 8
+
+
+def test_examples_of_a_block_are_mixed(batches, data):
+    users = [batch["user"] for batch in batches(batch_size=16)(0, 1)]
+    assert max(len(set(batch)) for batch in users) > 8  # in order, 16 examples come of two or three users
+
+
+@pytest.mark.parametrize("split, boundary, end", [("valid", 0, 1), ("test", 1, None)])
+@pytest.mark.parametrize("batch_size", [1, 5, 100])
+def test_evaluation_ranks_each_user_with_a_held_out_item_once(data, split, boundary, end, batch_size):
+    sequences, directory, manifest = data
+    expected = {}
+    for user, (splits, items) in sequences.items():
+        start, stop = splits[boundary], len(items) if end is None else splits[end]
+        if stop > start:
+            expected[user] = (items[:start], items[start])
+    found = {}
+    loaded = pipeline.evaluation_batches(directory, manifest, lambda s: {"user": s["user"]}, batch_size, split)
+    for batch in loaded:
+        for user, target, seen in zip(batch["user"].numpy(), batch["target"].numpy(), batch["seen"].numpy()):
+            assert user not in found
+            found[user] = ([item for item in seen.tolist() if item], target)
+    assert found == expected
+
+
+def test_fields_are_cut_together(prepare, random_sequences):
+    sequences = random_sequences(np.random.default_rng(0), 9, NUM_ITEMS)
+    directory, manifest = prepare(sequences, NUM_ITEMS, ratings=True)
+    for batch in pipeline.sequences(directory, manifest):
+        cut = pipeline.cut(batch, manifest.fields, batch["split"][:, 0])
+        expected = [sequences[user][1][: sequences[user][0][0]] for user in batch["user"].numpy().tolist()]
+        assert cut["item"].to_list() == expected
+        assert cut["rating"].to_list() == [[item / 2 for item in row] for row in expected]
+
+
+def test_no_sequences_at_all(prepare, batches):
+    directory, manifest = prepare({}, NUM_ITEMS)
+    assert batches(sequences=(directory, manifest))(0, 2) == []
+    assert not list(pipeline.evaluation_batches(directory, manifest, lambda s: {}, 4, "test"))

@@ -1,0 +1,45 @@
+"""What the constructors of models accept: a bad argument is named and echoed before anything is built."""
+
+import math
+import numbers
+
+from tfrecs.errors import InputError, nearest
+
+SIZE = "an integer of at least 1"
+AMOUNT = "a number of at least 0"
+POSITIVE = "a number above 0"
+SHARE = "a number in [0, 1]"
+RATE = "a number in [0, 1)"
+INSIDE = {
+    SIZE: lambda value: isinstance(value, numbers.Integral) and value >= 1,
+    AMOUNT: lambda value: 0 <= value < math.inf,
+    POSITIVE: lambda value: 0 < value < math.inf,
+    SHARE: lambda value: 0 <= value <= 1,
+    RATE: lambda value: 0 <= value < 1,
+}
+
+
+def check(arguments, accepted):
+    """Compares arguments with what is accepted.
+
+    Args:
+        arguments: dict of name to value.
+        accepted: dict of name to one of `INSIDE`'s descriptions, or to a tuple of choices.
+
+    Raises:
+        InputError: naming the first argument out of its range, and its value.
+
+    Example:
+        >>> check({"dropout": 1.5}, {"dropout": RATE})
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.InputError: --dropout: expected a number in [0, 1), got 1.5
+    """
+    for name, rule in accepted.items():
+        value = arguments[name]
+        if isinstance(rule, tuple):
+            if value not in rule:
+                choices = [choice for choice in rule if choice is not None]
+                raise InputError(f"--{name}: unknown value {value!r}; {nearest(value, choices)}")
+        elif isinstance(value, bool) or not isinstance(value, numbers.Real) or not INSIDE[rule](value):
+            raise InputError(f"--{name}: expected {rule}, got {value!r}")
