@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import inspect
+import re
 
 from tfrecs.errors import InputError, nearest
 from tfrecs.models import ALIASES, MODELS, PRESETS
@@ -22,7 +23,8 @@ RUN_OPTIONS = {
     "do_eval": (True, "look at the test split, beside the baselines"),
     "protocol": ("full_ranking", "how to evaluate: full_ranking"),
     "export_dir": (None, "write a SavedModel for TensorFlow Serving below this directory"),
-    "num_recommendations": (10, "items to print for one test user"),
+    "num_recommendations": (10, "items to print for one test user; 0 is off"),
+    "tensorboard": (False, "write the history as scalars below the run's tensorboard folder"),
 }
 PROTOCOLS = ("full_ranking",)
 RENAMED = {"max_seq_length": "max_history", "num_epochs": "epochs"}
@@ -36,12 +38,13 @@ class Arguments:
         run: dict of `RUN_OPTIONS`.
         model: dict of constructor arguments: the preset's with the given ones on top.
         config: `TrainConfig`.
-        given_model, given_config: dicts of what the command line named itself.
+        given_run, given_model, given_config: dicts of what the command line named itself.
     """
 
     run: dict
     model: dict
     config: TrainConfig
+    given_run: dict
     given_model: dict
     given_config: dict
 
@@ -52,7 +55,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(argv):
-    """Parses `examples/run.py`'s command line.
+    """Parses `examples/run.py`'s command line; `--help` prints every flag of the model and exits 0.
 
     Args:
         argv: list of str.
@@ -61,36 +64,43 @@ def parse(argv):
         `Arguments`.
 
     Raises:
-        InputError: unknown flags, models and presets (with the nearest valid name), ill-typed values.
+        InputError: unknown flags, models, presets and choices (with the nearest valid name), ill-typed
+            values, values out of range, one option named twice with different values.
 
     Example:
         >>> parse(["--model", "attrec", "--emb_size", "32"]).model["embedding_dim"]
         32
     """
-    model = _model_name(argv)
-    options = {**model_arguments(model)}
+    model, preset = _model_and_preset(argv)
+    options = model_arguments(model)
     training = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
-    aliases = {**RENAMED, **{name: target for name, (target, _) in ALIASES[model].items()}}
-    parser = _Parser(prog="run.py", allow_abbrev=False, argument_default=argparse.SUPPRESS,
-                     description=f"Train and evaluate {model}.")
-    for title, group in (("run", {k: v[0] for k, v in RUN_OPTIONS.items()}), ("training", training),
-                         (f"model {model}", options)):
+    aliases = {name: target for name, (target, _) in ALIASES[model].items()}
+    aliases |= {name: target for name, target in RENAMED.items() if target in training or target in options}
+    parser = _Parser(
+        prog="run.py",
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        description=f"Train and evaluate {model}; --model NAME --help lists the flags of another model.",
+    )
+    run = {name: default for name, (default, _) in RUN_OPTIONS.items()}
+    groups = {"run": run, f"training, preset {preset}": training, f"model {model}, preset {preset}": options}
+    texts = {name: text for name, (_, text) in RUN_OPTIONS.items()} | documented(TrainConfig, MODELS[model])
+    for title, group in groups.items():
         section = parser.add_argument_group(title)
         for name, default in group.items():
-            text = RUN_OPTIONS[name][1] + " " if name in RUN_OPTIONS else ""
-            section.add_argument(f"--{name}", type=_converter(default, name), metavar=_kind(default),
-                                 help=f"{text}(default {default})".replace("%", "%%"))
+            text = _help(texts.get(name, ""), {**group, **_preset(model, preset)}[name])
+            section.add_argument(f"--{name}", type=_converter(default, name), metavar=_kind(default), help=text)
     section = parser.add_argument_group("names the originals used")
     for name, target in aliases.items():
-        if target in options or target in training:
-            default = {**training, **options}[target]
-            section.add_argument(f"--{name}", type=_converter(default, name), metavar=_kind(default),
-                                 help=f"for --{target}")
+        default = {**training, **options}[target]
+        note = ", changed" if ALIASES[model].get(name, (None, None))[1] else ""
+        text = f"for --{target}{note}"
+        section.add_argument(f"--{name}", type=_converter(default, name), metavar=_kind(default), help=text)
     namespace, unknown = parser.parse_known_args(argv)
     if unknown:
         flag = unknown[0].partition("=")[0]
-        known = [f"--{name}" for name in (*RUN_OPTIONS, *training, *options, *aliases)]
-        raise InputError(f"unknown flag {flag!r}; {nearest(flag, known)}")
+        known = [f"--{name}" for name in (*run, *training, *options, *aliases)]
+        raise InputError(f"unknown {'flag' if flag.startswith('-') else 'argument'} {flag!r}; {nearest(flag, known)}")
     return _resolve(model, _without_aliases(vars(namespace), aliases, ALIASES[model]), options, training)
 
 
@@ -111,55 +121,91 @@ def contradictions(stored, arguments):
         list of str, `--margin 0.7 (the run has 0.5)`; empty where the run may be resumed.
     """
     found = []
-    if stored["model"] != arguments.run["model"]:
-        found.append(f"--model {arguments.run['model']} (the run has {stored['model']})")
-    for given, kept in ((arguments.given_model, stored["model_arguments"]),
-                        (arguments.given_config, stored["train"])):
-        found.extend(f"--{name} {value} (the run has {kept.get(name)})" for name, value in given.items()
-                     if name not in CHANGEABLE and kept.get(name) != value)
+    for name in ("model", "preset"):
+        kept = stored.get(name, arguments.run[name])
+        if arguments.given_run.get(name, kept) != kept:
+            found.append(f"--{name} {arguments.run[name]} (the run has {kept})")
+    # What a stored run does not name was added since, and is at its default.
+    training = dataclasses.asdict(TrainConfig()) | stored["train"]
+    model = model_arguments(arguments.run["model"]) | stored["model_arguments"]
+    for given, kept in ((arguments.given_model, model), (arguments.given_config, training)):
+        found.extend(
+            f"--{name} {value} (the run has {kept[name]})"
+            for name, value in given.items()
+            if name not in CHANGEABLE and kept[name] != value
+        )
     return found
 
 
-def _model_name(argv):
+def documented(*owners):
+    """What the `Args:` sections of class docstrings say of each argument; base classes fill in `see ...`.
+
+    Example:
+        >>> documented(TrainConfig)["strategy"]
+        '`auto` (all GPUs), `none` (one device) or `mirrored` (all GPUs, else all logical CPUs)'
+    """
+    texts = {}
+    for base in (base for owner in owners for base in owner.__mro__[:2]):
+        section = re.search(r"Args:\n(.*?)(\n\n|\Z)", inspect.cleandoc(base.__doc__ or ""), re.S)
+        for entry in re.split(r"\n    (?=\S)", "\n" + section[1] if section else "")[1:]:
+            names, _, text = entry.partition(":")
+            text = re.sub(r"^(int|float|str|bool|dict)(, |\. (?=NOTE))", "", " ".join(text.split())).rstrip(".")
+            for name in names.split(", "):
+                if name not in texts or texts[name].startswith("see "):
+                    texts[name] = text
+    return texts
+
+
+def _help(text, default):
+    default = int(default) if isinstance(default, bool) else default
+    return (text if default is None else f"{text} (default {default})").replace("%", "%%")
+
+
+def _preset(model, preset):
+    return {**PRESETS[model][preset]["model"], **PRESETS[model][preset]["training"]}
+
+
+def _model_and_preset(argv):
     parser = _Parser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--model")
-    model = parser.parse_known_args(argv)[0].model
-    if model is None:
-        if {"-h", "--help"} & set(argv):
-            return next(iter(MODELS))
+    parser.add_argument("--model", default=next(iter(MODELS)) if {"-h", "--help"} & set(argv) else None)
+    parser.add_argument("--preset", default="recommended")
+    given = parser.parse_known_args(argv)[0]
+    if given.model is None:
         raise InputError(f"--model: required; choose from {', '.join(MODELS)}")
-    if model not in MODELS:
-        raise InputError(f"--model: unknown model {model!r}; {nearest(model, MODELS)}")
-    return model
+    if given.model not in MODELS:
+        raise InputError(f"--model: unknown model {given.model!r}; {nearest(given.model, MODELS)}")
+    presets = PRESETS[given.model]
+    if given.preset not in presets:
+        raise InputError(f"--preset: unknown preset {given.preset!r}; {nearest(given.preset, presets)}")
+    return given.model, given.preset
 
 
 def _without_aliases(given, aliases, transforms):
-    values = {}
+    values, spelled = {}, {}
     for name, value in given.items():
         target = aliases.get(name, name)
         transform = transforms.get(name, (None, None))[1]
-        value = transform(value) if transform else value
+        if transform:
+            value = transform(value)
+            value = round(value, 12) if isinstance(value, float) else value  # 1 - 0.9 is meant to be 0.1
         if target in values and values[target] != value:
-            raise InputError(f"--{name} and --{target} are the same option and were given different values")
-        values[target] = value
+            raise InputError(f"--{spelled[target]} and --{name} are the same option and were given different values")
+        values[target], spelled[target] = value, name
     return values
 
 
 def _resolve(model, given, options, training):
     run = {name: given.get(name, default) for name, (default, _) in RUN_OPTIONS.items()}
-    if run["preset"] not in PRESETS[model]:
-        raise InputError(f"--preset: unknown preset {run['preset']!r}; {nearest(run['preset'], PRESETS[model])}")
     if run["protocol"] not in PROTOCOLS:
         raise InputError(f"--protocol: unknown protocol {run['protocol']!r}; {nearest(run['protocol'], PROTOCOLS)}")
+    if not 0 <= run["num_recommendations"] <= 10**6:
+        raise InputError(f"--num_recommendations: expected 0 to 1000000, got {run['num_recommendations']}")
     preset = PRESETS[model][run["preset"]]
-    given_model = {name: value for name, value in given.items() if name in options}
-    given_config = {name: value for name, value in given.items() if name in training}
-    for name, value in given_config.items():
-        choices = TrainConfig.CHOICES.get(name)
-        if choices and value not in choices:
-            raise InputError(f"--{name}: unknown value {value!r}; {nearest(value, choices)}")
-    return Arguments(run, {**preset["model"], **given_model}, TrainConfig(**{**preset["training"], **given_config}),
-                     given_model, given_config)
+    given_run, given_model, given_config = (
+        {name: value for name, value in given.items() if name in group} for group in (run, options, training)
+    )
+    config = TrainConfig(**{**preset["training"], **given_config})
+    return Arguments(run, {**preset["model"], **given_model}, config, given_run, given_model, given_config)
 
 
 def _kind(default):
@@ -169,16 +215,20 @@ def _kind(default):
 
 
 def _converter(default, name):
+    kind = str if default is None else type(default)
+
     def convert(text):
-        if isinstance(default, bool):
+        if kind is bool:
             if text in ("0", "1"):
                 return text == "1"
             raise InputError(f"--{name}: expected 0 or 1, got {text!r}")
-        kind = str if default is None else type(default)
         try:
-            return kind(text)
+            value = kind(text)
         except ValueError:
-            noun = {int: "an integer", float: "a number"}[kind]
-            raise InputError(f"--{name}: expected {noun}, got {text!r}") from None
+            value = None
+        if value is None or value == "":
+            noun = {int: "an integer", float: "a number", str: "a name"}[kind]
+            raise InputError(f"--{name}: expected {noun}, got {text!r}")
+        return value
 
     return convert

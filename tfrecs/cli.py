@@ -3,6 +3,8 @@
 import os
 import sys
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes and warnings; its errors are shown
+
 from data_prep.prepare import prepare
 from data_prep.sources import SOURCES
 from tfrecs import files
@@ -10,12 +12,10 @@ from tfrecs.arguments import contradictions, parse
 from tfrecs.data.manifest import FILE_NAME, load, read_vocabulary, verify
 from tfrecs.errors import InputError, nearest
 from tfrecs.export import export
-from tfrecs.training import checkpoints, reports
+from tfrecs.training import listing, reports, results, runs
 from tfrecs.training.config import TrainConfig
-from tfrecs.training.experiment import Experiment, enable_determinism
+from tfrecs.training.experiment import Experiment, check_arguments, enable_determinism, note
 from tfrecs.training.loop import NotFiniteError
-
-SHOWN = ("hr@10", "hr@50", "ndcg@10", "mrr")
 
 
 def main(argv=None):
@@ -30,13 +30,13 @@ def main(argv=None):
     try:
         run(parse(sys.argv[1:] if argv is None else argv))
     except InputError as error:
-        print(f"run.py: error: {error}", file=sys.stderr)
+        note(f"run.py: error: {error}")
         return 2
     except NotFiniteError as error:
-        print(f"run.py: stopped: {error}", file=sys.stderr)
+        note(f"run.py: stopped: {error}")
         return 1
     except KeyboardInterrupt:
-        print("run.py: interrupted; --load_model 1 resumes from the newest checkpoint", file=sys.stderr)
+        note("run.py: interrupted; --load_model 1 resumes from the newest checkpoint")
         return 130
     return 0
 
@@ -49,29 +49,53 @@ def run(arguments):
 
     Returns:
         dict, the content of `metrics.json`.
+
+    Raises:
+        InputError: bad input; where a flag is to blame, nothing was written.
+        tfrecs.training.loop.NotFiniteError: training ran into NaN or infinity.
     """
     options = arguments.run
-    data_dir, manifest = _data(options)
-    run_dir = options["run_dir"] or os.path.join("checkpoints", f"{options['model']}-{manifest.name}")
-    checkpoint = options["load_weight_path"]
-    resume = options["load_model"] or checkpoint is not None or not options["do_train"]
-    model_arguments, config, resume = _stored(run_dir, arguments, resume, checkpoint)
+    if options["dataset"] not in SOURCES:
+        raise InputError(f"--dataset: unknown dataset {options['dataset']!r}; {nearest(options['dataset'], SOURCES)}")
+    for name in ("run_dir", "export_dir"):
+        if options[name]:
+            files.check_writable(f"--{name}", options[name])
     enable_determinism()
+    check_arguments(options["model"], arguments.model, arguments.config)
+    data_dir, manifest = _data(arguments)
+    run_dir = options["run_dir"] or os.path.join("checkpoints", f"{options['model']}-{manifest.name}")
+    files.check_writable("--run_dir", run_dir)
+    preset, model_arguments, config, resume = _stored(run_dir, arguments, data_dir, manifest)
     experiment = Experiment(options["model"], model_arguments, config, data_dir, manifest, run_dir)
-    metrics = {"model": options["model"], "preset": options["preset"], "dataset": manifest.name,
-               "protocol": options["protocol"], "seed": config.seed, "exclude_seen": config.exclude_seen,
-               "retrained_on_validation": config.retrain, "num_users": manifest.num_users,
-               "num_items": manifest.num_items, "num_interactions": manifest.num_interactions}
-    history = []
+    metrics = {
+        "model": options["model"],
+        "preset": preset,
+        "dataset": manifest.name,
+        "protocol": options["protocol"],
+        "seed": config.seed,
+        "exclude_seen": config.exclude_seen,
+        "retrained_on_validation": config.retrain,
+        "num_users": manifest.num_users,
+        "num_items": manifest.num_items,
+        "num_interactions": manifest.num_interactions,
+    }
+    name = options["load_weight_path"]
     if options["do_train"]:
-        progress, retrained = experiment.train(resume, checkpoint, {"preset": options["preset"]})
-        history = progress.history
-        metrics |= _training_metrics(progress, retrained)
+        note(f"training: {results.title(metrics, config.train_split)}; at most {config.epochs} epochs")
+        progress, retrained = experiment.train(resume, name, {"preset": preset}, options["tensorboard"])
+        metrics |= results.of_training(progress, retrained)
     else:
-        name = experiment.load(checkpoint)
-        print(f"judging {name}", flush=True)
+        path, progress = experiment.load(name)
+        note(f"judging {path}")
+        metrics |= {"checkpoint": os.path.relpath(path, run_dir)} | _of_judged(path, progress)
+        metrics["retrained_on_validation"] = os.path.basename(os.path.dirname(path)) == runs.RETRAIN
     if options["do_eval"]:
-        metrics |= _evaluate(experiment, manifest, history)
+        metrics |= results.of_test(experiment)
+        print(f"\n{results.tables(metrics)}", flush=True)
+    if options["do_eval"] or options["do_train"]:
+        levels = {name: metrics.get(f"{name}_ndcg@10") for name in ("popularity", "transitions")}
+        levels = {name: level for name, level in levels.items() if level is not None}
+        reports.plot_history(run_dir, progress.history, results.title(metrics, config.train_split), levels)
         files.write_json(os.path.join(run_dir, "metrics.json"), metrics | reports.environment())
         print(f"run directory: {run_dir} (metrics.json, history.csv, curves.png, checkpoints)")
     if options["num_recommendations"]:
@@ -81,82 +105,65 @@ def run(arguments):
     return metrics
 
 
-def _data(options):
-    name, data_dir = options["dataset"], options["data_dir"]
-    if data_dir is None:
-        if name not in SOURCES:
-            raise InputError(f"--dataset: unknown dataset {name!r}; {nearest(name, SOURCES)}")
-        data_dir = os.path.join("data", name)
-        if not os.path.exists(os.path.join(data_dir, FILE_NAME)):
-            given = {"raw_dir": options["raw_dir"]} if options["raw_dir"] else {}
-            prepare(name, data_dir, **given)
+def _data(arguments):
+    """The directory of the prepared data, made on the way if it has to be, and its manifest."""
+    options, given = arguments.run, arguments.given_run
+    name = options["dataset"]
+    data_dir = options["data_dir"] or os.path.join("data", name)
+    here = os.path.exists(os.path.join(data_dir, FILE_NAME))
+    if not here and (options["raw_dir"] or not options["data_dir"]):
+        prepare(name, data_dir, **({"raw_dir": options["raw_dir"]} if options["raw_dir"] else {}))
     manifest = load(data_dir)
+    if "dataset" in given and manifest.name != name:
+        raise InputError(f"--dataset {name}: {data_dir} holds {manifest.name}")
     verify(data_dir, manifest)
-    print(f"data: {data_dir}: {manifest.num_users} users, {manifest.num_items} items, "
-          f"{manifest.num_interactions} interactions", flush=True)
+    print(
+        f"data: {data_dir}: {manifest.name}, {manifest.num_users} users, {manifest.num_items} items, "
+        f"{manifest.num_interactions} interactions",
+        flush=True,
+    )
     return data_dir, manifest
 
 
-def _stored(run_dir, arguments, resume, checkpoint):
-    """Hyper-parameters of the run that is resumed, or those of the command line for a fresh one."""
-    if not resume:
-        return arguments.model, arguments.config, False
-    there = checkpoints.newest(run_dir)
-    if there is None:
-        if checkpoint is None and arguments.run["do_train"]:
-            print(f"no checkpoint in {run_dir}: starting fresh", flush=True)
-            return arguments.model, arguments.config, False
-        raise InputError(f"{os.path.join(run_dir, checkpoint or 'cp-*')}: no such checkpoint")
+def _stored(run_dir, arguments, data_dir, manifest):
+    """Preset and hyper-parameters of the run that is resumed or judged, or those of the command line."""
+    options, checkpoint = arguments.run, arguments.run["load_weight_path"]
+    fresh = options["preset"], arguments.model, arguments.config, False
+    if options["do_train"] and checkpoint is None and not options["load_model"]:
+        return fresh
     if checkpoint is not None:
-        checkpoints.find(run_dir, checkpoint)
-    stored = checkpoints.read_config(run_dir)
+        listing.find(run_dir, checkpoint)
+    elif listing.newest(run_dir) is None:
+        if not options["do_train"]:
+            raise InputError(f"{run_dir}: no checkpoint there to judge; --do_train 1 trains first")
+        note(f"no checkpoint in {run_dir}: starting fresh")
+        return fresh
+    stored = runs.read_config(run_dir)
     wrong = contradictions(stored, arguments)
     if wrong:
-        raise InputError(f"{run_dir}: the stored run has other hyper-parameters: {'; '.join(wrong)}; "
-                         "leave them out, or start anew with --load_model 0 or another --run_dir")
-    sizes = ("num_users", "num_items")
-    model_arguments = {k: v for k, v in stored["model_arguments"].items() if k not in sizes}
-    arguments.run["preset"] = stored.get("preset", arguments.run["preset"])
-    changed = {k: v for k, v in arguments.given_config.items()}
-    return model_arguments, TrainConfig(**{**stored["train"], **changed}), True
+        raise InputError(
+            f"{run_dir}: the stored run has other hyper-parameters: {'; '.join(wrong)}; "
+            "leave them out, or start anew with --load_model 0 or another --run_dir"
+        )
+    runs.check_data(run_dir, stored, data_dir, manifest, options["do_train"])
+    model_arguments = {k: v for k, v in stored["model_arguments"].items() if k not in ("num_users", "num_items")}
+    try:
+        config = TrainConfig(**{**stored["train"], **arguments.given_config})
+        check_arguments(stored["model"], model_arguments, config)
+    except (TypeError, InputError) as error:
+        path = os.path.join(run_dir, runs.CONFIG_FILE)
+        raise InputError(f"{path}: not a configuration of this version: {error}") from None
+    return stored.get("preset", options["preset"]), model_arguments, config, True
 
 
-def _training_metrics(progress, retrained):
-    epoch = progress.best["epoch"] if progress.best else progress.epoch
-    last = progress.history[epoch - 1]
-    metrics = {"epochs_run": progress.epoch, "best_epoch": epoch}
-    metrics |= {name: value for name, value in last.items() if name.startswith(("valid_", "test_"))}
-    metrics["loss"] = last["loss"]
-    seconds, examples = progress.train_seconds, progress.examples
-    if retrained:
-        seconds, examples = seconds + retrained.train_seconds, examples + retrained.examples
-    rate = examples / seconds if seconds else 0.0
-    return metrics | {"train_seconds": seconds, "train_examples": examples, "train_examples_per_second": rate,
-                      "valid_eval_seconds": progress.eval_seconds}
-
-
-def _evaluate(experiment, manifest, history):
-    test, seconds = experiment.evaluate("test")
-    baselines = experiment.baselines("test")
-    rows = {experiment.model_name: test, **baselines}
-    if manifest.oracle:
-        rows["best reachable"] = manifest.oracle
-    print(f"\ntest, full ranking, {'seen items excluded' if experiment.config.exclude_seen else 'all items'}, "
-          f"{test['users']} users")
-    print(reports.table(rows), flush=True)
-    metrics = {"test_users": test["users"], "eval_seconds": seconds}
-    metrics |= {f"test_{name}": value for name, value in test.items() if name != "users"}
-    for label, values in baselines.items():
-        metrics |= {f"{label}_{name}": value for name, value in values.items() if name != "users"}
-    for name, value in (manifest.oracle or {}).items():
-        metrics[f"oracle_{name}"] = value
-        if f"test_{name}" in metrics and value:
-            metrics[f"share_of_oracle_{name}"] = metrics[f"test_{name}"] / value
-    if "share_of_oracle_hr@10" in metrics:
-        print(f"{experiment.model_name} reaches {metrics['share_of_oracle_hr@10']:.1%} of the best reachable HR@10")
-    levels = {label: values["ndcg@10"] for label, values in baselines.items() if "ndcg@10" in values}
-    reports.plot_history(experiment.run_dir, history, levels)
-    return metrics
+def _of_judged(path, progress):
+    """What is known of a checkpoint that was not trained here; its validation metrics, where an epoch ends."""
+    name = os.path.basename(path)
+    _, (epoch, step) = listing.position(name)
+    by_name = {"epochs_run": epoch, "best_epoch": epoch} | results.of_epoch(progress, epoch)
+    if os.path.basename(os.path.dirname(path)) == runs.RETRAIN or name.startswith("best-"):
+        return results.of_training(progress)
+    return {"epochs_run": epoch} if step else by_name
 
 
 def _print_recommendations(experiment, data_dir, manifest, count):

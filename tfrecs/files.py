@@ -3,27 +3,65 @@
 import json
 import os
 
+from tfrecs.errors import InputError
 
-def write_text(path, text):
+
+def write_bytes(path, content):
     """Writes to a temporary name, flushes to disk, then renames.
 
     Args:
         path: str.
-        text: str.
+        content: bytes.
+
+    Raises:
+        InputError: naming the file, where the disk is full or the directory cannot be written; what was at `path`
+            stays and nothing is left beside it.
     """
     temporary = f"{path}.tmp"
     try:
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with open(temporary, "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         if os.path.exists(temporary):
             os.remove(temporary)
+        if isinstance(error, OSError):
+            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
         raise
 
 
+def write_text(path, text):
+    """`write_bytes` of UTF-8 text, line ends as they are."""
+    write_bytes(path, text.encode("utf-8"))
+
+
 def write_json(path, content):
-    """`write_text` of indented JSON."""
+    """`write_bytes` of indented JSON."""
     write_text(path, json.dumps(content, indent=2, allow_nan=True) + "\n")
+
+
+def check_writable(flag, path):
+    """Finds out, before anything is written, whether a directory can be made or written.
+
+    Args:
+        flag: str, what the message names, `--run_dir`.
+        path: str, a directory that may be absent.
+
+    Raises:
+        InputError: `path`, or what it would lie in, is a file or may not be written.
+
+    Example:
+        >>> check_writable("--run_dir", __file__ + "/run")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.InputError: --run_dir ...files.py/run: ...files.py is not a directory
+    """
+    there = os.path.abspath(path)
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    if not os.path.isdir(there):
+        raise InputError(f"{flag} {path}: {there} is not a directory")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"{flag} {path}: {there} cannot be written")

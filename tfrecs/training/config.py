@@ -3,11 +3,20 @@
 import dataclasses
 import typing
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, nearest
 
+LARGEST = 2**31 - 1
 # What may differ when a run is resumed: how long it goes on and what it keeps, never what it computes.
-CHANGEABLE = ("epochs", "patience", "save_checkpoints_epochs", "save_checkpoints_steps", "keep_checkpoints",
-              "eval_batch_size", "strategy", "retrain")
+CHANGEABLE = (
+    "epochs",
+    "patience",
+    "save_checkpoints_epochs",
+    "save_checkpoints_steps",
+    "keep_checkpoints",
+    "eval_batch_size",
+    "strategy",
+    "retrain",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,15 +35,15 @@ class TrainConfig:
         retrain: bool, train once more from scratch on training and validation items, for as many epochs as
             validation chose, before the test items are looked at.
         train_split: `train`, or `train_valid`: validation items are trained on and validation means nothing.
-        validation_split: `valid`, or `test`. NOTE: `test` chooses the epoch on the test items, as AttRec's `main.py` does:
-            a leak, for the `original` preset only.
+        validation_split: `valid`, or `test`. NOTE: `test` chooses the epoch on the test items, as AttRec's `main.py`
+            does: a leak, for the `original` preset only.
         negative_sampling: `uniform` or `popularity`.
         exclude_seen: bool, leave the items of a user's history out of the ranking.
         eval_batch_size: int, users ranked at a time.
         save_checkpoints_epochs: int, epochs between checkpoints; 0 is off.
         save_checkpoints_steps: int, steps between checkpoints within an epoch, in addition; 0 is off.
         keep_checkpoints: int, how many are kept, the best apart.
-        strategy: `auto` (all GPUs), `none`, `mirrored` or `multi_worker`.
+        strategy: `auto` (all GPUs), `none` (one device) or `mirrored` (all GPUs, else all logical CPUs).
         jit_compile: bool, XLA.
         precision: `float32` or `mixed_bfloat16`.
         seed: int, of weights, order, negatives and dropout.
@@ -76,17 +85,27 @@ class TrainConfig:
         "train_split": ("train", "train_valid"),
         "validation_split": ("valid", "test"),
         "negative_sampling": ("uniform", "popularity"),
-        "strategy": ("auto", "none", "mirrored", "multi_worker"),
+        "strategy": ("auto", "none", "mirrored"),
         "precision": ("float32", "mixed_bfloat16"),
     }
 
     def __post_init__(self):
+        for name, choices in self.CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise InputError(f"--{name}: unknown value {value!r}; {nearest(value, choices)}")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.type is int and not isinstance(value, bool) and value > LARGEST:
+                raise InputError(f"--{field.name}: expected at most {LARGEST}, got {value}")
         for name in ("epochs", "batch_size", "eval_batch_size", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise InputError(f"--{name}: expected at least 1, got {getattr(self, name)}")
-        for name in ("patience", "save_checkpoints_epochs", "save_checkpoints_steps", "global_clipnorm", "seed"):
+        for name in ("patience", "save_checkpoints_epochs", "save_checkpoints_steps", "seed"):
             if getattr(self, name) < 0:
                 raise InputError(f"--{name}: expected at least 0, got {getattr(self, name)}")
+        if not 0 <= self.global_clipnorm < float("inf"):
+            raise InputError(f"--global_clipnorm: expected a number of at least 0, got {self.global_clipnorm}")
         for name in ("learning_rate", "epsilon"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"--{name}: expected a number above 0, got {getattr(self, name)}")

@@ -2,9 +2,8 @@
 
 import dataclasses
 import functools
-import glob
+import math
 import os
-import shutil
 
 import keras
 import tensorflow as tf
@@ -14,8 +13,10 @@ from tfrecs.data import pipeline, statistics
 from tfrecs.errors import InputError, nearest
 from tfrecs.models import MODELS
 from tfrecs.models.baselines import Popularity, Transitions
-from tfrecs.training import checkpoints, evaluation, optimizers, reports, strategy
+from tfrecs.training import evaluation, listing, optimizers, reports, runs, strategy
+from tfrecs.training.checkpoints import Checkpoints
 from tfrecs.training.loop import Loop
+from tfrecs.training.progress import ProgressLine
 
 
 class Experiment:
@@ -44,79 +45,95 @@ class Experiment:
             model = MODELS[self.model_name](**self.arguments, dtype=self.config.precision)
             model.compile(optimizer=optimizers.create(self.config), jit_compile=self.config.jit_compile)
             model.optimizer.build(model.trainable_variables)
-        if self.config.select_metric not in model.ranking_means:
-            hint = nearest(self.config.select_metric, model.ranking_means)
-            raise InputError(f"--select_metric: unknown metric {self.config.select_metric!r}; {hint}")
         rank = evaluation.model_rank(model, self.config.exclude_seen)
         self._evaluator = evaluation.Evaluator(rank, self.strategy)
         return model
 
-    def train(self, resume=False, name=None, describe=None):
+    def train(self, resume=False, name=None, describe=None, tensorboard=False):
         """Trains, from scratch or from a checkpoint, then loads the weights to be judged.
 
         Args:
             resume: bool, continue from the newest checkpoint; from scratch where there is none.
             name: str or None, continue from this checkpoint instead.
             describe: dict of more entries for `config.json`.
+            tensorboard: bool, write the history as scalars below `tensorboard` too.
 
         Returns:
-            the finished `checkpoints.Progress` of the phase that chose the epoch, and that of the retraining
-            or None.
+            the finished `Progress` of the phase that chose the epoch, and that of the retraining or None.
+
+        Raises:
+            InputError: the checkpoint is not this model's, or a file cannot be written.
+            loop.NotFiniteError: the loss or the weights are no longer numbers.
         """
         if not (resume or name):
-            clear(self.run_dir)
+            runs.clear(self.run_dir)
         os.makedirs(self.run_dir, exist_ok=True)
-        files.write_json(os.path.join(self.run_dir, checkpoints.CONFIG_FILE), self.description() | (describe or {}))
+        path = os.path.join(self.run_dir, runs.CONFIG_FILE)
+        files.write_json(path, self.description() | (describe or {}))
         validated = (self.config.train_split, self.config.validation_split) != ("train_valid", "valid")
-        progress = self._fit(self.run_dir, self.model, self.config, self.config.train_split, validated, name)
-        if not self.config.retrain:
-            if progress.best:
-                checkpoints.Checkpoints(self.run_dir, self.model).restore(progress.best["name"])
-            return progress, None
-        print(f"retraining on training and validation items for {progress.best['epoch']} epochs", flush=True)
-        self.model = self._build()
-        config = dataclasses.replace(self.config, epochs=progress.best["epoch"], patience=0)
-        retrained = self._fit(os.path.join(self.run_dir, "retrain"), self.model, config, "train_valid", False, None)
+        split = self.config.train_split
+        progress = self._fit(self.run_dir, self.model, self.config, split, validated, name, tensorboard)
+        retrained = None
+        if self.config.retrain:
+            note(f"retraining on training and validation items for {progress.best['epoch']} epochs")
+            self.model = self._build()
+            config = dataclasses.replace(self.config, epochs=progress.best["epoch"], patience=0)
+            run_dir = os.path.join(self.run_dir, runs.RETRAIN)
+            retrained = self._fit(run_dir, self.model, config, "train_valid", False, None, tensorboard)
+        elif progress.best:
+            Checkpoints(self.run_dir, self.model).restore(progress.best["name"])
         return progress, retrained
 
     def load(self, name=None):
         """Loads the weights that a finished run is judged by.
 
         Args:
-            name: str or None, a checkpoint; default the retrained model, else the best, else the newest.
+            name: str or None, a checkpoint; default see `runs.judged`.
 
         Returns:
-            str, the checkpoint's path.
+            str, the checkpoint's path, and the `Progress` of the phase that chose its epoch.
         """
-        run_dir = os.path.join(self.run_dir, "retrain")
-        if name or not self.config.retrain or checkpoints.newest(run_dir) is None:
-            run_dir = self.run_dir
-        name = name or checkpoints.best(run_dir) or checkpoints.newest(run_dir)
-        checkpoints.Checkpoints(run_dir, self.model).restore(name)
-        return os.path.join(run_dir, name)
+        folder, found = runs.judged(self.run_dir, name)
+        progress = Checkpoints(folder, self.model).restore(found)
+        if folder != self.run_dir:
+            progress = listing.read_progress(self.run_dir, listing.newest(self.run_dir))
+        return os.path.join(folder, found), progress
 
-    def _fit(self, run_dir, model, config, split, validated, name):
+    def _fit(self, run_dir, model, config, split, validated, name, tensorboard):
         os.makedirs(run_dir, exist_ok=True)
-        store = checkpoints.Checkpoints(run_dir, model, config.keep_checkpoints)
-        progress = checkpoints.Progress()
-        name = name or store.newest
+        store = Checkpoints(run_dir, model, config.keep_checkpoints)
+        progress = listing.Progress()
+        if name is None:
+            # The second phase must not go on from beyond the epoch that an altered first phase chose.
+            limit = (config.epochs, 0) if run_dir != self.run_dir else (math.inf, 0)
+            names = [there for there in listing.listed(run_dir) if listing.position(there)[1] <= limit]
+            name = names[-1] if names else None
         if name:
-            name = checkpoints.find(run_dir, name)
+            name = listing.find(run_dir, name)
             progress = store.restore(name)
-            store.rewind(name)
-            print(f"resuming from {os.path.join(run_dir, name)}", flush=True)
-        loop = Loop(model, self.strategy, config, store, self.training_batches(split),
-                    (lambda: self.evaluate(config.validation_split)) if validated else None,
-                    lambda progress: reports.write_history(run_dir, progress.history))
-        return loop.run(progress)
+            store.rewind(name, progress)
+            note(f"resuming from {os.path.join(run_dir, name)}")
+        record = reports.History(run_dir, tensorboard)
+        record(progress)
+        validate = (lambda: self.evaluate(config.validation_split)) if validated else None
+        return Loop(model, self.strategy, config, store, self.training_batches(split), validate, record).run(progress)
 
     def training_batches(self, split):
         """See `data.pipeline.TrainingBatches`."""
+        model, config = self.model, self.config
         weights = statistics.sampling_weights(
-            self.data_dir, self.manifest, self.config.negative_sampling, split, self.model.negatives_include_pad)
+            self.data_dir, self.manifest, config.negative_sampling, split, model.negatives_include_pad
+        )
         return pipeline.TrainingBatches(
-            self.data_dir, self.manifest, self.model.training_examples, weights, self.config.batch_size,
-            self.config.seed, split, exclude_held_out=self.model.negatives_exclude_held_out)
+            self.data_dir,
+            self.manifest,
+            model.training_examples,
+            weights,
+            config.batch_size,
+            config.seed,
+            split,
+            exclude_held_out=model.negatives_exclude_held_out,
+        )
 
     def evaluate(self, split):
         """Full-ranking metrics of the model as it stands, and the seconds they took."""
@@ -140,27 +157,47 @@ class Experiment:
         """See `data.pipeline.evaluation_batches`; traced once, iterated many times."""
         if (split, max_users) not in self._evaluation_batches:
             self._evaluation_batches[split, max_users] = pipeline.evaluation_batches(
-                self.data_dir, self.manifest, self.model.history_inputs, self.config.eval_batch_size, split, max_users)
+                self.data_dir, self.manifest, self.model.history_inputs, self.config.eval_batch_size, split, max_users
+            )
         return self._evaluation_batches[split, max_users]
 
     def description(self):
-        """What `config.json` holds: enough to rebuild the model and repeat the run."""
-        arguments = {k: v for k, v in self.model.get_config().items() if k not in ("name", "trainable", "dtype")}
-        return {"model": self.model_name, "model_arguments": arguments, "dataset": self.manifest.name,
-                "train": dataclasses.asdict(self.config)}
+        """What `config.json` holds: enough to rebuild the model, repeat the run and know its data again."""
+        return {
+            "model": self.model_name,
+            "model_arguments": runs.arguments_of(self.model),
+            "dataset": self.manifest.name,
+            "data": runs.data_identity(self.manifest),
+            "train": dataclasses.asdict(self.config),
+        }
 
 
-def clear(run_dir):
-    """Removes what an earlier run left in a run directory; other files stay."""
-    patterns = ("cp-*", "best-*", "checkpoint", "history.csv", "metrics.json", "curves.png", "config.json", "*.tmp")
-    for pattern in patterns:
-        for path in glob.glob(os.path.join(run_dir, pattern)):
-            shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
-    retrain = os.path.join(run_dir, "retrain")
-    if os.path.isdir(retrain):
-        clear(retrain)
-        if not os.listdir(retrain):
-            os.rmdir(retrain)
+def check_arguments(model_name, model_arguments, config):
+    """Builds the model at its smallest, so that bad arguments are found before any data is made.
+
+    Args:
+        model_name: str, a key of `models.MODELS`.
+        model_arguments: dict, keyword arguments of its constructor, without sizes of the data.
+        config: `TrainConfig`.
+
+    Raises:
+        InputError: naming the argument, or an unknown `--select_metric`.
+    """
+    keras.utils.set_random_seed(config.seed)
+    try:
+        model = MODELS[model_name](num_users=1, num_items=1, **model_arguments)
+    except InputError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise InputError(f"--model {model_name}: {listing.first_line(error)}") from None
+    if config.select_metric not in model.ranking_means:
+        hint = nearest(config.select_metric, model.ranking_means)
+        raise InputError(f"--select_metric: unknown metric {config.select_metric!r}; {hint}")
+
+
+def note(text):
+    """Says on standard error what a run is about to do."""
+    ProgressLine().line(text)
 
 
 def enable_determinism():

@@ -33,7 +33,6 @@ class Loop:
         self.on_epoch = on_epoch or (lambda progress: None)
         self.progress_line = ProgressLine()
         self._first_bad = tf.Variable(-1, dtype=tf.int64, trainable=False)
-        self._steps_per_epoch = 0
 
         @tf.function(reduce_retracing=True, jit_compile=config.jit_compile)
         def step(batch):
@@ -45,7 +44,12 @@ class Loop:
             bad = tf.logical_and(self._first_bad < 0, tf.logical_not(tf.math.is_finite(result)))
             self._first_bad.assign(tf.where(bad, number, self._first_bad))
 
-        self._step = counted_step
+        @tf.function
+        def weights_are_finite():
+            finite = [tf.reduce_all(tf.math.is_finite(v.value)) for v in model.trainable_variables]
+            return tf.reduce_all(finite)
+
+        self._step, self._weights_are_finite = counted_step, weights_are_finite
 
     def run(self, progress):
         """Trains from where `progress` stands until the configured end or early stopping.
@@ -60,9 +64,8 @@ class Loop:
             NotFiniteError: naming the step and the last good checkpoint.
             InputError: a checkpoint cannot be saved; the last good one is named.
         """
-        started, begun = time.monotonic(), progress.epoch
         if not self._ended(progress):
-            self._train(progress, started, begun)
+            self._train(progress)
         if self.checkpoints.newest != progress.name:
             self.checkpoints.save(progress)
         return progress
@@ -73,12 +76,13 @@ class Loop:
         waited = progress.epoch - progress.best["epoch"] if progress.best else 0
         return bool(self.config.patience and self.validate and waited >= self.config.patience)
 
-    def _train(self, progress, started, begun):
+    def _train(self, progress):
         dataset = self.batches(progress.epoch, self.config.epochs, progress.step)
         if self.strategy.num_replicas_in_sync > 1:
             dataset = self.strategy.experimental_distribute_dataset(dataset)
         if not progress.step:
             self.model.loss_mean.reset_state()
+        meter = _Meter(self.progress_line, self.config, progress)
         clock = time.perf_counter()
         for batch in dataset:
             parts = self.strategy.experimental_local_results(batch["epoch"])
@@ -86,16 +90,17 @@ class Loop:
                 progress.train_seconds += time.perf_counter() - clock
                 if self._close_epoch(progress):
                     return
+                meter.restart(progress)
                 clock = time.perf_counter()
             self._step(batch, tf.constant(progress.step + 1, tf.int64))
             progress.step += 1
             progress.examples += sum(int(part.shape[0]) for part in parts)
             if progress.step % CHECK_EVERY == 0:
-                self._check(progress)
-                self._show(progress, started, begun)
+                self._check_loss(progress)
+                meter.show(progress)
             every = self.config.save_checkpoints_steps
             if every and progress.step % every == 0:
-                self._check(progress)
+                self._check_all(progress)
                 progress.train_seconds += time.perf_counter() - clock
                 self.checkpoints.save(progress)
                 clock = time.perf_counter()
@@ -106,22 +111,20 @@ class Loop:
 
     def _close_epoch(self, progress):
         """Validates, notes the best, saves; returns whether training has ended."""
-        self._check(progress)
-        self._steps_per_epoch, progress.step = progress.step, 0
+        self._check_all(progress)
+        progress.step = 0
         progress.epoch += 1
         row = {"epoch": progress.epoch, "loss": float(self.model.loss_mean.result())}
         if self.validate:
             metrics, seconds = self.validate()
             progress.eval_seconds += seconds
-            row.update({f"{self.config.validation_split}_{name}": value for name, value in metrics.items() if name != "users"})
+            split = self.config.validation_split
+            row.update({f"{split}_{name}": value for name, value in metrics.items() if name != "users"})
         progress.history.append(row)
-        value = row.get(f"{self.config.validation_split}_{self.config.select_metric}")
-        better = value is not None and (progress.best is None or value > progress.best["value"])
-        if better:
-            progress.best = {"name": f"best-{progress.epoch:04d}", "epoch": progress.epoch, "value": value}
-            self.checkpoints.save_best(progress)
-        shown = "  ".join(f"{name} {value:.4f}" for name, value in row.items()
-                          if name.endswith(("loss", "hr@10", "hr@50", "mrr")))
+        better = self._note_best(progress, row)
+        shown = "  ".join(
+            f"{name} {value:.4f}" for name, value in row.items() if name.endswith(("loss", "hr@10", "hr@50", "mrr"))
+        )
         self.progress_line.line(f"epoch {progress.epoch}/{self.config.epochs}  {shown}{'  *' if better else ''}")
         self.on_epoch(progress)
         every = self.config.save_checkpoints_epochs
@@ -131,18 +134,55 @@ class Loop:
             self.checkpoints.save(progress)
         return self._ended(progress)
 
-    def _check(self, progress):
+    def _note_best(self, progress, row):
+        value = row.get(f"{self.config.validation_split}_{self.config.select_metric}")
+        if self.validate and value is None and (self.config.patience or self.config.retrain):
+            flag = "--retrain" if self.config.retrain else "--patience"
+            raise InputError(f"{flag}: no user of this data has a {self.config.validation_split} item to choose by")
+        if value is None or (progress.best and value <= progress.best["value"]):
+            return False
+        progress.best = {"name": f"best-{progress.epoch:04d}", "epoch": progress.epoch, "value": value}
+        self.checkpoints.save_best(progress)
+        return True
+
+    def _check_loss(self, progress):
         bad = int(self._first_bad.numpy())
         if bad >= 0:
-            raise NotFiniteError(
-                f"the loss is not finite from step {bad} of epoch {progress.epoch + 1} on; the last good checkpoint "
-                f"is {self.checkpoints.newest or 'none'} in {self.checkpoints.directory}; "
-                "a lower --learning_rate or --global_clipnorm may help")
+            self._stop(f"the loss is not finite from step {bad} of epoch {progress.epoch + 1} on")
 
-    def _show(self, progress, started, begun):
-        rate = progress.step * self.config.batch_size
-        total = self.config.epochs - begun
-        known = self._steps_per_epoch
-        done = progress.epoch - begun + (progress.step / known if known else 0)
-        self.progress_line.update(f"epoch {progress.epoch + 1}/{self.config.epochs} step {progress.step}, "
-                                  f"{rate} examples", done, total, started)
+    def _check_all(self, progress):
+        """What a checkpoint holds must be good: a finite loss does not say that its update was finite."""
+        self._check_loss(progress)
+        if not bool(self._weights_are_finite()):
+            self._stop(f"the weights are not finite after step {progress.step} of epoch {progress.epoch + 1}")
+
+    def _stop(self, what):
+        raise NotFiniteError(
+            f"{what}; the last good checkpoint is {self.checkpoints.newest or 'none'} in "
+            f"{self.checkpoints.directory}; a lower --learning_rate or --global_clipnorm may help"
+        )
+
+
+class _Meter:
+    """Shows where training is: examples per second of this epoch, and the time left at this process's pace."""
+
+    def __init__(self, progress_line, config, progress):
+        self.progress_line, self.config = progress_line, config
+        self.started, self.first = time.monotonic(), (progress.epoch, progress.step)
+        self.restart(progress)
+
+    def restart(self, progress):
+        """Starts measuring the rate anew, at the start of an epoch."""
+        self.since, self.examples = time.monotonic(), progress.examples
+
+    def show(self, progress):
+        """Updates the line; how long an epoch is, and so the time left, is known after the first."""
+        rate = (progress.examples - self.examples) / max(time.monotonic() - self.since, 1e-9)
+        before = progress.examples - progress.step * self.config.batch_size
+        per_epoch = max(before / self.config.batch_size / progress.epoch, 1.0) if progress.epoch else 0.0
+        done = total = 0.0
+        if per_epoch:
+            first = self.first[0] + self.first[1] / per_epoch
+            done, total = progress.epoch + progress.step / per_epoch - first, self.config.epochs - first
+        text = f"epoch {progress.epoch + 1}/{self.config.epochs} step {progress.step}, {rate:,.0f} examples/s"
+        self.progress_line.update(text, done, total, self.started)

@@ -1,5 +1,6 @@
 """What a run leaves to read: `history.csv`, `metrics.json` and the plot of its curves."""
 
+import contextlib
 import csv
 import importlib.metadata
 import io
@@ -8,8 +9,38 @@ import platform
 import resource
 import sys
 
+import tensorflow as tf
+
 import tfrecs
 from tfrecs import files
+
+
+class History:
+    """Writes `history.csv`, and scalars for TensorBoard, when an epoch is whole.
+
+    Args:
+        run_dir: str.
+        tensorboard: bool, write event files below `run_dir/tensorboard` too.
+
+    Call arguments:
+        progress: a `Progress`; its last row is new.
+    """
+
+    def __init__(self, run_dir, tensorboard=False):
+        self.run_dir = run_dir
+        self.writer = tf.summary.create_file_writer(os.path.join(run_dir, "tensorboard")) if tensorboard else None
+
+    def __call__(self, progress):
+        write_history(self.run_dir, progress.history)
+        if self.writer and progress.history:
+            row = progress.history[-1]
+            # `tf.summary.scalar` needs the package tensorboard; what it writes is this.
+            plugin = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
+            metadata = tf.compat.v1.SummaryMetadata(plugin_data=plugin)
+            with self.writer.as_default(step=row["epoch"]):
+                for name in row.keys() - {"epoch"}:
+                    tf.summary.write(name, tf.constant(row[name], tf.float32), metadata=metadata)
+            self.writer.flush()
 
 
 def write_history(run_dir, history):
@@ -17,8 +48,12 @@ def write_history(run_dir, history):
 
     Args:
         run_dir: str.
-        history: list of dict; no clock times, which no two runs share.
+        history: list of dict; no clock times, which no two runs share. Without a row there is no file.
     """
+    if not history:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(os.path.join(run_dir, "history.csv"))
+        return
     text = io.StringIO()
     names = list(dict.fromkeys(name for row in history for name in row))
     writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -32,17 +67,22 @@ def environment():
     versions = {f"version_{name.replace('-', '_')}": _version(name) for name in ("keras", "numpy", "tensorflow")}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     bytes_per_unit = 1 if sys.platform == "darwin" else 1024
-    return {"version_tfrecs": tfrecs.__version__, "version_python": platform.python_version(), **versions,
-            "peak_memory_mb": round(peak * bytes_per_unit / 2**20, 1)}
+    return {
+        "version_tfrecs": tfrecs.__version__,
+        "version_python": platform.python_version(),
+        **versions,
+        "peak_memory_mb": round(peak * bytes_per_unit / 2**20, 1),
+    }
 
 
-def plot_history(run_dir, history, baselines):
-    """Plots the loss and the validation metrics, with the baselines' level, to `curves.png`.
+def plot_history(run_dir, history, title, baselines):
+    """Plots the loss and the metrics that chose the epoch, with the baselines' level, to `curves.png`.
 
     Args:
         run_dir: str.
         history: list of dict, as for `write_history`; nothing is drawn without a row.
-        baselines: dict of name to NDCG@10 on validation users, drawn as lines.
+        title: str, what the run is.
+        baselines: dict of name to NDCG@10 on the test split, drawn as lines.
     """
     if not history:
         return
@@ -50,21 +90,22 @@ def plot_history(run_dir, history, baselines):
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.5), layout="constrained")
+    figure.suptitle(title, fontsize="small")
     loss_axes, metric_axes = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in history]
     loss_axes.plot(epochs, [row["loss"] for row in history], color="tab:gray")
     loss_axes.set(xlabel="epoch", ylabel="training loss")
-    for name, color in (("valid_hr@10", "tab:blue"), ("valid_ndcg@10", "tab:orange"), ("valid_mrr", "tab:green")):
-        if name in history[0]:
-            metric_axes.plot(epochs, [row[name] for row in history], label=name, color=color)
+    for name in history[0]:
+        if name.endswith(("_hr@10", "_ndcg@10", "_mrr")):
+            metric_axes.plot(epochs, [row[name] for row in history], label=name)
     for (name, value), style in zip(baselines.items(), (":", "--", "-."), strict=False):
-        metric_axes.axhline(value, linestyle=style, color="tab:orange", label=f"{name} ndcg@10")
+        metric_axes.axhline(value, linestyle=style, color="tab:gray", label=f"{name}, test_ndcg@10")
     if metric_axes.has_data():
         metric_axes.legend(fontsize="small")
-    metric_axes.set(xlabel="epoch", ylabel="validation")
-    path = os.path.join(run_dir, "curves.png")
-    FigureCanvasAgg(figure).print_png(f"{path}.tmp")
-    os.replace(f"{path}.tmp", path)
+    metric_axes.set(xlabel="epoch", ylabel="metric")
+    image = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(image)
+    files.write_bytes(os.path.join(run_dir, "curves.png"), image.getvalue())
 
 
 def table(rows, names=("hr@5", "hr@10", "hr@20", "hr@50", "ndcg@10", "mrr")):
@@ -87,7 +128,8 @@ def table(rows, names=("hr@5", "hr@10", "hr@20", "hr@50", "ndcg@10", "mrr")):
     for label, metrics in rows.items():
         cells = "".join(
             f"  {metrics[name]:{max(6, len(name))}.4f}" if name in metrics else "  " + " " * max(6, len(name))
-            for name in names)
+            for name in names
+        )
         lines.append(f"{label:<{width}}{cells}")
     return "\n".join(lines)
 

@@ -7,15 +7,17 @@ def create(name):
     """The distribution strategy of a `--strategy` value.
 
     Args:
-        name: `none` (one device), `mirrored` (every visible GPU, else every logical CPU), `multi_worker`
-            (workers of `TF_CONFIG`), or `auto` (mirrored where there are several GPUs, else one device).
+        name: `none` (one device), `mirrored` (every visible GPU, else every logical CPU), or `auto` (mirrored where
+            there are several GPUs, else one device).
 
     Returns:
         `tf.distribute.Strategy`.
+
+    Example:
+        >>> create("none").num_replicas_in_sync
+        1
     """
     gpus = tf.config.list_logical_devices("GPU")
-    if name == "multi_worker":
-        return tf.distribute.MultiWorkerMirroredStrategy()
     if name == "mirrored" or (name == "auto" and len(gpus) > 1):
         devices = gpus or tf.config.list_logical_devices("CPU")
         return tf.distribute.MirroredStrategy([device.name for device in devices])

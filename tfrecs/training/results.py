@@ -1,0 +1,102 @@
+"""What a run found out, as the flat content of `metrics.json` and as tables to read."""
+
+from tfrecs.training import reports
+
+
+def of_training(progress, retrained=None):
+    """Entries about training and the epoch it chose.
+
+    Args:
+        progress: the `Progress` of the phase that chose the epoch, or that of a checkpoint at an epoch's end.
+        retrained: the `Progress` of the second phase, or None.
+
+    Returns:
+        dict: `epochs_run`, `best_epoch`, the `valid_*` metrics and `loss` of that epoch, times and rates.
+
+    Example:
+        >>> from tfrecs.training.listing import Progress
+        >>> rows = [{"epoch": 1, "loss": 2.0, "valid_mrr": 0.5}, {"epoch": 2, "loss": 1.0, "valid_mrr": 0.4}]
+        >>> of_training(Progress(epoch=2, history=rows, best={"name": "best-0001", "epoch": 1}))["valid_mrr"]
+        0.5
+    """
+    epoch = progress.best["epoch"] if progress.best else progress.epoch
+    seconds, examples = progress.train_seconds, progress.examples
+    if retrained:
+        seconds, examples = seconds + retrained.train_seconds, examples + retrained.examples
+    return of_epoch(progress, epoch) | {
+        "epochs_run": progress.epoch,
+        "best_epoch": epoch,
+        "train_seconds": seconds,
+        "train_examples": examples,
+        "train_examples_per_second": examples / seconds if seconds else 0.0,
+        "valid_eval_seconds": progress.eval_seconds,
+    }
+
+
+def of_epoch(progress, epoch):
+    """The loss and the validation metrics of one epoch; empty for an epoch that is not whole."""
+    rows = [row for row in progress.history if row["epoch"] == epoch]
+    return {name: value for row in rows for name, value in row.items() if name != "epoch"}
+
+
+def of_test(experiment):
+    """Looks at the test split once: the model and the baselines, on the same users.
+
+    Args:
+        experiment: `Experiment` with the weights to be judged.
+
+    Returns:
+        dict: `test_*`, `popularity_*`, `transitions_*`, `oracle_*` and `share_of_oracle_*` metrics, `test_users`,
+        `eval_seconds`.
+    """
+    test, seconds = experiment.evaluate("test")
+    groups = {"test": test, **experiment.baselines("test"), "oracle": experiment.manifest.oracle or {}}
+    metrics = {"test_users": test["users"], "eval_seconds": seconds}
+    for group, values in groups.items():
+        metrics |= {f"{group}_{name}": value for name, value in values.items() if name not in ("users", "num_users")}
+    for name, value in groups["oracle"].items():
+        if f"test_{name}" in metrics and value:
+            metrics[f"share_of_oracle_{name}"] = metrics[f"test_{name}"] / value
+    return metrics
+
+
+def title(metrics, split):
+    """One line that says what a figure holds for.
+
+    Args:
+        metrics: dict, the content of `metrics.json`.
+        split: str.
+
+    Example:
+        >>> title({"model": "attrec", "preset": "recommended", "dataset": "sample", "protocol": "full_ranking",
+        ...        "exclude_seen": True, "seed": 0, "best_epoch": 2, "epochs_run": 3}, "test")
+        'sample, test split, full_ranking, seen items excluded; attrec, preset recommended, seed 0, epoch 2 of 3'
+    """
+    ranked = "seen items excluded" if metrics["exclude_seen"] else "seen items included"
+    users = f", {metrics[f'{split}_users']} users" if f"{split}_users" in metrics else ""
+    epochs = f", epoch {metrics['best_epoch']} of {metrics['epochs_run']}" if "best_epoch" in metrics else ""
+    again = ", retrained on validation" if metrics.get("retrained_on_validation") else ""
+    return (
+        f"{metrics['dataset']}, {split} split{users}, {metrics['protocol']}, {ranked}; {metrics['model']}, "
+        f"preset {metrics['preset']}, seed {metrics['seed']}{epochs}{again}"
+    )
+
+
+def tables(metrics):
+    """The test metrics beside the baselines', under a title.
+
+    Args:
+        metrics: dict, the content of `metrics.json` after `of_test`.
+
+    Returns:
+        str.
+    """
+    labels = {"test": metrics["model"], "popularity": "popularity", "transitions": "transitions"}
+    labels |= {"oracle": "best reachable"} if any(name.startswith("oracle_") for name in metrics) else {}
+    rows = {
+        label: {name.removeprefix(f"{group}_"): value for name, value in metrics.items() if name.startswith(group)}
+        for group, label in labels.items()
+    }
+    text = f"{title(metrics, 'test')}\n{reports.table(rows)}"
+    share = metrics.get("share_of_oracle_hr@10")
+    return text if share is None else f"{text}\n{metrics['model']} reaches {share:.1%} of the best reachable HR@10"
