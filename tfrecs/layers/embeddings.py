@@ -15,7 +15,7 @@ def clip_norm(vectors, max_norm):
         max_norm: float, in the vectors' unit.
 
     Returns:
-        float, same shape; the gradient at the zero vector is 0, not NaN.
+        float, same shape; the gradient at the zero vector is finite.
 
     Example:
         >>> clip_norm([[3.0, 4.0], [0.0, 0.5]], 1.0).numpy().astype(float).round(3).tolist()
