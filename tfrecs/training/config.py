@@ -1,6 +1,7 @@
 """The one frozen description of how a run trains; the model's own arguments are not in it."""
 
 import dataclasses
+import math
 import typing
 
 from tfrecs.errors import InputError, nearest
@@ -27,6 +28,7 @@ class TrainConfig:
         epochs: int, passes over the training examples at most.
         batch_size: int, examples per update, over all replicas.
         learning_rate: float.
+        decay_epochs: int, the rate falls along half a cosine, epoch by epoch, to 0 after so many; 0 keeps it constant.
         optimizer: `adam` or `sgd`.
         epsilon: float, Adam's.
         global_clipnorm: float, gradients are scaled to at most this norm; 0 is off.
@@ -61,6 +63,7 @@ class TrainConfig:
     epochs: int = 30
     batch_size: int = 512
     learning_rate: float = 1e-3
+    decay_epochs: int = 0
     optimizer: str = "adam"
     epsilon: float = 1e-7
     global_clipnorm: float = 0.0
@@ -101,7 +104,7 @@ class TrainConfig:
         for name in ("epochs", "batch_size", "eval_batch_size", "keep_checkpoints"):
             if getattr(self, name) < 1:
                 raise InputError(f"--{name}: expected at least 1, got {getattr(self, name)}")
-        for name in ("patience", "save_checkpoints_epochs", "save_checkpoints_steps", "seed"):
+        for name in ("decay_epochs", "patience", "save_checkpoints_epochs", "save_checkpoints_steps", "seed"):
             if getattr(self, name) < 0:
                 raise InputError(f"--{name}: expected at least 0, got {getattr(self, name)}")
         if not 0 <= self.global_clipnorm < float("inf"):
@@ -109,5 +112,20 @@ class TrainConfig:
         for name in ("learning_rate", "epsilon"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"--{name}: expected a number above 0, got {getattr(self, name)}")
+        if 0 < self.decay_epochs < self.epochs:
+            raise InputError(
+                f"--epochs: the learning rate is 0 after --decay_epochs {self.decay_epochs}, got {self.epochs}"
+            )
         if self.retrain and (self.train_split, self.validation_split) != ("train", "valid"):
             raise InputError("--retrain: needs --train_split train and --validation_split valid to choose the epoch by")
+
+    def rate(self, epoch):
+        """The learning rate of an epoch, counted from 0.
+
+        Example:
+            >>> TrainConfig(epochs=4, decay_epochs=4, learning_rate=1.0).rate(2)
+            0.5
+        """
+        if not self.decay_epochs:
+            return self.learning_rate
+        return round(self.learning_rate * 0.5 * (1.0 + math.cos(math.pi * epoch / self.decay_epochs)), 12)

@@ -82,6 +82,7 @@ class Loop:
             dataset = self.strategy.experimental_distribute_dataset(dataset)
         if not progress.step:
             self.model.loss_mean.reset_state()
+        self.model.optimizer.learning_rate.assign(self.config.rate(progress.epoch))
         meter = _Meter(self.progress_line, self.config, progress)
         clock = time.perf_counter()
         for batch in dataset:
@@ -91,6 +92,7 @@ class Loop:
                 if self._close_epoch(progress):
                     return
                 meter.restart(progress)
+                self.model.optimizer.learning_rate.assign(self.config.rate(progress.epoch))
                 clock = time.perf_counter()
             self._step(batch, tf.constant(progress.step + 1, tf.int64))
             progress.step += 1
