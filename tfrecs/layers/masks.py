@@ -21,6 +21,27 @@ def padding_mask(ids):
     return ops.not_equal(ids, PAD)
 
 
+def history_mask(inputs):
+    """Which positions of a history count.
+
+    Args:
+        inputs: dict of `history` int `[batch, time]` and, optionally, `length` int `[batch]`: the first so many
+            positions count, whatever their ids. NOTE: only AttRec's code reads PAD as an item of a history.
+
+    Returns:
+        bool `[batch, time]`; without `length`, where `history` is not padding.
+
+    Example:
+        >>> history = ops.convert_to_tensor([[0, 4, 0]])
+        >>> history_mask({"history": history, "length": ops.convert_to_tensor([2])}).numpy().tolist()
+        [[True, True, False]]
+    """
+    if "length" not in inputs:
+        return padding_mask(inputs["history"])
+    positions = ops.arange(ops.shape(inputs["history"])[1], dtype="int64")
+    return positions[None] < ops.cast(inputs["length"], "int64")[:, None]
+
+
 def off_diagonal_mask(valid):
     """Each position may use every other valid position; itself only where there is no other.
 

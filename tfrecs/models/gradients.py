@@ -61,5 +61,24 @@ def clip_by_global_norm(gradients, clip_norm, norm=None):
     """
     norm = tf.linalg.global_norm(gradients) if norm is None else norm
     scale = clip_norm / tf.maximum(norm, clip_norm)
-    return [tf.IndexedSlices(g.values * scale, g.indices, g.dense_shape)
-            if isinstance(g, tf.IndexedSlices) else g * scale for g in gradients]
+    return [
+        tf.IndexedSlices(g.values * scale, g.indices, g.dense_shape) if isinstance(g, tf.IndexedSlices) else g * scale
+        for g in gradients
+    ]
+
+
+def apply_clipped(optimizer, gradients_and_variables, clip_norm):
+    """Applies gradients that were clipped before, which Keras would clip again, by the norm of merged rows.
+
+    That norm may exceed the one that counts repeated rows apart: opposite signs make it smaller, equal ones larger.
+
+    Args:
+        optimizer: `keras.optimizers.Optimizer`.
+        gradients_and_variables: iterable of pairs.
+        clip_norm: float or None, the optimizer's own `global_clipnorm`, read before any replica came here.
+    """
+    optimizer.global_clipnorm = None
+    try:
+        optimizer.apply_gradients(gradients_and_variables)
+    finally:
+        optimizer.global_clipnorm = clip_norm
