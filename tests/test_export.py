@@ -77,8 +77,12 @@ def example(user, items):
     return records.encode(user, (0, 0), {"item": items})
 
 
-SERIALIZED = [example(1, [ITEMS.index("é") + 1, ITEMS.index("a\tb") + 1]), example(99, [99, -1, 1]), example(2, [])]
-SAME_AS_SERIALIZED = [("ann", ["é", "a\tb"]), ("", [ITEMS[0]]), ("bob", [])]
+SERIALIZED = [
+    example(1, [ITEMS.index("é") + 1, ITEMS.index("a\tb") + 1]),
+    example(99, [2, 99, 3, 0, -1, 1]),
+    example(2, []),
+]
+SAME_AS_SERIALIZED = [("ann", ["é", "a\tb"]), ("", [ITEMS[1], ITEMS[2], ITEMS[0]]), ("bob", [])]
 REQUESTS = {
     "rows": ("serving_default", request(ROWS)),
     "candidates": ("score", request(ROWS, candidates=strings([CANDIDATES] * len(ROWS)))),
