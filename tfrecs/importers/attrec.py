@@ -5,41 +5,72 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tfrecs import losses
 from tfrecs.errors import InputError
-from tfrecs.layers.masks import padding_mask
-from tfrecs.models.attrec import PRESETS, AttRec
+from tfrecs.layers.masks import history_mask
+from tfrecs.models.attrec import ALIASES, PRESETS, AttRec
 
 SOURCES = ("slientGe/AttRec", "LeeIsBadK/AttRec-implement-project")
 # Names in a checkpoint that are no weights: Adam's slots and accumulators, the global step.
 IGNORED = (r"/Adam(_1)?$", r"^beta[12]_power$", r"^Variable(_\d+)?$", r"^global_step$")
-NOISE_VARIABLES = ()
 SHARED_KERNEL = "AttRec/attention/qk_map/kernel"
 KEY_KERNEL = "AttRec/attention/qk_map_1/kernel"
+# What a golden file's `config` says of the model; L2 is left out, since the originals never apply it.
+DESCRIBED = ("sequence_length", "target_length", "neg_sample_count", "w", "gamma", "keep_prob")
 
 
-def build(config, weights):
-    """The model that a golden file or checkpoint describes.
+def described(config):
+    """The constructor arguments that a golden file's `config` holds under the original's flag names.
 
     Args:
-        config: dict with the original's flag names, as in a golden file; values a checkpoint does not hold
-            (`w`, `gamma`, ...) default to the published ones.
-        weights: dict of original variable name to array; sizes are read off them.
+        config: dict.
 
     Returns:
-        an `AttRec` with its variables not yet assigned.
+        dict of ours.
+
+    Raises:
+        InputError: a training step of this configuration cannot be repeated.
+        KeyError: a value is missing.
+    """
+    if config["keep_prob"] != 1:
+        raise InputError(f"keep_prob {config['keep_prob']}: a step with random dropout cannot be repeated")
+    arguments = {}
+    for name in DESCRIBED:
+        target, change = ALIASES[name]
+        arguments[target] = change(config[name]) if change else config[name]
+    return arguments
+
+
+def preset(weights):
+    """The preset that weights, by their original names, belong to.
+
+    Raises:
+        InputError: they are not AttRec's.
     """
     for name in ("AttRec/item_emb", "AttRec/user_rep_emb"):
-        if name not in weights:
-            raise InputError(f"not a checkpoint of AttRec: no variable {name}; there are {sorted(weights)}")
-    preset = "port2024" if KEY_KERNEL in weights else "original"
+        if np.ndim(weights.get(name)) != 2:
+            raise InputError(f"not AttRec's weights: no table {name}; there are {sorted(weights)}")
+    return "port2024" if KEY_KERNEL in weights else "original"
+
+
+def build(weights, arguments):
+    """The model that weights belong to; its variables are not assigned.
+
+    Args:
+        weights: dict of original variable name to array; preset and sizes are read off them.
+        arguments: dict of constructor arguments on top of the preset's.
+
+    Returns:
+        an `AttRec`.
+
+    Raises:
+        InputError: the weights are not AttRec's, or an argument contradicts them.
+    """
+    chosen = PRESETS[preset(weights)]["model"]
     num_items, dim = np.shape(weights["AttRec/item_emb"])
-    return AttRec(
-        num_users=np.shape(weights["AttRec/user_rep_emb"])[0] - 1, num_items=num_items - 1, embedding_dim=dim,
-        max_history=config.get("sequence_length", 5), num_targets=config.get("target_length", 3),
-        num_negatives=config.get("neg_sample_count", 10), user_weight=config.get("w", 0.3),
-        margin=config.get("gamma", 0.5),
-        **PRESETS[preset]["model"] | {"dropout": 1.0 - config.get("keep_prob", 0.5)})
+    if arguments.get("embedding_dim", dim) != dim:
+        raise InputError(f"--embedding_dim {arguments['embedding_dim']}: the weights have {dim}")
+    sizes = {"num_users": np.shape(weights["AttRec/user_rep_emb"])[0] - 1, "num_items": num_items - 1}
+    return AttRec(**sizes, **{**chosen, **arguments, "embedding_dim": dim})
 
 
 def name_table(model):
@@ -56,36 +87,74 @@ def name_table(model):
 
 
 def optimizer(config):
-    """`tf.train.AdamOptimizer` as `main.py` sets it up."""
-    if config.get("optimizer", "tf.train.AdamOptimizer") != "tf.train.AdamOptimizer":
-        raise InputError(f"optimizer {config['optimizer']!r} is not supported for AttRec")
+    """`tf.train.AdamOptimizer` as `main.py` sets it up, from a golden file's `config`.
+
+    NOTE: `keras.optimizers.Adam` rounds its bias correction otherwise: its steps are 7e-6 of their length shorter.
+    """
+    if config["optimizer"] != "tf.train.AdamOptimizer":
+        raise InputError(f"optimizer {config['optimizer']!r}: AttRec's is tf.train.AdamOptimizer")
     return keras.optimizers.Adam(
-        config["learning_rate"], epsilon=1e-8, global_clipnorm=config.get("grad_clip"))
+        float(config["learning_rate"]), epsilon=1e-8, global_clipnorm=float(config["grad_clip"])
+    )
 
 
 def examples(arrays):
-    """The original's fed arrays as training examples; positions from `sl` on are padding."""
-    history = np.array(arrays["hist_seq"], np.int64)
-    history[np.arange(history.shape[1])[None] >= arrays["sl"][:, None]] = 0
-    as_int = {"user": arrays["user"], "targets": arrays["next"], "negatives": arrays["neg"]}
-    return {"history": tf.constant(history)} | {
-        name: tf.constant(np.asarray(value, np.int64)) for name, value in as_int.items()}
+    """The original's fed arrays as training examples; positions from `sl` on are padding, whatever is there."""
+    history, length = np.array(arrays["hist_seq"], np.int64), np.array(arrays["sl"], np.int64)
+    inside = np.arange(history.shape[1])[None] < length[:, None]
+    found = {"user": arrays["user"], "targets": arrays["next"], "negatives": arrays["neg"]}
+    found["history"] = np.where(inside, history, 0)
+    if (history[inside] == 0).any():
+        found["length"] = length
+    return {name: tf.constant(np.asarray(value, np.int64)) for name, value in found.items()}
 
 
 def outputs(model, batch):
-    """What the golden file records, under its names: the first ones as in training, the rest as `predict`."""
+    """What a golden file records, under its names: the first ones as in training, the rest as `predict`."""
     query = model.encode(batch, training=True)
-    positive = -model.score_items(query, batch["targets"])
-    negative = -model.score_items(query, batch["negatives"])
-    hinge = losses.pairwise_hinge(
-        positive, negative, model.margin, padding_mask(batch["targets"]), model.pair_reduction)
+    terms, _ = model.loss_terms(batch, training=True)
+    found = {
+        "pos_y": -model.score_items(query, batch["targets"]),
+        "neg_y": -model.score_items(query, batch["negatives"]),
+        "loss": terms,
+        "loss_mean": ops.mean(terms),
+    }
     # The recorded m is the one `predict` uses: the mean, or the 2024 port's maximum.
     query = model.encode(batch)
-    distance = -model.score_items(query, tf.range(model.num_items + 1))
-    valid = padding_mask(batch["history"])
+    valid = history_mask(batch)
     values = model.items_short(batch["history"]) * ops.cast(valid, "float32")[:, :, None]
-    return {
-        "pos_y": positive, "neg_y": negative, "loss": hinge, "loss_mean": ops.mean(hinge),
-        "next_items": query["intent"], "predict_score": distance,
-        "attention": model.attention(values, model.signal, valid)[1], "time_signal": model.signal,
+    return found | {
+        "next_items": query["intent"],
+        "predict_score": -model.score_items(query, tf.range(model.num_items + 1)),
+        "attention": model.attention(values, model.signal, valid)[1],
+        "time_signal": model.signal,
     }
+
+
+def disorder(found, recorded):
+    """How far a recorded ranking contradicts our scores.
+
+    Args:
+        found: dict, as from `outputs`.
+        recorded: dict of the golden file's outputs; `topk_index` int `[batch, count]`, best first, may be absent.
+
+    Returns:
+        float array, how much nearer an item is than one ranked before it, or one left out than one listed, at most,
+        relative to distances above 1; 0 where the order is ours, infinite where an item is listed twice.
+
+    Example:
+        >>> disorder({"predict_score": np.array([[0.1, 0.4, 0.3]])}, {"topk_index": np.array([[0, 1]])}).round(3)
+        array([0.1])
+    """
+    order, distance = recorded.get("topk_index"), np.asarray(found["predict_score"], np.float64)
+    if order is None:
+        return np.zeros([0])
+    worst = np.full(len(order), np.inf)
+    for row, (ids, all_distances) in enumerate(zip(order, distance)):
+        if len(set(ids.tolist())) == len(ids):
+            ranked = all_distances[ids]
+            rest = np.delete(all_distances, ids)
+            following = np.append(ranked[1:], rest.min(initial=np.inf))
+            excess = np.maximum.accumulate(ranked) - following
+            worst[row] = np.max(excess / np.maximum(1.0, np.abs(ranked)), initial=0.0)
+    return worst

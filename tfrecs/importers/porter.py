@@ -26,15 +26,21 @@ def port(arrays, table, source, ignore=()):
         >>> variable.numpy().tolist()
         [1.0, 2.0]
     """
-    weights = {name: np.asarray(value) for name, value in arrays.items()
-               if not any(re.search(pattern, name) for pattern in ignore)}
+    weights = {
+        name: np.asarray(value)
+        for name, value in arrays.items()
+        if not any(re.search(pattern, name) for pattern in ignore)
+    }
     left_over, missing = sorted(set(weights) - set(table)), sorted(set(table) - set(weights))
     if left_over or missing:
-        raise InputError(f"{source}: weights do not match the model: not known to it: "
-                         f"{left_over or 'none'}; missing here: {missing or 'none'}")
+        raise InputError(
+            f"{source}: weights do not match the model: not known to it: "
+            f"{left_over or 'none'}; missing here: {missing or 'none'}"
+        )
     for name, variable in table.items():
         if weights[name].shape != tuple(variable.shape):
-            raise InputError(f"{source}: {name} has shape {weights[name].shape}, "
-                             f"the model expects {tuple(variable.shape)}")
+            raise InputError(
+                f"{source}: {name} has shape {weights[name].shape}, the model expects {tuple(variable.shape)}"
+            )
     for name, variable in table.items():
         variable.assign(weights[name])

@@ -1,0 +1,139 @@
+"""Turns a checkpoint of an original into a run directory of ours, strictly and whole or not at all."""
+
+import dataclasses
+import os
+import shutil
+
+import numpy as np
+import tensorflow as tf
+
+from tfrecs import files
+from tfrecs.arguments import parse
+from tfrecs.errors import InputError, nearest
+from tfrecs.importers import attrec
+from tfrecs.importers.porter import port
+from tfrecs.training.runs import CONFIG_FILE, load_model, read_config, write_run
+
+IMPORTERS = {"attrec": attrec}
+
+
+@dataclasses.dataclass(frozen=True)
+class Conversion:
+    """What a conversion did.
+
+    Args:
+        model: str, the model's name on the command line.
+        preset: str, the preset that the weights belong to.
+        arguments: dict, the constructor arguments, from the preset, the weights and the flags.
+        variables: tuple of `(original name, shape)`, each read back and found equal bit for bit.
+        ignored: tuple of str, names in the checkpoint that are no weights.
+        out: str, the run directory.
+    """
+
+    model: str
+    preset: str
+    arguments: dict
+    variables: tuple
+    ignored: tuple
+    out: str
+
+    def __str__(self):
+        lines = [f"{name} {list(shape)}: equal bit for bit" for name, shape in self.variables]
+        lines.append(f"left out, no weights: {', '.join(self.ignored) or 'nothing'}")
+        given = ", ".join(f"{name} {value}" for name, value in sorted(self.arguments.items()))
+        lines.append(f"{self.model}, preset {self.preset}: {given}")
+        lines.append(f"written: {self.out} (config.json, cp-0000); user and item ids are those of the original")
+        lines.append(
+            f"load it with tfrecs.training.runs.load_model({self.out!r}), or judge it on data of the same ids:"
+        )
+        lines.append(
+            f"python examples/run.py --model {self.model} --run_dir {self.out} --do_train 0 --data_dir PREPARED"
+        )
+        return "\n".join(lines)
+
+
+def convert(name, checkpoint, out, flags=()):
+    """Converts a TensorFlow checkpoint of an original.
+
+    Args:
+        name: str, a key of `IMPORTERS`.
+        checkpoint: str, the prefix given to `tf.train.Saver`, or its directory.
+        out: str, the run directory; must not exist. It appears whole or not at all.
+        flags: list of str, `--name value`: hyper-parameters that a checkpoint does not hold, under our or the
+            original's names; by default as published.
+
+    Returns:
+        a `Conversion`.
+
+    Raises:
+        InputError: an unknown model or flag, no checkpoint, names left over or missing on either side, an `out` that
+            exists or cannot be written.
+
+    Example:
+        >>> convert("atrec", "model1.ckpt", "run")
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.InputError: --model: unknown model 'atrec'; did you mean 'attrec'?
+    """
+    if name not in IMPORTERS:
+        raise InputError(f"--model: unknown model {name!r}; {nearest(name, IMPORTERS)}")
+    out = os.path.normpath(out)
+    if os.path.lexists(out):
+        raise InputError(f"--out {out}: exists")
+    importer, arrays = IMPORTERS[name], _read(checkpoint)
+    try:
+        preset = importer.preset(arrays)
+    except InputError as error:
+        raise InputError(f"--checkpoint {checkpoint}: {error}") from None
+    parsed = _parse(name, preset, flags)
+    model = importer.build(arrays, parsed.model)
+    table = importer.name_table(model)
+    port(arrays, table, checkpoint, importer.IGNORED)
+    config = {"preset": preset, "train": dataclasses.asdict(parsed.config)}
+    _write(out, name, model, config, importer, {key: arrays[key] for key in table})
+    return Conversion(
+        name,
+        preset,
+        {key: value for key, value in model.get_config().items() if key not in ("name", "trainable", "dtype")},
+        tuple((key, np.shape(arrays[key])) for key in table),
+        tuple(sorted(set(arrays) - set(table))),
+        out,
+    )
+
+
+def _read(checkpoint):
+    try:
+        reader = tf.train.load_checkpoint(checkpoint)
+        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    except (ValueError, LookupError, RuntimeError, OSError, tf.errors.OpError) as error:
+        reason = (str(error).splitlines() or [repr(error)])[0]
+        raise InputError(f"--checkpoint {checkpoint}: cannot be read: {reason}") from None
+
+
+def _parse(name, preset, flags):
+    parsed = parse(["--model", name, "--preset", preset, *flags])
+    foreign = sorted(set(parsed.given_run) - {"model", "preset"})
+    if foreign:
+        raise InputError(f"--{foreign[0]}: no hyper-parameter of {name}; converting has no use for it")
+    return parsed
+
+
+def _write(out, name, model, config, importer, arrays):
+    temporary = f"{out}.{os.getpid()}.tmp"
+    try:
+        write_run(temporary, name, model)
+        files.write_json(os.path.join(temporary, CONFIG_FILE), read_config(temporary) | config)
+        _assert_equal(importer.name_table(load_model(temporary)), arrays, temporary)
+        if os.path.lexists(out):
+            raise InputError(f"--out {out}: exists")
+        os.rename(temporary, out)
+    except OSError as error:
+        raise InputError(f"--out {out}: cannot be written: {error.strerror or error}") from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _assert_equal(table, arrays, run_dir):
+    for name, variable in table.items():
+        if variable.numpy().tobytes() != arrays[name].tobytes():
+            raise InputError(f"{run_dir}: {name} read back is not what was written")
