@@ -7,7 +7,7 @@ from tfrecs.data import pipeline, records
 from tfrecs.data.manifest import Manifest
 from tfrecs.models.attrec import AttRec
 from tfrecs.models.baselines import Popularity, Transitions
-from tfrecs.training import evaluation
+from tfrecs.training import evaluation, strategy
 
 NUM_USERS, NUM_ITEMS = 23, 12
 
@@ -75,8 +75,9 @@ def test_each_user_counts_once(data, batch_size):
 
 @pytest.mark.parametrize("batch_size", [4, 5])
 def test_two_replicas_count_as_one_device(data, batch_size):
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    found, _ = evaluation.Evaluator(rank_by_table, strategy)(data[1](batch_size))
+    mirrored = strategy.create("mirrored")
+    assert mirrored.num_replicas_in_sync == 2
+    found, _ = evaluation.Evaluator(rank_by_table, mirrored)(data[1](batch_size))
     check(found, expected_ranks(data, user_scores))
 
 
