@@ -1,0 +1,76 @@
+"""Time and memory of data preparation as the log grows: generated interactions, one process a size.
+
+    python benchmarks/data_prep_scale.py [--millions 1 2 5 10 20]
+
+Prints rows, seconds, rows per second and peak memory (of the whole process, imports included), and writes the table
+and its plot to `benchmarks/results/data_prep_scale.{md,png}`. The logs are the source `sample` with 32 interactions
+a user; the catalogue grows with the log, from 20,000 to 100,000 items.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def prepare(millions):
+    """Prepares one log in its own process.
+
+    Args:
+        millions: int, interactions asked for.
+
+    Returns:
+        `(interactions, seconds, peak memory in MB)`.
+    """
+    users = millions * 1_000_000 // 32
+    items = min(100_000, 20_000 + 4_000 * millions)
+    with tempfile.TemporaryDirectory() as folder:
+        data_dir = os.path.join(folder, "data")
+        command = [sys.executable, "-m", "data_prep.prepare", "--dataset", "sample", "--out_dir", data_dir]
+        command += ["--num_users", str(users), "--num_items", str(items)]
+        started = time.monotonic()
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.monotonic() - started
+        if status:
+            sys.exit(f"failed: {' '.join(command)}")
+        from tfrecs.data.manifest import load
+
+        return load(data_dir).num_interactions, seconds, usage.ru_maxrss / 1024
+
+
+def plot(rows, path):
+    """Draws seconds and memory over millions of rows."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    for axes, column, label in zip(figure.subplots(1, 2), (1, 2), ("seconds", "peak memory, MB"), strict=True):
+        axes.plot([row[0] / 1e6 for row in rows], [row[column] for row in rows], marker="o")
+        axes.set(xlabel="million interactions", ylabel=label, ylim=(0, None))
+    FigureCanvasAgg(figure).print_png(path)
+
+
+def main():
+    """Prepares each size and reports."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--millions", type=int, nargs="+", default=[1, 2, 5, 10, 20])
+    rows = []
+    for millions in parser.parse_args().millions:
+        rows.append(prepare(millions))
+        print(f"{rows[-1][0]:,} interactions: {rows[-1][1]:.1f} s, {rows[-1][2]:.0f} MB", file=sys.stderr, flush=True)
+    lines = ["| interactions | seconds | rows/s | peak MB |", "|---:|---:|---:|---:|"]
+    lines += [f"| {count:,} | {seconds:.1f} | {count / seconds:,.0f} | {peak:.0f} |" for count, seconds, peak in rows]
+    text = "# Data preparation, time and memory\n\n" + "\n".join(lines) + "\n"
+    with open(os.path.join(HERE, "results", "data_prep_scale.md"), "w", encoding="utf-8") as file:
+        file.write(text)
+    plot(rows, os.path.join(HERE, "results", "data_prep_scale.png"))
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
