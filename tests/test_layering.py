@@ -22,9 +22,9 @@ RANKS = {
     "metrics": 3,
     "models": 4,
     "training": 5,
-    "importers": 6,
     "export": 6,
-    "arguments": 7,
+    "arguments": 6,
+    "importers": 7,
     "cli": 8,
 }
 OPEN_TO_DATA_PREP = {
