@@ -49,7 +49,7 @@ class ModelCase:
         return model
 
     def held_out(self, batch=BATCH):
-        """Inputs with `target` and `seen`, as `evaluation_batches` gives them."""
+        """Inputs with `target` and `seen`, as `EvaluationBatches` gives them."""
         random = np.random.default_rng(2)
         target = random.integers(1, self.arguments["num_items"] + 1, batch)
         return self.inputs(random, batch) | {"target": target, "seen": np.array(SEEN * batch)[:batch]}

@@ -30,8 +30,12 @@ def train(make, examples, steps, batch_size, optimizer, strategy=None, **options
         model.compile(optimizer=OPTIMIZERS[optimizer](**options), jit_compile=False)
         model.optimizer.build(model.trainable_variables)
     dataset = tf.data.Dataset.from_tensor_slices(examples).batch(batch_size).repeat().take(steps)
-    step = tf.function(lambda batch: strategy.run(model.train_step, args=(batch,)), reduce_retracing=True)
-    for batch in strategy.experimental_distribute_dataset(dataset):
+    dataset = strategy.experimental_distribute_dataset(dataset)
+    # One trace serves every batch size.
+    step = tf.function(
+        lambda batch: strategy.run(model.train_step, args=(batch,)), input_signature=[dataset.element_spec]
+    )
+    for batch in dataset:
         step(batch)
     return model.get_weights()
 

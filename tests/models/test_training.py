@@ -39,7 +39,6 @@ def examples():
         (RECOMMENDED, "adam", {"learning_rate": 0.01}),
         (RECOMMENDED | {"l2": 0.01}, "sgd", {"learning_rate": 0.02}),
         (RECOMMENDED | {"l2": 0.01}, "sgd", {"learning_rate": 0.2, "global_clipnorm": 0.1}),
-        (ORIGINAL, "adam", {"learning_rate": 0.01, "global_clipnorm": 1.0, "epsilon": 0.1}),
         (ORIGINAL, "sgd", {"learning_rate": 0.05, "global_clipnorm": 1.0}),
     ],
 )

@@ -47,7 +47,6 @@ class SequentialRecommender(keras.Model):
         super().__init__(**kwargs)
         self.num_users, self.num_items = num_users, num_items
         self.loss_reduction, self.clip_unmerged_rows = loss_reduction, clip_unmerged_rows
-        self._clip_of = self._clip = None
         self.loss_mean = keras.metrics.Mean(name="loss")
         names = metrics.of_rank(tf.ones([1], tf.int64), self.cutoffs)
         self.ranking_means = {name: keras.metrics.Mean(name=name) for name in names}
@@ -102,7 +101,7 @@ class SequentialRecommender(keras.Model):
         variables = self.trainable_variables
         present = [gradient for gradient in gradients if gradient is not None]
         norm = None
-        clip = self._clip_norm()
+        clip = self.optimizer.global_clipnorm
         if clip and self.clip_unmerged_rows:
             norm = global_norm(present, context)
         if replicas > 1:
@@ -123,15 +122,6 @@ class SequentialRecommender(keras.Model):
         merged = [None if gradient is None else next(reduced) for gradient in gradients]
         pairs = [(gradient, variable) for gradient, variable in zip(merged, variables) if gradient is not None]
         apply_clipped(self.optimizer, pairs, clip)
-
-    def _clip_norm(self):
-        """The optimizer's `global_clipnorm`, read once.
-
-        `apply_clipped` clears it while it waits for the other replicas, whose train step is traced only then.
-        """
-        if self._clip_of != id(self.optimizer):
-            self._clip_of, self._clip = id(self.optimizer), self.optimizer.global_clipnorm
-        return self._clip
 
     def test_step(self, data):
         """Ranks each row's `target` among all items, `seen` left out; a row of weight 0 counts nothing."""
