@@ -97,7 +97,7 @@ def test_test_histories_are_the_originals(recorded, prepared):
     expected = sorted(zip(test["user"], test["seq"], (target[0] for target in test["target"]), strict=True))
     found = []
     model = model_of(manifest)
-    for batch in pipeline.evaluation_batches(directory, manifest, model.history_inputs, 2, "test"):
+    for batch in pipeline.EvaluationBatches(directory, manifest, model.history_inputs, 2, "test"):
         for user, history, target in zip(*(batch[name].numpy().tolist() for name in ("user", "history", "target"))):
             found.append((users[user], [items[item] for item in history if item], items[target]))
     assert sorted(found) == expected

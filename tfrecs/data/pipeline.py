@@ -102,7 +102,7 @@ class TrainingBatches:
         return {name: tf.gather(value, order) for name, value in examples.items()}
 
 
-def evaluation_batches(data_dir, manifest, make_inputs, batch_size, split, max_users=None):
+class EvaluationBatches:
     """Batches that hold each user with a held-out item exactly once, in a fixed order.
 
     The target is the first item after the boundary; the history is everything before it.
@@ -110,37 +110,44 @@ def evaluation_batches(data_dir, manifest, make_inputs, batch_size, split, max_u
     Args:
         data_dir, manifest: as for `TrainingBatches`.
         make_inputs: `f(sequences)`, a model's `history_inputs`.
-        batch_size: int, users per step.
+        batch_size: int, users read per step; those without a held-out item leave a batch smaller.
         split: `valid` or `test`.
         max_users: int or None, only the first so many users of the shards (a quick look, not a result).
 
-    Returns:
-        `tf.data.Dataset` of dicts: the model's inputs, `target` int64 `[batch]`, and `seen` int64
-        `[batch, (longest history)]`, the whole history padded with PAD.
+    Iterating gives dicts: the model's inputs, `target` int64 `[batch]`, and `seen` int64
+    `[batch, (longest history)]`, the whole history padded with PAD.
     """
-    boundary = HELD_OUT_SPLITS[split]
-    next_boundary = boundary + 1
 
-    def inputs(serialized):
-        sequences = records.parse(serialized, manifest.fields)
-        start = sequences["split"][:, boundary]
-        lengths = sequences["item"].row_lengths()
-        end = lengths if next_boundary == 2 else sequences["split"][:, next_boundary]
+    def __init__(self, data_dir, manifest, make_inputs, batch_size, split, max_users=None):
+        self.manifest, self.make_inputs, self.boundary = manifest, make_inputs, HELD_OUT_SPLITS[split]
+        users = _serialized(data_dir, manifest)
+        self._users = (users if max_users is None else users.take(max_users)).batch(batch_size)
+        self._inputs = tf.function(self._make, input_signature=[tf.TensorSpec([None], tf.string)])
+
+    def __iter__(self):
+        # Not a `map`: to start an iterator that has one takes longer than to rank thousands of users.
+        for serialized in self._users.prefetch(2):
+            batch = self._inputs(serialized)
+            if batch["target"].shape[0]:
+                yield batch
+
+    def dataset(self):
+        """The same as a `tf.data.Dataset`, for `Model.evaluate` and for several replicas."""
+        dataset = self._users.map(self._inputs, num_parallel_calls=2, deterministic=True)
+        return dataset.filter(lambda batch: tf.shape(batch["target"])[0] > 0).prefetch(2)
+
+    def _make(self, serialized):
+        sequences = records.parse(serialized, self.manifest.fields)
+        start = sequences["split"][:, self.boundary]
+        end = sequences["item"].row_lengths() if self.boundary else sequences["split"][:, 1]
         held_out = end > start
-        history = {name: _keep(value, held_out) for name, value in cut(sequences, manifest.fields, start).items()}
+        history = {name: _keep(value, held_out) for name, value in cut(sequences, self.manifest.fields, start).items()}
         rows = tf.where(held_out)[:, 0]
         target = windows.items_from(sequences["item"], rows, tf.boolean_mask(start, held_out), 1)
-        batch = make_inputs(history)
+        batch = self.make_inputs(history)
         batch["target"] = target[:, 0]
         batch["seen"] = history["item"].to_tensor(PAD)
         return batch
-
-    dataset = _serialized(data_dir, manifest)
-    if max_users is not None:
-        dataset = dataset.take(max_users)
-    # Users without a held-out item leave a batch smaller, and an empty batch is dropped.
-    dataset = dataset.batch(batch_size).map(inputs, num_parallel_calls=2, deterministic=True)
-    return dataset.filter(lambda batch: tf.shape(batch["target"])[0] > 0).prefetch(2)
 
 
 def sequences(data_dir, manifest, batch_size=1024):

@@ -16,8 +16,8 @@ class Evaluator:
         strategy: `tf.distribute.Strategy` or None; a batch is shared among its replicas.
 
     Call arguments:
-        batches: `tf.data.Dataset` from `data.pipeline.evaluation_batches`. Returns a dict of metric to float, with
-        `users`, how many were ranked, and the seconds it took.
+        batches: `data.pipeline.EvaluationBatches`. Returns a dict of metric to float, with `users`, how many were
+        ranked, and the seconds it took.
     """
 
     def __init__(self, rank, strategy=None):
@@ -27,7 +27,7 @@ class Evaluator:
     def __call__(self, batches):
         started = time.perf_counter()
         if self.strategy.num_replicas_in_sync > 1:
-            batches = self.strategy.experimental_distribute_dataset(batches)
+            batches = self.strategy.experimental_distribute_dataset(batches.dataset())
         ranks = [np.zeros(0, np.int64)]
         for batch in batches:
             parts = self.strategy.experimental_local_results(self._step(batch))

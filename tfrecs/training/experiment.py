@@ -154,9 +154,9 @@ class Experiment:
         return found
 
     def evaluation_batches(self, split, max_users=None):
-        """See `data.pipeline.evaluation_batches`; traced once, iterated many times."""
+        """See `data.pipeline.EvaluationBatches`; traced once, iterated many times."""
         if (split, max_users) not in self._evaluation_batches:
-            self._evaluation_batches[split, max_users] = pipeline.evaluation_batches(
+            self._evaluation_batches[split, max_users] = pipeline.EvaluationBatches(
                 self.data_dir, self.manifest, self.model.history_inputs, self.config.eval_batch_size, split, max_users
             )
         return self._evaluation_batches[split, max_users]
