@@ -66,6 +66,7 @@ def main():
     lines = ["| interactions | seconds | rows/s | peak MB |", "|---:|---:|---:|---:|"]
     lines += [f"| {count:,} | {seconds:.1f} | {count / seconds:,.0f} | {peak:.0f} |" for count, seconds, peak in rows]
     text = "# Data preparation, time and memory\n\n" + "\n".join(lines) + "\n"
+    os.makedirs(os.path.join(HERE, "results"), exist_ok=True)
     with open(os.path.join(HERE, "results", "data_prep_scale.md"), "w", encoding="utf-8") as file:
         file.write(text)
     plot(rows, os.path.join(HERE, "results", "data_prep_scale.png"))

@@ -106,6 +106,7 @@ def main():
         shown = ", ".join(f"{metric} {runs[-1]['test_' + metric]:.4f}" for metric in SHOWN)
         left = (time.monotonic() - started) / (seed + 1) * (options.seeds - seed - 1)
         print(f"seed {seed}: {shown}; epoch {runs[-1]['best_epoch']}; {left:.0f} s left", file=sys.stderr, flush=True)
+    os.makedirs(os.path.join(HERE, "results"), exist_ok=True)
     report = summary(options.name, arguments, runs, time.monotonic() - started)
     with open(os.path.join(HERE, "results", f"{options.name}.md"), "w", encoding="utf-8") as file:
         file.write(report)

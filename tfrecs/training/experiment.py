@@ -77,7 +77,10 @@ class Experiment:
         if self.config.retrain:
             note(f"retraining on training and validation items for {progress.best['epoch']} epochs")
             self.model = self._build()
-            config = dataclasses.replace(self.config, epochs=progress.best["epoch"], patience=0)
+            epochs = progress.best["epoch"]
+            # A falling rate falls to 0 within the epochs there are: stopped halfway down, the model would be worse.
+            decay_epochs = epochs if self.config.decay_epochs else 0
+            config = dataclasses.replace(self.config, epochs=epochs, decay_epochs=decay_epochs, patience=0)
             run_dir = os.path.join(self.run_dir, runs.RETRAIN)
             retrained = self._fit(run_dir, self.model, config, "train_valid", False, None, tensorboard)
         elif progress.best:
