@@ -51,7 +51,7 @@ class Arguments:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message):
-        raise InputError(message)
+        raise InputError(message.removeprefix("argument "))
 
 
 def parse(argv):
@@ -89,13 +89,13 @@ def parse(argv):
         section = parser.add_argument_group(title)
         for name, default in group.items():
             text = _help(texts.get(name, ""), {**group, **_preset(model, preset)}[name])
-            section.add_argument(f"--{name}", type=_converter(default, name), metavar=_kind(default), help=text)
+            section.add_argument(f"--{name}", type=_converter(default), metavar=_kind(default), help=text)
     section = parser.add_argument_group("names the originals used")
     for name, target in aliases.items():
         default = {**training, **options}[target]
         note = ", changed" if ALIASES[model].get(name, (None, None))[1] else ""
         text = f"for --{target}{note}"
-        section.add_argument(f"--{name}", type=_converter(default, name), metavar=_kind(default), help=text)
+        section.add_argument(f"--{name}", type=_converter(default), metavar=_kind(default), help=text)
     namespace, unknown = parser.parse_known_args(argv)
     if unknown:
         flag = unknown[0].partition("=")[0]
@@ -214,21 +214,21 @@ def _kind(default):
     return "STR" if default is None else type(default).__name__.upper()
 
 
-def _converter(default, name):
+def _converter(default):
     kind = str if default is None else type(default)
 
     def convert(text):
         if kind is bool:
             if text in ("0", "1"):
                 return text == "1"
-            raise InputError(f"--{name}: expected 0 or 1, got {text!r}")
+            raise argparse.ArgumentTypeError(f"expected 0 or 1, got {text!r}")
         try:
             value = kind(text)
         except ValueError:
             value = None
         if value is None or value == "":
             noun = {int: "an integer", float: "a number", str: "a name"}[kind]
-            raise InputError(f"--{name}: expected {noun}, got {text!r}")
+            raise argparse.ArgumentTypeError(f"expected {noun}, got {text!r}")
         return value
 
     return convert

@@ -57,6 +57,7 @@ def run(arguments):
     options = arguments.run
     if options["dataset"] not in SOURCES:
         raise InputError(f"--dataset: unknown dataset {options['dataset']!r}; {nearest(options['dataset'], SOURCES)}")
+    listing.check_directory(options["run_dir"] or "")
     for name in ("run_dir", "export_dir"):
         if options[name]:
             files.check_writable(f"--{name}", options[name])
@@ -64,6 +65,7 @@ def run(arguments):
     check_arguments(options["model"], arguments.model, arguments.config)
     data_dir, manifest = _data(arguments)
     run_dir = options["run_dir"] or os.path.join("checkpoints", f"{options['model']}-{manifest.name}")
+    listing.check_directory(run_dir)
     files.check_writable("--run_dir", run_dir)
     preset, model_arguments, config, resume = _stored(run_dir, arguments, data_dir, manifest)
     experiment = Experiment(options["model"], model_arguments, config, data_dir, manifest, run_dir)
@@ -112,6 +114,9 @@ def _data(arguments):
     data_dir = options["data_dir"] or os.path.join("data", name)
     here = os.path.exists(os.path.join(data_dir, FILE_NAME))
     if not here and (options["raw_dir"] or not options["data_dir"]):
+        if "path" in SOURCES[name].OPTIONS:
+            command = f"python -m data_prep.prepare --dataset {name} --path FILE --out_dir DIR"
+            raise InputError(f"--dataset {name}: needs a description of its file; {command}, then --data_dir DIR")
         prepare(name, data_dir, **({"raw_dir": options["raw_dir"]} if options["raw_dir"] else {}))
     manifest = load(data_dir)
     if "dataset" in given and manifest.name != name:

@@ -19,6 +19,7 @@ from tfrecs.training.listing import (
     POINTER,
     READ_ERRORS,
     best,
+    check_directory,
     find,
     first_line,
     listed,
@@ -41,6 +42,7 @@ class Checkpoints:
     """
 
     def __init__(self, directory, model, keep=3):
+        check_directory(directory)
         self.directory, self.keep = directory, keep
         # Keras leaves dropout's random state and metric totals out of what TensorFlow tracks by itself.
         seeds = [v.value for v in model.non_trainable_variables if v.path.endswith("seed_generator_state")]
@@ -122,6 +124,8 @@ class Checkpoints:
                 shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
         for path in glob.glob(os.path.join(escaped, "*_temp")):
             shutil.rmtree(path, ignore_errors=True)
+        for path in glob.glob(os.path.join(escaped, "*.tmp")):
+            os.remove(path)
         self._remove_unnamed_best(kept)
 
     def _write(self, name, progress):

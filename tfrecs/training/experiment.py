@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 import os
 
 import keras
@@ -82,6 +81,7 @@ class Experiment:
             decay_epochs = epochs if self.config.decay_epochs else 0
             config = dataclasses.replace(self.config, epochs=epochs, decay_epochs=decay_epochs, patience=0)
             run_dir = os.path.join(self.run_dir, runs.RETRAIN)
+            runs.start_phase(run_dir, {"epochs": epochs, "decay_epochs": decay_epochs})
             retrained = self._fit(run_dir, self.model, config, "train_valid", False, None, tensorboard)
         elif progress.best:
             Checkpoints(self.run_dir, self.model).restore(progress.best["name"])
@@ -106,11 +106,7 @@ class Experiment:
         os.makedirs(run_dir, exist_ok=True)
         store = Checkpoints(run_dir, model, config.keep_checkpoints)
         progress = listing.Progress()
-        if name is None:
-            # The second phase must not go on from beyond the epoch that an altered first phase chose.
-            limit = (config.epochs, 0) if run_dir != self.run_dir else (math.inf, 0)
-            names = [there for there in listing.listed(run_dir) if listing.position(there)[1] <= limit]
-            name = names[-1] if names else None
+        name = name or store.newest
         if name:
             name = listing.find(run_dir, name)
             progress = store.restore(name)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfrecs.errors import InputError
 
 POINTER = "checkpoint"
-READ_ERRORS = (AssertionError, ValueError, TypeError, KeyError, OSError, tf.errors.OpError)
+READ_ERRORS = (AssertionError, ValueError, TypeError, LookupError, OSError, tf.errors.OpError)
 
 
 @dataclasses.dataclass
@@ -62,6 +62,24 @@ def listed(directory):
     else:
         names = [os.path.basename(path) for path in state.all_model_checkpoint_paths]
     return [name for name in names if _is_whole(os.path.join(directory, name))]
+
+
+def check_directory(directory):
+    """Refuses a run directory whose checkpoints could be written but never read.
+
+    Raises:
+        InputError: TensorFlow takes the name for a pattern.
+
+    Example:
+        >>> check_directory("runs/attrec [1]")
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.InputError: --run_dir runs/attrec [1]: TensorFlow reads no checkpoints where a name holds [
+    """
+    for character in "[*?\\":
+        if character in str(directory):
+            reason = f"TensorFlow reads no checkpoints where a name holds {character}"
+            raise InputError(f"--run_dir {directory}: {reason}")
 
 
 def newest(directory):

@@ -34,22 +34,12 @@ class Loop:
         self.progress_line = ProgressLine()
         self._first_bad = tf.Variable(-1, dtype=tf.int64, trainable=False)
 
-        @tf.function(reduce_retracing=True, jit_compile=config.jit_compile)
-        def step(batch):
-            return strategy.run(model.train_step, args=(batch,))
-
-        @tf.function(reduce_retracing=True)
-        def counted_step(batch, number):
-            result = strategy.experimental_local_results(step(batch)["loss"])[0]
-            bad = tf.logical_and(self._first_bad < 0, tf.logical_not(tf.math.is_finite(result)))
-            self._first_bad.assign(tf.where(bad, number, self._first_bad))
-
         @tf.function
         def weights_are_finite():
             finite = [tf.reduce_all(tf.math.is_finite(v.value)) for v in model.trainable_variables]
             return tf.reduce_all(finite)
 
-        self._step, self._weights_are_finite = counted_step, weights_are_finite
+        self._weights_are_finite = weights_are_finite
 
     def run(self, progress):
         """Trains from where `progress` stands until the configured end or early stopping.
@@ -70,6 +60,22 @@ class Loop:
             self.checkpoints.save(progress)
         return progress
 
+    def _step_function(self, dataset):
+        """One update, `f(batch, number)`; traced once, for all batch sizes the dataset has."""
+        signature = [dataset.element_spec, tf.TensorSpec([], tf.int64)]
+
+        @tf.function(reduce_retracing=True, jit_compile=self.config.jit_compile)
+        def step(batch):
+            return self.strategy.run(self.model.train_step, args=(batch,))
+
+        @tf.function(input_signature=signature)
+        def counted_step(batch, number):
+            result = self.strategy.experimental_local_results(step(batch)["loss"])[0]
+            bad = tf.logical_and(self._first_bad < 0, tf.logical_not(tf.math.is_finite(result)))
+            self._first_bad.assign(tf.where(bad, number, self._first_bad))
+
+        return counted_step
+
     def _ended(self, progress):
         if progress.epoch >= self.config.epochs:
             return True
@@ -80,6 +86,7 @@ class Loop:
         dataset = self.batches(progress.epoch, self.config.epochs, progress.step)
         if self.strategy.num_replicas_in_sync > 1:
             dataset = self.strategy.experimental_distribute_dataset(dataset)
+        step = self._step_function(dataset)
         if not progress.step:
             self.model.loss_mean.reset_state()
         self.model.optimizer.learning_rate.assign(self.config.rate(progress.epoch))
@@ -94,7 +101,7 @@ class Loop:
                 meter.restart(progress)
                 self.model.optimizer.learning_rate.assign(self.config.rate(progress.epoch))
                 clock = time.perf_counter()
-            self._step(batch, tf.constant(progress.step + 1, tf.int64))
+            step(batch, tf.constant(progress.step + 1, tf.int64))
             progress.step += 1
             progress.examples += sum(int(part.shape[0]) for part in parts)
             if progress.step % CHECK_EVERY == 0:

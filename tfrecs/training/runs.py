@@ -18,6 +18,9 @@ from tfrecs.training.checkpoints import Checkpoints
 CONFIG_FILE = "config.json"
 RETRAIN = "retrain"  # the folder of the second phase, within the run directory
 LEFT_BY_RUNS = ("cp-*", "best-*", "checkpoint", "history.csv", "metrics.json", "curves.png", CONFIG_FILE, "tensorboard")
+LEFT_BY_KILLS = tuple(
+    f"{name}.tmp" for name in ("checkpoint", "history.csv", "metrics.json", "curves.png", CONFIG_FILE)
+)
 
 
 def load_model(run_dir, name=None):
@@ -71,7 +74,7 @@ def judged(run_dir, name=None):
         return run_dir, newest
     folder = os.path.join(run_dir, RETRAIN)
     retrained = listing.newest(folder)
-    if retrained:
+    if retrained and _phase(folder).get("epochs") == chosen["epoch"]:
         progress = listing.read_progress(folder, retrained)
         if (progress.epoch, progress.step) == (chosen["epoch"], 0):
             return folder, retrained
@@ -163,6 +166,27 @@ def check_data(run_dir, config, data_dir, manifest, training):
         )
 
 
+def start_phase(directory, settings):
+    """Makes the folder of the second phase; what one of other settings left, since the first chose anew, goes.
+
+    Args:
+        directory: str.
+        settings: dict, what follows from the first phase.
+    """
+    if _phase(directory) != settings:
+        _clear(directory)
+    os.makedirs(directory, exist_ok=True)
+    files.write_json(os.path.join(directory, CONFIG_FILE), settings)
+
+
+def _phase(directory):
+    try:
+        with open(os.path.join(directory, CONFIG_FILE), encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return {}
+
+
 def clear(run_dir):
     """Removes what an earlier run left in a run directory; other files stay.
 
@@ -180,7 +204,7 @@ def clear(run_dir):
 
 
 def _clear(directory):
-    for pattern in LEFT_BY_RUNS:
+    for pattern in (*LEFT_BY_RUNS, *LEFT_BY_KILLS):
         for path in glob.glob(os.path.join(glob.escape(directory), pattern)):
             shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
 

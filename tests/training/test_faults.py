@@ -1,0 +1,112 @@
+"""What goes wrong while a run is trained: the exit code, the message, and what is left behind."""
+
+import os
+import resource
+
+import keras
+import numpy as np
+import pytest
+
+from tfrecs.errors import InputError
+from tfrecs.models.attrec import AttRec
+from tfrecs.training import listing
+from tfrecs.training.checkpoints import Checkpoints
+from tfrecs.training.experiment import Experiment
+
+# As the fixture `reference` is made.
+FLAGS = ("--epochs", "2", "--save_checkpoints_steps", "2", "--keep_checkpoints", "2", "--do_eval", "0")
+RESUME = (*FLAGS, "--load_model", "1")
+
+
+def _poison(loop):
+    variable = loop.model.trainable_variables[0]
+    variable.assign(variable * np.nan)
+
+
+def _names(directory):
+    return sorted(path.name for path in directory.iterdir())
+
+
+def _per_epoch(run_dir):
+    return -(-listing.read_progress(run_dir, "cp-0002").examples // 2 // 64)
+
+
+def test_a_loss_that_is_not_finite_stops_and_the_run_goes_on_from_before(tmp_path, reference, before_step, state):
+    run_dir, per_epoch = tmp_path / "run", _per_epoch(reference)
+    code, _, stderr = before_step(per_epoch + 4, _poison, run_dir, *FLAGS)
+    assert code == 1
+    assert "not finite from step 5 of epoch 2" in stderr and f"cp-0001-000004 in {run_dir}" in stderr
+    assert listing.newest(run_dir) == "cp-0001-000004" and listing.best(run_dir) == "best-0001"
+    assert not (run_dir / "metrics.json").exists() and not (run_dir / "curves.png").exists()
+    tensors = state(run_dir)
+    assert tensors and not any(np.isnan(np.frombuffer(tensors[key], np.float32)).any() for key in tensors if key[2:])
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path, before_step, monkeypatch):
+    def poison_after(loop):
+        # As an update that overflows does: the loss of its own step is finite.
+        monkeypatch.setattr(loop, "_check_loss", lambda progress: _poison(loop))
+
+    run_dir = tmp_path / "run"
+    code, _, stderr = before_step(3, poison_after, run_dir, *FLAGS)
+    assert code == 1
+    assert "weights are not finite after step 4 of epoch 1" in stderr and "cp-0000-000002" in stderr
+    assert _names(run_dir) == sorted(
+        ["checkpoint", "config.json"] + [f"cp-0000-000002.{end}" for end in ("data-00000-of-00001", "index", "json")]
+    )
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, reference, before_step, command, state):
+    run_dir, (soft, hard) = tmp_path / "run", resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        code, _, stderr = before_step(
+            3, lambda loop: resource.setrlimit(resource.RLIMIT_FSIZE, (3000, hard)), run_dir, *FLAGS
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 2
+    assert f"{run_dir / 'cp-0000-000004'}: cannot be saved" in stderr
+    assert "last good checkpoint is cp-0000-000002" in stderr
+    assert listing.listed(run_dir) == ["cp-0000-000002"]
+    assert not [name for name in _names(run_dir) if "000004" in name]
+    assert command(run_dir, *RESUME)[0] == 0
+    assert state(run_dir) == state(reference)
+
+
+def test_a_full_disk_below_the_json_file_takes_the_tensors_along(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = AttRec(3, 4, embedding_dim=2)
+    model.compile(optimizer="adam")
+    model.optimizer.build(model.trainable_variables)
+    store = Checkpoints(str(tmp_path), model)
+    store.save(listing.Progress(epoch=1))
+    before = _names(tmp_path)
+    os.symlink("/dev/full", tmp_path / "cp-0002.json.tmp")
+    with pytest.raises(InputError) as error:
+        store.save(listing.Progress(epoch=2))
+    path = tmp_path / "cp-0002"
+    assert str(error.value) == (
+        f"{path}: cannot be saved: {path}.json: cannot be written: No space left on device; "
+        "the last good checkpoint is cp-0001"
+    )
+    assert _names(tmp_path) == before
+
+
+def test_a_new_run_clears_what_an_old_one_left_and_nothing_else(run_dir, before_step):
+    (run_dir / "card.md").write_text("mine")
+    (run_dir / "retrain").mkdir()
+    (run_dir / "retrain" / "cp-0009.index").write_text("")
+
+    def look(loop):
+        assert _names(run_dir) == ["card.md", "config.json"]
+        _poison(loop)
+
+    assert before_step(0, look, run_dir, *FLAGS)[0] == 1
+    assert _names(run_dir) == ["card.md", "config.json"], "no history, metrics or curves of a run that failed"
+
+
+def test_data_without_validation_items_cannot_choose_an_epoch(tmp_path, command, monkeypatch):
+    monkeypatch.setattr(Experiment, "evaluate", lambda self, split: ({"users": 0}, 0.0))
+    code, _, stderr = command(tmp_path / "run", *FLAGS, "--retrain", "1")
+    assert code == 2 and "--retrain: no user of this data has a valid item" in stderr
+    assert not list((tmp_path / "run").glob("best-*"))

@@ -1,0 +1,146 @@
+"""What a run directory may hold that cannot be gone on from: each case is named, and nothing is changed."""
+
+import hashlib
+import json
+import shutil
+
+import pytest
+
+from tfrecs import cli
+from tfrecs.training import listing
+
+# As the fixture `reference` is made.
+FLAGS = ("--epochs", "2", "--save_checkpoints_steps", "2", "--keep_checkpoints", "2", "--do_eval", "0")
+RESUME = (*FLAGS, "--load_model", "1")
+
+
+def _names(directory):
+    return sorted(path.name for path in directory.iterdir())
+
+
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (lambda path: path.with_suffix(".json").write_text('{"epoch": 2,'), "cp-0002.json: damaged"),
+        (lambda path: path.with_suffix(".json").write_text('{"epochs": 2}'), "cp-0002.json: damaged"),
+        (lambda path: path.with_suffix(".json").write_text("[]"), "cp-0002.json: damaged"),
+        (lambda path: path.with_suffix(".data-00000-of-00001").write_bytes(b"short"), "cp-0002: damaged"),
+        (lambda path: _flip(path.with_suffix(".data-00000-of-00001")), "cp-0002: damaged"),
+        (lambda path: path.with_suffix(".index").write_bytes(b"no table"), "cp-0002: damaged"),
+    ],
+)
+def test_a_damaged_checkpoint_is_named_with_those_that_are_left(run_dir, command, damage, message):
+    damage(run_dir / "cp-0002")
+    code, _, stderr = command(run_dir, *RESUME)
+    assert code == 2
+    assert f"{run_dir}/{message}" in stderr
+    assert "other checkpoints there: cp-0001" in stderr
+
+
+def _flip(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("text", ["", "\x00\x01", "model_checkpoint_path", None])
+def test_the_list_of_checkpoints_can_be_read_off_the_files(run_dir, text):
+    whole = listing.listed(run_dir)
+    (run_dir / "checkpoint").unlink() if text is None else (run_dir / "checkpoint").write_text(text)
+    assert listing.listed(run_dir) == whole != []
+
+
+def test_what_a_killed_writer_left_is_no_checkpoint_and_goes(run_dir, command):
+    whole = _names(run_dir)
+    (run_dir / "cp-0003_temp").mkdir()
+    (run_dir / "cp-0003.index").write_bytes(b"")
+    (run_dir / "checkpoint.tmp").write_bytes(b"")
+    assert listing.newest(run_dir) == "cp-0002"
+    code, _, stderr = command(run_dir, *RESUME, "--load_weight_path", "cp-3")
+    assert code == 2 and "no such checkpoint" in stderr
+    assert command(run_dir, *RESUME)[0] == 0
+    assert _names(run_dir) == whole
+
+
+def test_a_checkpoint_of_other_sizes_is_refused(run_dir, command):
+    path = run_dir / "config.json"
+    path.write_text(path.read_text().replace('"embedding_dim": 4', '"embedding_dim": 6'))
+    code, _, stderr = command(run_dir, *FLAGS[:2], "--embedding_dim", "6", "--load_model", "1")
+    assert code == 2
+    assert f"{run_dir / 'cp-0002'}: damaged, or of another model, other sizes" in stderr
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("{", "not a run's configuration"),
+        ('{"model": "attrec"}', "not a run's configuration: KeyError('model_arguments')"),
+        ('{"model": "sasrec", "model_arguments": {}, "train": {}}', "unknown model 'sasrec'"),
+        ('{"model": "attrec", "model_arguments": {"width": 1}, "train": {}}', "not a configuration of this version"),
+        ('{"model": "attrec", "model_arguments": {}, "train": {"speed": 1}}', "not a configuration of this version"),
+    ],
+)
+def test_a_configuration_that_is_not_a_runs_is_refused(reference, tmp_path, data_dir, content, message):
+    run_dir = shutil.copytree(reference, tmp_path / "run")
+    (run_dir / "config.json").write_text(content)
+    arguments = cli.parse(["--model", "attrec", "--load_model", "1", "--run_dir", str(run_dir)])
+    with pytest.raises(cli.InputError, match="config.json") as error:
+        cli._stored(str(run_dir), arguments, data_dir, cli.load(data_dir))
+    assert message in str(error.value)
+
+
+def test_contradictions_are_listed_and_nothing_changes(run_dir, command, state):
+    before, config = state(run_dir), (run_dir / "config.json").read_text()
+    given = ("--embedding_dim", "5", "--seed", "3", "--preset", "original", "--epochs", "9")
+    code, _, stderr = command(run_dir, *RESUME, *given)
+    assert code == 2
+    for part in ("--embedding_dim 5 (the run has 4)", "--seed 3 (the run has 0)", "--preset original (the run has"):
+        assert part in stderr
+    assert "--epochs" not in stderr
+    assert state(run_dir) == before and (run_dir / "config.json").read_text() == config
+
+
+def test_what_a_run_keeps_and_how_long_it_goes_on_may_change(run_dir, command):
+    flags = ("--load_model", "1", "--patience", "1", "--keep_checkpoints", "1", "--epochs", "1", "--do_eval", "0")
+    code, _, stderr = command(run_dir, *flags)
+    assert code == 0 and "resuming from" in stderr
+    kept = json.loads((run_dir / "config.json").read_text())["train"]
+    assert (kept["patience"], kept["keep_checkpoints"], kept["epochs"]) == (1, 1, 1)
+    assert kept["save_checkpoints_steps"] == 2, "what is not named stays"
+
+
+def test_other_data_are_refused_naming_both(run_dir, command, other_data_dir, tmp_path, data_dir):
+    code, _, stderr = command(run_dir, *RESUME, data=other_data_dir)
+    assert code == 2
+    assert "sample with 50 users and 60 items is not the data of" in stderr
+    assert "sample with 60 users and 60 items" in stderr and str(other_data_dir) in stderr
+    same_counts = shutil.copytree(data_dir, tmp_path / "data")
+    manifest = json.loads((tmp_path / "data" / "dataset.json").read_text())
+    users = (tmp_path / "data" / "vocab" / "user.txt").read_text().replace("u", "v").encode()
+    (tmp_path / "data" / "vocab" / "user.txt").write_bytes(users)
+    manifest["vocabularies"]["user"]["sha256"] = hashlib.sha256(users).hexdigest()
+    (tmp_path / "data" / "dataset.json").write_text(json.dumps(manifest))
+    code, _, stderr = command(run_dir, *RESUME, data=same_counts)
+    assert code == 2 and "vocabularies_sha256" in stderr
+
+
+def test_a_directory_with_a_foreign_configuration_is_left_alone(tmp_path, command):
+    (tmp_path / "config.json").write_text('{"editor": "vi"}')
+    (tmp_path / "cp-notes").write_text("mine")
+    code, _, stderr = command(tmp_path, *FLAGS)
+    assert code == 2 and f"{tmp_path / 'config.json'}: not a run's configuration" in stderr
+    assert _names(tmp_path) == ["config.json", "cp-notes"]
+
+
+@pytest.mark.parametrize("name", ["run [1]", "run*", "run?"])
+def test_a_directory_that_checkpoints_cannot_be_read_from_is_refused(tmp_path, command, name):
+    code, _, stderr = command(tmp_path / name, *FLAGS)
+    assert code == 2
+    assert f"--run_dir {tmp_path / name}: TensorFlow reads no checkpoints where a name holds" in stderr
+    assert not (tmp_path / name).exists()
+
+
+def test_a_missing_checkpoint_is_an_error_that_lists_those_there_are(run_dir, command):
+    code, _, stderr = command(run_dir, *RESUME, "--load_weight_path", "cp-0009")
+    assert code == 2
+    assert f"{run_dir}/cp-0009: no such checkpoint; there are: best-000" in stderr and ", cp-0002" in stderr
