@@ -48,6 +48,8 @@ def test_a_new_epoch_measures_its_own_rate(clock):
     assert "step 1, 5 examples/s" in stream.getvalue()
 
 
-@pytest.mark.parametrize("seconds, text", [(0, "0:00:00"), (59.9, "0:00:59"), (3600, "1:00:00"), (-1, "0:00:00")])
+@pytest.mark.parametrize(
+    "seconds, text", [(0, "0:00:00"), (59.4, "0:00:59"), (59.6, "0:01:00"), (3600, "1:00:00"), (-1, "0:00:00")]
+)
 def test_durations(seconds, text):
     assert duration(seconds) == text

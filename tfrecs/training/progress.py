@@ -48,6 +48,6 @@ def duration(seconds):
         >>> duration(3725)
         '1:02:05'
     """
-    minutes, seconds = divmod(int(max(seconds, 0)), 60)
+    minutes, seconds = divmod(round(max(seconds, 0)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}"
