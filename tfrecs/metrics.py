@@ -64,15 +64,12 @@ def member(ids, first, count):
     first, count = tf.cast(first, tf.int64), tf.cast(count, tf.int64)
     batch = tf.shape(ids, tf.int64)[0]
     column = ids - first
-    # Padding and ids outside the range are sent to one spare column, which is cut off again.
-    inside = tf.logical_and(ids != 0, tf.logical_and(column >= 0, column < count))
-    column = tf.where(inside, column, count)
-    row = tf.broadcast_to(tf.range(batch)[:, tf.newaxis], tf.shape(column))
-    index = tf.reshape(row * (count + 1) + column, [-1, 1])
-    hit = tf.tensor_scatter_nd_update(
-        tf.zeros([batch * (count + 1)], tf.bool), index, tf.ones(tf.shape(index)[:1], tf.bool)
+    # Most of a padded row is padding: only real ids within the range are scattered.
+    inside = tf.where(tf.logical_and(ids != 0, tf.logical_and(column >= 0, column < count)))
+    index = tf.stack([inside[:, 0], tf.gather_nd(column, inside)], axis=1)
+    return tf.tensor_scatter_nd_update(
+        tf.zeros(tf.stack([batch, count]), tf.bool), index, tf.ones(tf.shape(index)[:1], tf.bool)
     )
-    return tf.reshape(hit, [batch, count + 1])[:, :-1]
 
 
 def hit_rate(rank, k):

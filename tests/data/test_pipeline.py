@@ -173,7 +173,7 @@ def test_evaluation_ranks_each_user_with_a_held_out_item_once(data, split, bound
 def test_fields_are_cut_together(prepare, random_sequences):
     sequences = random_sequences(np.random.default_rng(0), 9, NUM_ITEMS)
     directory, manifest = prepare(sequences, NUM_ITEMS, ratings=True)
-    for batch in pipeline.sequences(directory, manifest):
+    for batch in pipeline.sequences(directory, manifest, manifest.fields):
         cut = pipeline.cut(batch, manifest.fields, batch["split"][:, 0])
         expected = [sequences[user][1][: sequences[user][0][0]] for user in batch["user"].numpy().tolist()]
         assert cut["item"].to_list() == expected

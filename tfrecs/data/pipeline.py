@@ -28,6 +28,7 @@ class TrainingBatches:
         batch_size: int, examples per step.
         seed: int.
         split: `train`, or `train_valid` to train on the validation items as well.
+        fields: names of the per-interaction features that `make_examples` reads; `item` is among them.
         users_per_block: int, users whose examples are shuffled together.
         exclude_held_out: bool, also keep validation and test items out of the negatives. NOTE: a leak; only for
             parity with AttRec's `DataInput.py`.
@@ -49,10 +50,12 @@ class TrainingBatches:
         batch_size,
         seed,
         split="train",
+        fields=("item",),
         users_per_block=1024,
         exclude_held_out=False,
     ):
         self.data_dir, self.manifest, self.make_examples = data_dir, manifest, make_examples
+        self.fields = fields
         self.batch_size, self.seed, self.users_per_block = batch_size, seed, users_per_block
         self.boundary, self.exclude_held_out = TRAINING_SPLITS[split], exclude_held_out
         self.cumulative = negatives.cumulative_weights(weights)
@@ -80,9 +83,9 @@ class TrainingBatches:
         return tf.data.Dataset.range(first_epoch, end_epoch).flat_map(one_epoch).prefetch(4)
 
     def _block(self, epoch, index, serialized):
-        sequences = records.parse(serialized, self.manifest.fields)
+        sequences = records.parse(serialized, self.fields)
         seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, epoch]), index)
-        training = cut(sequences, self.manifest.fields, sequences["split"][:, self.boundary])
+        training = cut(sequences, self.fields, sequences["split"][:, self.boundary])
         known = sequences["item"] if self.exclude_held_out else training["item"]
         excluded = negatives.sorted_unique(known, self.manifest.num_items + 1)
         # A user who has every item leaves nothing to draw: no examples are made of that user.
@@ -113,13 +116,14 @@ class EvaluationBatches:
         batch_size: int, users read per step; those without a held-out item leave a batch smaller.
         split: `valid` or `test`.
         max_users: int or None, only the first so many users of the shards (a quick look, not a result).
+        fields: names of the per-interaction features that `make_inputs` reads; `item` is among them.
 
     Iterating gives dicts: the model's inputs, `target` int64 `[batch]`, and `seen` int64
     `[batch, (longest history)]`, the whole history padded with PAD.
     """
 
-    def __init__(self, data_dir, manifest, make_inputs, batch_size, split, max_users=None):
-        self.manifest, self.make_inputs, self.boundary = manifest, make_inputs, HELD_OUT_SPLITS[split]
+    def __init__(self, data_dir, manifest, make_inputs, batch_size, split, max_users=None, fields=("item",)):
+        self.fields, self.make_inputs, self.boundary = fields, make_inputs, HELD_OUT_SPLITS[split]
         users = _serialized(data_dir, manifest)
         self._users = (users if max_users is None else users.take(max_users)).batch(batch_size)
         self._inputs = tf.function(self._make, input_signature=[tf.TensorSpec([None], tf.string)])
@@ -137,11 +141,11 @@ class EvaluationBatches:
         return dataset.filter(lambda batch: tf.shape(batch["target"])[0] > 0).prefetch(2)
 
     def _make(self, serialized):
-        sequences = records.parse(serialized, self.manifest.fields)
+        sequences = records.parse(serialized, self.fields)
         start = sequences["split"][:, self.boundary]
         end = sequences["item"].row_lengths() if self.boundary else sequences["split"][:, 1]
         held_out = end > start
-        history = {name: _keep(value, held_out) for name, value in cut(sequences, self.manifest.fields, start).items()}
+        history = {name: _keep(value, held_out) for name, value in cut(sequences, self.fields, start).items()}
         rows = tf.where(held_out)[:, 0]
         target = windows.items_from(sequences["item"], rows, tf.boolean_mask(start, held_out), 1)
         batch = self.make_inputs(history)
@@ -150,10 +154,10 @@ class EvaluationBatches:
         return batch
 
 
-def sequences(data_dir, manifest, batch_size=1024):
-    """All sequences as they lie in the shards, parsed: dicts of `user`, `split` and ragged fields."""
+def sequences(data_dir, manifest, fields, batch_size=1024):
+    """All sequences as they lie in the shards, parsed: dicts of `user`, `split` and the ragged `fields`."""
     dataset = _serialized(data_dir, manifest).batch(batch_size)
-    return dataset.map(lambda serialized: records.parse(serialized, manifest.fields))
+    return dataset.map(lambda serialized: records.parse(serialized, fields))
 
 
 def item_attributes(data_dir, manifest):

@@ -16,7 +16,7 @@ def item_counts(data_dir, manifest, split="train"):
         int64 array `[items + 1]`, by item id; index 0 (PAD) is 0.
     """
     counts = np.zeros(manifest.num_items + 1, np.int64)
-    for batch in sequences(data_dir, manifest):
+    for batch in sequences(data_dir, manifest, ("item",)):
         training = cut(batch, ("item",), batch["split"][:, TRAINING_SPLITS[split]])
         counts += np.bincount(training["item"].flat_values.numpy(), minlength=len(counts))
     return counts
@@ -51,7 +51,7 @@ def transition_pairs(data_dir, manifest, split="train"):
         int64 array `[transitions, 2]`; its memory is 16 bytes an interaction.
     """
     pairs = [np.zeros([0, 2], np.int64)]
-    for batch in sequences(data_dir, manifest):
+    for batch in sequences(data_dir, manifest, ("item",)):
         items = cut(batch, ("item",), batch["split"][:, TRAINING_SPLITS[split]])["item"]
         values, rows = items.flat_values.numpy(), items.value_rowids().numpy()
         together = rows[1:] == rows[:-1]

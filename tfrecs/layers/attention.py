@@ -68,8 +68,9 @@ class IdentityValueAttention(keras.layers.Layer):
 
     def call(self, values, signal, valid, training=False):
         located = values + ops.cast(signal, values.dtype)
-        query = self.dropout(self.projections[0](located), training=training)
-        key = self.dropout(self.projections[-1](located), training=training)
+        projected = [projection(located) for projection in self.projections]
+        query = self.dropout(projected[0], training=training)
+        key = self.dropout(projected[-1], training=training)
         scores = ops.matmul(query, ops.swapaxes(key, 1, 2)) / self.dim**0.5
         keys = valid if self.mask_padding else ops.ones_like(valid)
         if self.diagonal == "masked":

@@ -26,7 +26,7 @@ def clip_norm(vectors, max_norm):
     # At equality too, where only the gradient differs: TensorFlow 1's clip_by_norm counts it as clipped.
     longer = squared >= max_norm * max_norm
     norm = ops.sqrt(ops.where(longer, squared, ops.ones_like(squared)))
-    return ops.where(longer, vectors * (max_norm / norm), vectors)
+    return vectors * ops.where(longer, max_norm / norm, ops.ones_like(norm))
 
 
 def unit_norm(vectors, epsilon=1e-12):
