@@ -18,8 +18,17 @@ from make_datasets import make_datasets  # noqa: E402
 from model_AttRec import AttRec  # noqa: E402
 
 flags = types.SimpleNamespace(
-    w=0.3, sequence_length=5, target_length=3, neg_sample_count=10, embedding_size=100, batch_size=256,
-    learning_rate=1e-2, keep_prob=0.5, l2_lambda=1e-3, gamma=0.5, grad_clip=10,
+    w=0.3,
+    sequence_length=5,
+    target_length=3,
+    neg_sample_count=10,
+    embedding_size=100,
+    batch_size=256,
+    learning_rate=1e-2,
+    keep_prob=0.5,
+    l2_lambda=1e-3,
+    gamma=0.5,
+    grad_clip=10,
 )
 train, test, items_of_user, flags.user_count, flags.item_count, _, _ = make_datasets(
     ratings, flags.target_length, flags.sequence_length, isSave=False
@@ -29,8 +38,14 @@ all_items = list(range(flags.item_count))
 
 def iterator(data, shuffle):
     """The published reader over a table of windows."""
-    return DataIterator(data=data, batch_size=flags.batch_size, neg_count=flags.neg_sample_count,
-                        all_items=all_items, user_all_items=items_of_user, shuffle=shuffle)
+    return DataIterator(
+        data=data,
+        batch_size=flags.batch_size,
+        neg_count=flags.neg_sample_count,
+        all_items=all_items,
+        user_all_items=items_of_user,
+        shuffle=shuffle,
+    )
 
 
 with tf.Session() as session:
@@ -44,8 +59,14 @@ with tf.Session() as session:
     def feed(batch, training):
         """A batch of the reader as the model's placeholders."""
         user, target, history, length, negatives = batch
-        values = {model.u_p: user, model.next_p: target, model.sl: length, model.hist_seq: history,
-                  model.keep_prob: flags.keep_prob if training else 1.0, model.is_Training: training}
+        values = {
+            model.u_p: user,
+            model.next_p: target,
+            model.sl: length,
+            model.hist_seq: history,
+            model.keep_prob: flags.keep_prob if training else 1.0,
+            model.is_Training: training,
+        }
         if training:
             values[model.neg_p] = negatives
         return values

@@ -58,7 +58,8 @@ def summary(name, arguments, runs, seconds):
     first = runs[0]
     epochs = ", ".join(str(run["best_epoch"]) for run in runs)
     lines = [
-        f"# {name}", "",
+        f"# {name}",
+        "",
         f"- command: `python examples/run.py {shlex.join(arguments)} --seed S`",
         f"- data: {first['dataset']}, {first['num_users']} users, {first['num_items']} items, "
         f"{first['num_interactions']} interactions; leave-one-out",
@@ -67,11 +68,16 @@ def summary(name, arguments, runs, seconds):
         + ("; retrained on train + validation" if first["retrained_on_validation"] else ""),
         f"- seeds: {', '.join(str(run['seed']) for run in runs)}; chosen epochs: {epochs}",
         f"- machine: {platform.machine()}, {os.cpu_count()} cores; {seconds:.0f} s in all; "
-        f"TensorFlow {first['version_tensorflow']}, Keras {first['version_keras']}", "",
-        "| ranking | " + " | ".join(SHOWN) + " |", "|---" * (len(SHOWN) + 1) + "|",
+        f"TensorFlow {first['version_tensorflow']}, Keras {first['version_keras']}",
+        "",
+        "| ranking | " + " | ".join(SHOWN) + " |",
+        "|---" * (len(SHOWN) + 1) + "|",
     ]
-    for label, prefix in ((f"{first['model']}, test", "test_"), ("popularity", "popularity_"),
-                          ("transitions", "transitions_")):
+    for label, prefix in (
+        (f"{first['model']}, test", "test_"),
+        ("popularity", "popularity_"),
+        ("transitions", "transitions_"),
+    ):
         cells = []
         for metric in SHOWN:
             values = [run[prefix + metric] for run in runs]
@@ -86,8 +92,11 @@ def below_expectation(name, runs):
     with open(os.path.join(HERE, "expected.json"), encoding="utf-8") as file:
         expected = json.load(file).get(name, {})
     found = {metric: statistics.mean(run[metric] for run in runs) for metric in expected}
-    return [f"{metric} {found[metric]:.4f}, expected {value} - {tolerance}"
-            for metric, (value, tolerance) in expected.items() if found[metric] < value - tolerance]
+    return [
+        f"{metric} {found[metric]:.4f}, expected {value} - {tolerance}"
+        for metric, (value, tolerance) in expected.items()
+        if found[metric] < value - tolerance
+    ]
 
 
 def main():
