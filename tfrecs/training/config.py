@@ -74,7 +74,7 @@ class TrainConfig:
     validation_split: str = "valid"
     negative_sampling: str = "uniform"
     exclude_seen: bool = True
-    eval_batch_size: int = 256
+    eval_batch_size: int = 512
     save_checkpoints_epochs: int = 1
     save_checkpoints_steps: int = 0
     keep_checkpoints: int = 3
