@@ -28,7 +28,7 @@ run: $(STAMP)
 	$(BIN)/python examples/run.py --model attrec --export_dir export/attrec-sample
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow

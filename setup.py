@@ -53,6 +53,7 @@ setup(
             "hypothesis>=6.100",
             "pytest>=8.2",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "ruff>=0.9",
             "scikit-learn>=1.5",
         ],
