@@ -27,7 +27,7 @@ RUN_OPTIONS = {
     "tensorboard": (False, "write the history as scalars below the run's tensorboard folder"),
 }
 PROTOCOLS = ("full_ranking",)
-RENAMED = {"max_seq_length": "max_history", "num_epochs": "epochs"}
+RENAMED = {"max_seq_length": "max_history", "num_epochs": "epochs", "lr": "learning_rate"}
 
 
 @dataclasses.dataclass(frozen=True)
