@@ -35,13 +35,18 @@ def _prepared(tmp_path_factory, **options):
     return directory
 
 
-@pytest.fixture(scope="session", autouse=True)
+MADE = {}
+
+
+@pytest.fixture(autouse=True)
 def pipelines_traced_once():
     """Pipelines are pure functions of these arguments, and tracing one takes longer than a tiny run."""
-    training, held_out, made = pipeline.TrainingBatches, pipeline.EvaluationBatches, {}
+    training, held_out, made = pipeline.TrainingBatches, pipeline.EvaluationBatches, MADE
 
     def once(make):
         def wrapper(data_dir, manifest, function, *args, **kwargs):
+            if not hasattr(function, "__self__"):
+                return make(data_dir, manifest, function, *args, **kwargs)
             plain = [arg.tobytes() if isinstance(arg, np.ndarray) else arg for arg in args]
             key = repr((make, data_dir, function.__name__, function.__self__.get_config(), plain, kwargs))
             if key not in made:
@@ -77,7 +82,7 @@ def command(data_dir, capfd):
 
 
 @pytest.fixture(scope="session")
-def reference(data_dir, tmp_path_factory, pipelines_traced_once):
+def reference(data_dir, tmp_path_factory):
     """The directory of a finished run of two epochs; copy it, do not touch it."""
     run_dir = tmp_path_factory.mktemp("reference") / "run"
     flags = ("--epochs", "2", "--save_checkpoints_steps", "2", "--keep_checkpoints", "2", "--do_eval", "0")

@@ -125,7 +125,7 @@ def test_transitions_without_any_pair_or_history():
 
 
 def test_nobody_to_rank(data):
-    nobody = []
+    nobody = tf.data.Dataset.from_tensors({"target": tf.zeros([1], tf.int64)}).take(0)
     assert evaluation.Evaluator(rank_by_table)(nobody)[0] == {"users": 0}
 
 

@@ -135,6 +135,12 @@ class EvaluationBatches:
             if batch["target"].shape[0]:
                 yield batch
 
+    @property
+    def element_spec(self):
+        """Shapes and types of a batch, for tracing once what every batch fits; as of a `tf.data.Dataset`."""
+        outputs = self._inputs.get_concrete_function().structured_outputs
+        return {name: tf.TensorSpec(output.shape, output.dtype) for name, output in outputs.items()}
+
     def dataset(self):
         """The same as a `tf.data.Dataset`, for `Model.evaluate` and for several replicas."""
         dataset = self._users.map(self._inputs, num_parallel_calls=2, deterministic=True)

@@ -22,10 +22,12 @@ class Evaluator:
 
     def __init__(self, rank, strategy=None):
         self.strategy = strategy or tf.distribute.get_strategy()
-        self._step = tf.function(lambda batch: self.strategy.run(rank, args=(batch,)), reduce_retracing=True)
+        self._rank, self._step = rank, None
 
     def __call__(self, batches):
         started = time.perf_counter()
+        if self._step is None:
+            self._step = self._trace(batches.element_spec)
         if self.strategy.num_replicas_in_sync > 1:
             batches = self.strategy.experimental_distribute_dataset(batches.dataset())
         ranks = [np.zeros(0, np.int64)]
@@ -33,6 +35,14 @@ class Evaluator:
             parts = self.strategy.experimental_local_results(self._step(batch))
             ranks.extend(part.numpy() for part in parts)
         return summarise(np.concatenate(ranks)), time.perf_counter() - started
+
+    def _trace(self, spec):
+        def step(batch):
+            return self.strategy.run(self._rank, args=(batch,))
+
+        if self.strategy.num_replicas_in_sync > 1:  # a batch is then several tensors, which no signature describes
+            return tf.function(step, reduce_retracing=True)
+        return tf.function(step, input_signature=[spec])
 
 
 def summarise(ranks):
