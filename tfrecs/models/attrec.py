@@ -198,9 +198,9 @@ class AttRec(SequentialRecommender):
 
 
 PRESETS = {
-    # Chosen on ml-100k's validation items (seed 0); margin and dropout moved validation metrics most.
+    # Chosen on ml-100k's validation items (seed 0); dropout, margin and the falling rate moved them most.
     "recommended": {
-        "model": dict(margin=0.3, dropout=0.2, l2=1e-6),
+        "model": dict(margin=0.5, dropout=0.2, l2=1e-5),
         "training": dict(learning_rate=4e-3, batch_size=1024, epochs=12, decay_epochs=12, select_metric="ndcg@50"),
     },
     "original": {
