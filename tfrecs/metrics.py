@@ -43,7 +43,7 @@ def pessimistic_rank(score_items, target, excluded, num_items, first_item=1, chu
         scores = scored if scored is not None else score_items(ids)
         rival = tf.logical_not(scores < target_score[:, tf.newaxis])
         rival = tf.logical_and(rival, tf.logical_not(member(removed, ids[0], tf.size(ids, tf.int64))))
-        rank += tf.reduce_sum(tf.cast(rival, tf.int64), axis=1)
+        rank += tf.cast(tf.reduce_sum(tf.cast(rival, tf.int32), axis=1), tf.int64)
     return rank
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from tfrecs.layers.aggregation import AGGREGATIONS, aggregate, squared_distance
+from tfrecs.layers.aggregation import AGGREGATIONS, aggregate, weighted_squared_distance
 
 LENGTHS = [4, 2, 1, 0]
 
@@ -31,11 +31,13 @@ def test_unmasked_counts_padding(values, how):
     np.testing.assert_allclose(found, expected / divisor, rtol=1e-5)
 
 
-def test_squared_distance_against_scipy():
+def test_weighted_squared_distance_against_scipy():
     random = np.random.default_rng(0)
-    query, items = random.normal(size=(3, 5)).astype("float32"), random.normal(size=(7, 5)).astype("float32")
-    expected = cdist(query, items, "sqeuclidean")
-    np.testing.assert_allclose(squared_distance(query, items), expected, atol=1e-5)
-    own = np.stack([items[:2], items[2:4], items[4:6]])
-    picked = [[expected[0, 0], expected[0, 1]], [expected[1, 2], expected[1, 3]], [expected[2, 4], expected[2, 5]]]
-    np.testing.assert_allclose(squared_distance(query, own), picked, atol=1e-5)
+    queries, items = random.normal(size=(2, 3, 5)).astype("float32"), random.normal(size=(2, 7, 5)).astype("float32")
+    weights = np.array([[[0.3], [0.0], [1.0]], [[0.7], [0.7], [2.0]]], "float32")
+    expected = sum(weights[k] * cdist(queries[k], items[k], "sqeuclidean") for k in range(2))
+    found = weighted_squared_distance([(weights[k], queries[k], items[k]) for k in range(2)])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    columns = np.array([[0, 1], [2, 3], [4, 5]])
+    found = weighted_squared_distance([(weights[k], queries[k], items[k][columns]) for k in range(2)])
+    np.testing.assert_allclose(found, np.take_along_axis(expected, columns, 1), atol=1e-5)

@@ -32,21 +32,28 @@ def aggregate(values, valid, how, mask_padding=True):
     return ops.max(values, axis=1) if how == "max" else ops.min(values, axis=1)
 
 
-def squared_distance(query, items):
-    """Squared Euclidean distances of each row's query to items.
+def weighted_squared_distance(terms):
+    """`sum_k weight_k |query_k - item_k|^2` of each row to items.
 
     Args:
-        query: float `[batch, dim]`.
-        items: float `[count, dim]`, the same for every row, or `[batch, count, dim]`.
+        terms: list of `(weight, query, items)`: weight float `[batch, 1]`, query float `[batch, dim]`, items float
+            `[count, dim]`, the same for every row, or `[batch, count, dim]`.
 
     Returns:
-        float `[batch, count]`.
+        float `[batch, count]`. Shared items take one matrix product for all terms, by the binomial formula.
 
     Example:
-        >>> squared_distance(ops.convert_to_tensor([[1.0, 0.0]]), ops.convert_to_tensor([[1.0, 2.0]])).numpy()
-        array([[4.]], dtype=float32)
+        >>> one = ops.ones((1, 1))
+        >>> weighted_squared_distance([(2 * one, one, ops.convert_to_tensor([[3.0]]))]).numpy()
+        array([[8.]], dtype=float32)
     """
-    if len(items.shape) == 3:
-        return ops.sum(ops.square(query[:, None, :] - items), axis=-1)
-    squares = ops.sum(ops.square(query), axis=-1)[:, None] + ops.sum(ops.square(items), axis=-1)[None]
-    return squares - 2.0 * ops.matmul(query, ops.transpose(items))
+    if len(terms[0][2].shape) == 3:
+        return sum(weight * ops.sum(ops.square(query[:, None, :] - items), axis=-1) for weight, query, items in terms)
+    left = [-2.0 * weight * query for weight, query, _ in terms] + [weight for weight, _, _ in terms]
+    right = [items for _, _, items in terms] + [_squared_norm(items) for _, _, items in terms]
+    product = ops.matmul(ops.concatenate(left, axis=1), ops.transpose(ops.concatenate(right, axis=1)))
+    return product + sum(weight * _squared_norm(query) for weight, query, _ in terms)
+
+
+def _squared_norm(vectors):
+    return ops.sum(ops.square(vectors), axis=-1, keepdims=True)

@@ -5,7 +5,7 @@ from keras import ops
 
 from tfrecs import losses
 from tfrecs.data import windows
-from tfrecs.layers.aggregation import AGGREGATIONS, aggregate, squared_distance
+from tfrecs.layers.aggregation import AGGREGATIONS, aggregate, weighted_squared_distance
 from tfrecs.layers.attention import DIAGONALS, IdentityValueAttention
 from tfrecs.layers.embeddings import BOUNDS, BoundedEmbedding, clip_norm, time_signal, unit_norm
 from tfrecs.layers.masks import history_mask, padding_mask
@@ -173,10 +173,12 @@ class AttRec(SequentialRecommender):
     def score_items(self, query, items):
         short = ops.cast(self.items_short(items), "float32")
         long = ops.cast(self.items_long(items), "float32")
-        long_weight = self.user_weight * query["known"][:, None]
-        return -(
-            long_weight * squared_distance(query["user"], long)
-            + (1 - self.user_weight) * squared_distance(query["intent"], short)
+        known = query["known"][:, None]
+        return -weighted_squared_distance(
+            [
+                (self.user_weight * known, query["user"], long),
+                ((1 - self.user_weight) * ops.ones_like(known), query["intent"], short),
+            ]
         )
 
     def loss_terms(self, examples, training=True):
