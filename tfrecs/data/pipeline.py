@@ -90,8 +90,9 @@ class TrainingBatches:
         excluded = negatives.sorted_unique(known, self.manifest.num_items + 1)
         # A user who has every item leaves nothing to draw: no examples are made of that user.
         drawable = negatives.remaining_weight(excluded, self.cumulative) > 0
-        training = {name: _keep(value, drawable) for name, value in training.items()}
-        excluded = tf.ragged.boolean_mask(excluded, drawable)
+        kept = tf.where(drawable)[:, 0]
+        training = {name: tf.gather(value, kept) for name, value in training.items()}
+        excluded = tf.gather(excluded, kept)
 
         def draw(rows, count):
             draw_seed = tf.random.experimental.stateless_fold_in(seed, 1)
@@ -129,8 +130,12 @@ class EvaluationBatches:
         self._inputs = tf.function(self._make, input_signature=[tf.TensorSpec([None], tf.string)])
 
     def __iter__(self):
-        # Not a `map`: to start an iterator that has one takes longer than to rank thousands of users.
-        for serialized in self._users.prefetch(2):
+        # Neither `map` nor optimisers nor threads: to start an iterator with them takes longer than to rank
+        # thousands of users.
+        plain = tf.data.Options()
+        plain.autotune.enabled = False
+        plain.experimental_optimization.apply_default_optimizations = False
+        for serialized in self._users.with_options(plain):
             batch = self._inputs(serialized)
             if batch["target"].shape[0]:
                 yield batch
@@ -150,10 +155,9 @@ class EvaluationBatches:
         sequences = records.parse(serialized, self.fields)
         start = sequences["split"][:, self.boundary]
         end = sequences["item"].row_lengths() if self.boundary else sequences["split"][:, 1]
-        held_out = end > start
-        history = {name: _keep(value, held_out) for name, value in cut(sequences, self.fields, start).items()}
-        rows = tf.where(held_out)[:, 0]
-        target = windows.items_from(sequences["item"], rows, tf.boolean_mask(start, held_out), 1)
+        rows = tf.where(end > start)[:, 0]
+        history = {name: tf.gather(value, rows) for name, value in cut(sequences, self.fields, start).items()}
+        target = windows.items_from(sequences["item"], rows, tf.gather(start, rows), 1)
         batch = self.make_inputs(history)
         batch["target"] = target[:, 0]
         batch["seen"] = history["item"].to_tensor(PAD)
@@ -224,9 +228,3 @@ def cut(sequences, fields, ends):
             tf.minimum(ends, values.row_lengths()),
         )
     return shortened
-
-
-def _keep(value, mask):
-    if isinstance(value, tf.RaggedTensor):
-        return tf.ragged.boolean_mask(value, mask)
-    return tf.boolean_mask(value, mask)
