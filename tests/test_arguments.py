@@ -5,7 +5,8 @@ import pytest
 
 from tfrecs import arguments
 from tfrecs.errors import InputError
-from tfrecs.models import ALIASES, MODELS, PRESETS
+from tfrecs.models import MODELS
+from tfrecs.models.presets import ALIASES, PRESETS
 from tfrecs.training.config import CHANGEABLE, TrainConfig
 
 ATTREC = ("--model", "attrec")

@@ -16,7 +16,8 @@ from data_prep import vocab
 from tfrecs.data import records
 from tfrecs.data.manifest import Manifest
 from tfrecs.export import export
-from tfrecs.models.attrec import PRESETS, AttRec
+from tfrecs.models.attrec import AttRec
+from tfrecs.models.presets import PRESETS
 
 USERS = ["ann", "bob", "zoë"]
 # Bytes that readers of text files like to take for a separator, a comment, a quote or the end.
@@ -119,7 +120,7 @@ def world(tmp_path_factory):
     models = {
         "float32": make_model(),
         "bfloat16": make_model(dtype="mixed_bfloat16"),
-        "original": make_model(**PRESETS["original"]["model"]),
+        "original": make_model(**PRESETS["attrec"]["original"]["model"]),
     }
     with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
         models["mirrored"] = make_model()

@@ -6,7 +6,8 @@ import inspect
 import re
 
 from tfrecs.errors import InputError, nearest
-from tfrecs.models import ALIASES, MODELS, PRESETS
+from tfrecs.models import MODELS
+from tfrecs.models.presets import ALIASES, PRESETS
 from tfrecs.training.config import CHANGEABLE, TrainConfig
 
 # name: (default, help); what a run does besides training.

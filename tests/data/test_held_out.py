@@ -6,7 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tfrecs.data import pipeline, statistics
-from tfrecs.models.attrec import PRESETS, AttRec
+from tfrecs.models.attrec import AttRec
+from tfrecs.models.presets import PRESETS
 
 NUM_ITEMS = 8
 TRAINING = {1: [1, 2, 3, 4], 2: [5], 3: [6, 6, 2, 8, 1], 4: [3, 4], 5: [7, 1, 2]}
@@ -42,13 +43,13 @@ def read(prepare):
 @given(HELD_OUT, st.sampled_from(statistics.DISTRIBUTIONS))
 def test_changing_held_out_items_changes_no_byte_of_training(read, held_out, distribution):
     fixed = {user: (5, 7) for user in TRAINING}
-    exclude = PRESETS["recommended"]["model"].get("negatives_exclude_held_out", False)
+    exclude = PRESETS["attrec"]["recommended"]["model"].get("negatives_exclude_held_out", False)
     assert read(held_out, exclude, distribution) == read(fixed, exclude, distribution)
 
 
 def test_the_leak_of_the_original_is_seen_by_this_test(read):
     """The same comparison fails where negatives avoid held-out items, as the published code's do."""
     fixed, other = {user: (5, 7) for user in TRAINING}, {user: (6, 8) for user in TRAINING}
-    assert PRESETS["original"]["model"]["negatives_exclude_held_out"]
+    assert PRESETS["attrec"]["original"]["model"]["negatives_exclude_held_out"]
     assert read(other, exclude_held_out=True) != read(fixed, exclude_held_out=True)
     assert read(other, exclude_held_out=False) == read(fixed, exclude_held_out=False)

@@ -9,7 +9,8 @@ from data_prep.prepare import prepare
 from data_prep.progress import Progress
 from tfrecs.data import manifest as manifests
 from tfrecs.data import pipeline, statistics
-from tfrecs.models.attrec import PRESETS, AttRec
+from tfrecs.models.attrec import AttRec
+from tfrecs.models.presets import PRESETS
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def prepared(recorded, tmp_path_factory):
 
 
 def model_of(manifest, **changes):
-    arguments = PRESETS["original"]["model"] | {"embedding_dim": 4, "num_negatives": 400} | changes
+    arguments = PRESETS["attrec"]["original"]["model"] | {"embedding_dim": 4, "num_negatives": 400} | changes
     return AttRec(manifest.num_users, manifest.num_items, **arguments)
 
 

@@ -7,7 +7,8 @@ import tensorflow as tf
 from tests.models import replicas
 from tests.models.harness import ModelCase
 from tfrecs.errors import InputError
-from tfrecs.models.attrec import PRESETS, AttRec
+from tfrecs.models.attrec import AttRec
+from tfrecs.models.presets import PRESETS
 
 SIZES = {"num_users": 7, "num_items": 13, "embedding_dim": 6, "max_history": 4, "num_targets": 2, "num_negatives": 3}
 
@@ -65,7 +66,7 @@ def test_scores_follow_the_equation(case):
 @pytest.mark.parametrize("preset", ["recommended", "original"])
 def test_unknown_user(preset):
     """In `recommended` only the history ranks; the published code knows no unknown user."""
-    model = AttRec(**SIZES | PRESETS[preset]["model"] | {"dropout": 0.0, "user_weight": 0.3})
+    model = AttRec(**SIZES | PRESETS["attrec"][preset]["model"] | {"dropout": 0.0, "user_weight": 0.3})
     inputs = {"user": np.array([0]), "history": np.array([[5, 0, 0, 0]])}
     before = model.score(inputs, np.arange(1, 14)).numpy()
     for table in (model.users, model.items_long):
@@ -141,7 +142,7 @@ def test_bad_arguments(name, value, expected):
         {"user_weight": 0.0},
         {"margin": 0, "l2": 0},
         {"embedding_dim": 1},
-        *(p["model"] for p in PRESETS.values()),
+        *(p["model"] for p in PRESETS["attrec"].values()),
     ],
 )
 def test_good_arguments(arguments):

@@ -7,7 +7,8 @@ from keras import ops
 
 from tfrecs.errors import InputError
 from tfrecs.layers.masks import history_mask
-from tfrecs.models.attrec import ALIASES, PRESETS, AttRec
+from tfrecs.models.attrec import AttRec
+from tfrecs.models.presets import ALIASES, PRESETS
 
 SOURCES = ("slientGe/AttRec", "LeeIsBadK/AttRec-implement-project")
 # Names in a checkpoint that are no weights: Adam's slots and accumulators, the global step.
@@ -35,7 +36,7 @@ def described(config):
         raise InputError(f"keep_prob {config['keep_prob']}: a step with random dropout cannot be repeated")
     arguments = {}
     for name in DESCRIBED:
-        target, change = ALIASES[name]
+        target, change = ALIASES["attrec"][name]
         arguments[target] = change(config[name]) if change else config[name]
     return arguments
 
@@ -65,7 +66,7 @@ def build(weights, arguments):
     Raises:
         InputError: the weights are not AttRec's, or an argument contradicts them.
     """
-    chosen = PRESETS[preset(weights)]["model"]
+    chosen = PRESETS["attrec"][preset(weights)]["model"]
     num_items, dim = np.shape(weights["AttRec/item_emb"])
     if arguments.get("embedding_dim", dim) != dim:
         raise InputError(f"--embedding_dim {arguments['embedding_dim']}: the weights have {dim}")

@@ -1,7 +1,5 @@
-"""The models by the name the command line knows them by, their presets and the originals' flag names."""
+"""The models by the name the command line knows them by."""
 
-from tfrecs.models import attrec
+from tfrecs.models.attrec import AttRec
 
-MODELS = {"attrec": attrec.AttRec}
-PRESETS = {"attrec": attrec.PRESETS}
-ALIASES = {"attrec": attrec.ALIASES}
+MODELS = {"attrec": AttRec}
