@@ -1,6 +1,6 @@
 """Kills one run many times with SIGKILL, resumes it each time, and compares it bit for bit with a run left alone.
 
-    python benchmarks/kill_resume.py --data_dir data/sample --run_dir /tmp/kill_resume --kills 30
+    python benchmarks/kill_resume.py --data_dir data/sample --run_dir kill_resume --kills 30
 
 Checkpoints are written every few steps, so that kills fall into saving too. The moment of a kill is drawn between the
 start of the process and some seconds after its first new checkpoint. Dropout is on, early stopping ends the first
