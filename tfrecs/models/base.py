@@ -98,30 +98,26 @@ class SequentialRecommender(keras.Model):
         return {"loss": self.loss_mean.result()}
 
     def _apply(self, gradients, context, replicas):
-        variables = self.trainable_variables
-        present = [gradient for gradient in gradients if gradient is not None]
-        norm = None
+        pairs = [pair for pair in zip(gradients, self.trainable_variables) if pair[0] is not None]
+        gradients, variables = [gradient for gradient, _ in pairs], [variable for _, variable in pairs]
         clip = self.optimizer.global_clipnorm
-        if clip and self.clip_unmerged_rows:
-            norm = global_norm(present, context)
+        norm = global_norm(gradients, context) if clip and self.clip_unmerged_rows else None
         if replicas > 1:
             if self.optimizer.clipnorm or self.optimizer.clipvalue:
                 raise ValueError("clipnorm and clipvalue act before the sum over replicas: use global_clipnorm")
             # Dense, because the optimizer sums over replicas once more and would repeat every row again.
-            present = context.all_reduce(tf.distribute.ReduceOp.SUM, [tf.convert_to_tensor(g) for g in present])
+            dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, dense)
         else:
-            present = [
+            gradients = [
                 merge_rows(gradient, dense=self.jit_compile or _rows(variable) <= DENSE_ROWS)
-                for gradient, variable in zip(gradients, variables)
-                if gradient is not None
+                for gradient, variable in pairs
             ]
         if clip:
-            present = clip_by_global_norm(present, clip, norm)
-        present = [gradient / replicas if replicas > 1 else gradient for gradient in present]
-        reduced = iter(present)
-        merged = [None if gradient is None else next(reduced) for gradient in gradients]
-        pairs = [(gradient, variable) for gradient, variable in zip(merged, variables) if gradient is not None]
-        apply_clipped(self.optimizer, pairs, clip)
+            gradients = clip_by_global_norm(gradients, clip, norm)
+        if replicas > 1:
+            gradients = [gradient / replicas for gradient in gradients]
+        apply_clipped(self.optimizer, list(zip(gradients, variables)), clip)
 
     def test_step(self, data):
         """Ranks each row's `target` among all items, `seen` left out; a row of weight 0 counts nothing."""

@@ -35,7 +35,6 @@ class Experiment:
         self.data_dir, self.manifest, self.run_dir = data_dir, manifest, run_dir
         self.arguments = {"num_users": manifest.num_users, "num_items": manifest.num_items, **model_arguments}
         self.strategy = strategy.create(config.strategy)
-        self._evaluation_batches = {}
         self.model = self._build()
 
     def _build(self):
@@ -46,6 +45,7 @@ class Experiment:
             model.optimizer.build(model.trainable_variables)
         rank = evaluation.model_rank(model, self.config.exclude_seen)
         self._evaluator = evaluation.Evaluator(rank, self.strategy)
+        self._evaluation_batches = {}  # they hold the model they read for
         return model
 
     def train(self, resume=False, name=None, describe=None, tensorboard=False):
