@@ -1,6 +1,6 @@
-"""Named sets of arguments of the models and of training, and the names the originals gave to flags."""
+"""AttRec's presets, and the names its originals gave to flags."""
 
-ATTREC = {
+PRESETS = {
     # Chosen on ml-100k's validation items (seed 0); dropout, margin and the falling rate moved them most.
     "recommended": {
         "model": dict(margin=0.5, dropout=0.2, l2=1e-5),
@@ -34,12 +34,12 @@ ATTREC = {
         ),
     },
 }
-ATTREC["port2024"] = {
-    "model": ATTREC["original"]["model"] | dict(shared_projection=False, prediction_aggregation="max"),
-    "training": ATTREC["original"]["training"],
+PRESETS["port2024"] = {
+    "model": PRESETS["original"]["model"] | dict(shared_projection=False, prediction_aggregation="max"),
+    "training": PRESETS["original"]["training"],
 }
 # The originals' flag names: (ours, how the value changes).
-ATTREC_ALIASES = {
+ALIASES = {
     "emb_size": ("embedding_dim", None),
     "embedding_size": ("embedding_dim", None),
     "sequence_length": ("max_history", None),
@@ -51,6 +51,3 @@ ATTREC_ALIASES = {
     "keep_prob": ("dropout", lambda keep: 1.0 - keep),
     "grad_clip": ("global_clipnorm", None),
 }
-
-PRESETS = {"attrec": ATTREC}
-ALIASES = {"attrec": ATTREC_ALIASES}
