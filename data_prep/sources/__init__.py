@@ -4,10 +4,11 @@ A source module has `OPTIONS`, a dict of name to `data_prep.options.Option`, and
 `open_log(name, options)`, which returns a `data_prep.sources.log.Log`.
 """
 
-from data_prep.sources import delimited, movielens, sample
+from data_prep.sources import delimited, movielens, sample, sequences
 
 SOURCES = {
     "sample": sample,
     **dict.fromkeys(movielens.NAMES, movielens),
+    "sequences": sequences,
     "delimited": delimited,
 }

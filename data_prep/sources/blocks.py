@@ -36,6 +36,10 @@ class Layout:
     header: bool
 
 
+# Lines that the source takes apart itself.
+LINES = Layout({}, 1, "\n", quoted=False, header=False)
+
+
 def blocks(path, layout, block_bytes=BLOCK_BYTES):
     """Yields `(bytes, line, fraction)`: whole records, the number of their first line, progress."""
     line = 1

@@ -1,0 +1,111 @@
+"""Finding a source's files in the directory of the raw ones."""
+
+import os
+
+from tfrecs.errors import InputError, nearest
+
+MOST_NAMES_SHOWN = 20
+
+
+def names(raw_dir, dataset):
+    """The names of the files in a directory, sorted; hidden ones are left out.
+
+    Args:
+        raw_dir: str or None, the value of `--raw_dir`.
+        dataset: str, the dataset's name, for messages.
+
+    Returns:
+        list of str.
+
+    Raises:
+        InputError: not given, or no such directory.
+
+    Example:
+        >>> names(None, "atomic")
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.InputError: --raw_dir: required for --dataset atomic
+    """
+    if raw_dir is None:
+        raise InputError(f"--raw_dir: required for --dataset {dataset}")
+    if not os.path.isdir(raw_dir):
+        raise InputError(f"--raw_dir {raw_dir}: no such directory")
+    found = sorted(name for name in os.listdir(raw_dir) if not name.startswith("."))
+    return [name for name in found if os.path.isfile(os.path.join(raw_dir, name))]
+
+
+def given(raw_dir, present, flag, name):
+    """The name the user gave by a flag, checked.
+
+    Args:
+        raw_dir: str.
+        present: list of str, the names in it.
+        flag: str, `file` for `--file`.
+        name: str, the flag's value.
+
+    Returns:
+        str, the name.
+
+    Raises:
+        InputError: a path rather than a name, or no such file in the directory.
+    """
+    if os.path.basename(name) != name:
+        raise InputError(f"--{flag} {name}: expected the name of a file in --raw_dir, without a directory")
+    if name not in present:
+        hint = nearest(name, present) if present else "it is empty"
+        raise InputError(f"--{flag} {name}: no such file in {raw_dir}; {hint}")
+    return name
+
+
+def only(raw_dir, candidates, flag, what):
+    """The one candidate.
+
+    Args:
+        raw_dir: str.
+        candidates: list of str, names.
+        flag: str, the option that chooses one, without dashes.
+        what: str, what is looked for.
+
+    Returns:
+        str, or None where there are no candidates.
+
+    Raises:
+        InputError: several; the message lists them.
+
+    Example:
+        >>> only("raw", ["a.txt", "b.txt"], "file", "log (.txt)")
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.InputError: --raw_dir raw: 2 files that may be the log (.txt): a.txt, b.txt; \
+choose with --file NAME
+    """
+    if len(candidates) > 1:
+        raise InputError(
+            f"--raw_dir {raw_dir}: {len(candidates)} files that may be the {what}: {shown(candidates)}; "
+            f"choose with --{flag} NAME"
+        )
+    return candidates[0] if candidates else None
+
+
+def required(raw_dir, present, candidates, flag, what):
+    """The one candidate, as `only`; none at all is an error that says what the directory holds."""
+    if not candidates:
+        content = f"it holds {shown(present)}" if present else "it is empty"
+        raise InputError(f"--raw_dir {raw_dir}: no {what}; {content}")
+    return only(raw_dir, candidates, flag, what)
+
+
+def shown(found):
+    """Names in a row for a message, the first of many."""
+    rest = len(found) - MOST_NAMES_SHOWN
+    return ", ".join(found[:MOST_NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def ends_with(name, *endings):
+    """Whether a name ends in one of the endings, `.gz` behind it or not.
+
+    Example:
+        >>> ends_with("Beauty.txt.gz", ".txt")
+        True
+    """
+    return name.removesuffix(".gz").endswith(endings)

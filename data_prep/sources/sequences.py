@@ -1,0 +1,137 @@
+"""A line per user, `user item item item ...` in time order, as SASRec and S3-Rec publish their data.
+
+Item attributes may lie beside it: `NAME_item2attributes.json`, one object from item to a list.
+
+A user's further lines count only where they follow directly: they go on with the sequence, which
+also reads files of `user item` pairs sorted by user. A user who comes back after another one is a
+bad line, as two sequences under one name hint at a mistake. To find such a user the source keeps a
+number a user; nothing else grows with the file.
+"""
+
+import os
+
+import pyarrow as pa
+
+from data_prep.options import Option
+from data_prep.sources import attribute_json, blocks, folder
+from data_prep.sources.delimited import digest_raw
+from data_prep.sources.log import BadLines, Log
+
+OPTIONS = {
+    "raw_dir": Option(str, None, "directory of the raw files"),
+    "file": Option(str, None, "name of the log in raw_dir, where it holds several"),
+    "attributes_file": Option(str, None, "name of the *_item2attributes.json in raw_dir, where it holds several"),
+    "attribute_name": Option(str, "categories", "what to call the attribute"),
+    "on_bad_line": Option(str, "error", "stop, or count and go on", choices=("error", "skip")),
+}
+ENDING = ".txt"
+ATTRIBUTES_ENDING = "_item2attributes.json"
+WHAT = "log (.txt)"
+# Tokens are Python objects for a moment, so a block is smaller than elsewhere.
+BLOCK_BYTES = 1 << 20
+
+
+def open_log(name, options):
+    """Opens a log of sequences; it has neither timestamps nor ratings, and its order is the time order.
+
+    Args:
+        name: str, the dataset's name.
+        options: dict, as `OPTIONS`.
+
+    Returns:
+        a `data_prep.sources.log.Log`.
+
+    Raises:
+        InputError: no log or several in the directory, or an empty file.
+    """
+    raw_dir = options["raw_dir"]
+    present = folder.names(raw_dir, name)
+    logs = [file for file in present if folder.ends_with(file, ENDING)]
+    if options["file"] is not None:
+        log_file = folder.given(raw_dir, present, "file", options["file"])
+    else:
+        log_file = folder.required(raw_dir, present, logs, "file", WHAT)
+    attributes_file = _find_attributes(raw_dir, present, logs, log_file, options["attributes_file"])
+    path = os.path.join(raw_dir, log_file)
+    raw_files = {log_file: digest_raw(path)}
+    bad_lines = BadLines(options["on_bad_line"], {})
+    provenance = {"raw_files": raw_files, "bad_lines": bad_lines.counts}
+    log = Log(name, (), lambda: _read(path, bad_lines), provenance)
+    if attributes_file is not None:
+        attributes_path = os.path.join(raw_dir, attributes_file)
+        raw_files[attributes_file] = digest_raw(attributes_path)
+        log.attributes = {options["attribute_name"]: "list"}
+        log.attribute_chunks = lambda: [(options["attribute_name"], attribute_json.read(attributes_path))]
+    return log
+
+
+def _find_attributes(raw_dir, present, logs, log_file, chosen):
+    """The file of attributes: the one chosen, else the one named like the log, else the only one."""
+    if chosen is not None:
+        return folder.given(raw_dir, present, "attributes_file", chosen)
+    candidates = [file for file in present if folder.ends_with(file, ATTRIBUTES_ENDING)]
+    stem = log_file.removesuffix(".gz").removesuffix(ENDING)
+    named = [file for file in candidates if file.removesuffix(".gz") == stem + ATTRIBUTES_ENDING]
+    if not named and len(logs) > 1:
+        return None  # it may belong to another log: their items are often plain numbers
+    return folder.only(raw_dir, named or candidates, "attributes_file", f"attributes (*{ATTRIBUTES_ENDING})")
+
+
+def _read(path, bad_lines, block_bytes=BLOCK_BYTES):
+    """Yields the log, as `Log.chunks`."""
+    seen = set()
+    last_user = None
+    for block, first_line, fraction in blocks.blocks(path, blocks.LINES, block_bytes):
+        users, items = [], []
+        for line, record in blocks.records(block, first_line, blocks.LINES):
+            tokens = _tokens(record, line, path, bad_lines)
+            if tokens is None:
+                continue
+            user = tokens[0]
+            if user != last_user:
+                if hash(user) in seen:
+                    earlier = _line_of(path, user, line)
+                    if earlier is not None:
+                        shown = user.decode()
+                        message = f"user {shown!r} has a sequence already, which began on line {earlier}"
+                        bad_lines.add("user", path, line, message)
+                        continue
+                seen.add(hash(user))
+                last_user = user
+            users += [user] * (len(tokens) - 1)
+            items += tokens[1:]
+        columns = {"user": users, "item": items}
+        yield (
+            pa.table({role: pa.array(column, pa.binary()).cast(pa.string()) for role, column in columns.items()}),
+            fraction,
+        )
+
+
+def _tokens(record, line, path, bad_lines):
+    """The tokens of a line as bytes, or None where it is bad or blank."""
+    try:
+        text = record.decode("utf-8")
+    except UnicodeDecodeError:
+        bad_lines.add("encoding", path, line, f"not UTF-8: {record[:80]!r}")
+        return None
+    if "\r" in text.rstrip("\r\n"):
+        bad_lines.add("fields", path, line, f"a line break without a line feed: {text[:80]!r}")
+        return None
+    tokens = record.split()
+    if not tokens:
+        return None
+    if len(tokens) < 2:
+        bad_lines.add("fields", path, line, f"expected a user and at least one item: {text.rstrip()[:80]!r}")
+        return None
+    return tokens
+
+
+def _line_of(path, user, before):
+    """The first line of a user in front of line `before`, or None: two users may share a hash."""
+    for block, first_line, _ in blocks.blocks(path, blocks.LINES, BLOCK_BYTES):
+        for line, record in blocks.records(block, first_line, blocks.LINES):
+            if line >= before:
+                return None
+            if record.split(maxsplit=1)[:1] == [user]:
+                return line
+    return None
