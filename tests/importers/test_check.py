@@ -91,7 +91,7 @@ def clip_twice(monkeypatch):
 def test_a_wrong_implementation_fails(golden, monkeypatch, name, wrong, kinds):
     wrong(monkeypatch)
     if "updates" not in kinds:
-        monkeypatch.setattr("tfrecs.importers.check.PERTURBED_RUNS", 0)  # what rounding explains is not looked at
+        monkeypatch.setattr("tfrecs.importers.steps.PERTURBED_RUNS", 0)  # what rounding explains is not looked at
     report = check(str(golden / name))
     failed = {kind for kind, limit in TOLERANCE.items() if getattr(report, kind) > limit}
     assert set(kinds) <= failed, str(report)
@@ -128,7 +128,7 @@ def swap_ranks(order):
     ],
 )
 def test_every_group_is_compared(altered, monkeypatch, key, change, kind):
-    monkeypatch.setattr("tfrecs.importers.check.PERTURBED_RUNS", 1)  # this case leaves nothing to rounding
+    monkeypatch.setattr("tfrecs.importers.steps.PERTURBED_RUNS", 1)  # this case leaves nothing to rounding
     report = check(altered("attrec_a.npz", key, change))
     assert [name for name, limit in TOLERANCE.items() if not getattr(report, name) <= limit] == [kind]
 

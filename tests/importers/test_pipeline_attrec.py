@@ -7,8 +7,8 @@ import pytest
 
 from data_prep.prepare import prepare
 from data_prep.progress import Progress
+from tfrecs.data import held_out, pipeline, statistics
 from tfrecs.data import manifest as manifests
-from tfrecs.data import pipeline, statistics
 from tfrecs.models.attrec import AttRec
 from tfrecs.models.presets import PRESETS
 
@@ -98,7 +98,7 @@ def test_test_histories_are_the_originals(recorded, prepared):
     expected = sorted(zip(test["user"], test["seq"], (target[0] for target in test["target"]), strict=True))
     found = []
     model = model_of(manifest)
-    for batch in pipeline.EvaluationBatches(directory, manifest, model.history_inputs, 2, "test"):
+    for batch in held_out.EvaluationBatches(directory, manifest, model.history_inputs, 2, "test"):
         for user, history, target in zip(*(batch[name].numpy().tolist() for name in ("user", "history", "target"))):
             found.append((users[user], [items[item] for item in history if item], items[target]))
     assert sorted(found) == expected

@@ -30,7 +30,7 @@ def main(argv=None):
             if flags:
                 raise InputError(f"unknown flag {flags[0]!r}")
             return _check(arguments.files)
-        print(convert(arguments.model, arguments.checkpoint, arguments.out, flags))
+        print(convert(arguments.model, arguments.checkpoint, arguments.out, flags, arguments.tables))
         return 0
     except InputError as error:
         return _complain(error)
@@ -51,8 +51,15 @@ def _parser():
         "under the names the original uses or ours; by default they are as published.",
     )
     converting.add_argument("--model", required=True, help=f"which model: {', '.join(IMPORTERS)}")
-    converting.add_argument("--checkpoint", required=True, metavar="PREFIX", help="as given to tf.train.Saver")
+    converting.add_argument(
+        "--checkpoint", required=True, metavar="PREFIX", help="the checkpoint, as the original saved it"
+    )
     converting.add_argument("--out", required=True, metavar="DIR", help="the run directory; must not exist")
+    converting.add_argument(
+        "--tables",
+        metavar="FILE.npz",
+        help="constant tables that a checkpoint does not hold, by the original's names (ATRank: cate_list)",
+    )
     return parser
 
 

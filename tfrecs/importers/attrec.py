@@ -74,6 +74,11 @@ def build(weights, arguments):
     return AttRec(**sizes, **{**chosen, **arguments, "embedding_dim": dim})
 
 
+def model_of(config, weights, inputs):
+    """The model of a golden file; see `described` and `build`."""
+    return build(weights, described(config))
+
+
 def name_table(model):
     """Original variable name to variable."""
     table = {
@@ -97,6 +102,16 @@ def optimizer(config):
     return keras.optimizers.Adam(
         float(config["learning_rate"]), epsilon=1e-8, global_clipnorm=float(config["grad_clip"])
     )
+
+
+def batches(inputs):
+    """The batches of a golden file by the prefix of their names: one without a prefix."""
+    return {"": examples(inputs)}
+
+
+def loss(model, batch):
+    """The loss as the original has it: one value per window."""
+    return model.loss_terms(batch, training=True)[0]
 
 
 def examples(arrays):

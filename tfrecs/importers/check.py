@@ -1,4 +1,24 @@
-"""Compares a model with numbers read off its original: outputs, loss, gradients and updates."""
+"""Compares a model with numbers read off its original: outputs, loss, gradients and updates.
+
+An original is a module of this package, listed in `ORIGINALS`, with
+
+- `SOURCES`: texts, one of which the golden file's `source` contains;
+- `IGNORED`: regular expressions of names among the weights that no variable of ours stands for;
+- `model_of(config, weights, inputs)`: the model, its variables not assigned, its constant tables filled;
+- `name_table(model)`: original name to variable, or to a `porter.Part` of one; names whose variable is not trained are
+  compared with `grad_untrained/` and are not expected to be updated;
+- `batches(inputs)`: dict of prefix (of the names of outputs and gradients) to examples; `{"": examples}` for one;
+- `outputs(model, examples)`: what the file records below `output/<prefix>`, the loss among them, under its names;
+- `loss(model, examples)`: the loss as `loss_curve` has it, a scalar or what the mean is taken of;
+- `optimizer(config)`: the Keras optimizer;
+
+and optionally
+
+- `steps(config)`: list of `(prefix, learning rate or None)`, the steps recorded; default three on the batch `""`;
+- `disorder(found, recorded)`: how far a recorded ranking contradicts our outputs.
+
+Whatever the file records and a model does not produce is not compared; gradients, updates, a loss and an output must be.
+"""
 
 import dataclasses
 import json
@@ -11,16 +31,13 @@ import tensorflow as tf
 
 from tfrecs.errors import InputError
 from tfrecs.importers import attrec
-from tfrecs.importers.porter import port
-from tfrecs.models.gradients import global_norm, merge_rows
+from tfrecs.importers.porter import parts, port
+from tfrecs.importers.steps import NUM_STEPS, Steps, spread
 
 ORIGINALS = (attrec,)
 UNREADABLE = (ValueError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error)
 TOLERANCE = {"outputs": 1e-5, "loss": 1e-5, "gradients": 1e-4, "updates": 1e-5}
 SMALLEST_GRADIENT = 1e-3  # a variable whose gradient is smaller throughout is compared as if it were this large
-PERTURBATION = 2.4e-7  # of each weight, relative: two units in float32's last place
-STEP_PERTURBATION = 1e-5  # of the learning rate, relative: see `attrec.optimizer`
-PERTURBED_RUNS = 4
 VAGUE = 1e-3  # how much of an entry's gradient may differ, relative, before its update says nothing
 HEADROOM = 10.0  # how much more than the perturbed runs the original may differ, where rounding decides
 
@@ -103,34 +120,42 @@ def check(path):
 
 
 def _compare(path, arrays):
-    config, source = json.loads(str(arrays["config"])), str(arrays["source"])
+    config = json.loads(str(arrays["config"]))
+    source = str(arrays.get("source", config.get("source")))
     original = next((module for module in ORIGINALS if any(name in source for name in module.SOURCES)), None)
     if original is None:
         raise InputError(f"no model for {source!r}")
-    weights = _group(arrays, "weights/")
-    model = original.build(weights, original.described(config))
-    table = original.name_table(model)
+    weights, inputs = _group(arrays, "weights/"), _group(arrays, "input/")
+    model = original.model_of(config, weights, inputs)
+    table = parts(original.name_table(model))
     port(weights, table, "weights/", original.IGNORED)
-    for name in set(table) - set(config.get("grad_none", ())):
-        for group in ("grad/", "after1/", "after3/"):
-            if arrays[group + name].shape != tuple(table[name].shape):
-                raise InputError(f"{group}{name} has shape {arrays[group + name].shape}")
-    batch = original.examples(_group(arrays, "input/"))
+    weights = {name: weights[name] for name in table}
+    batches = original.batches(inputs)
+    order = original.steps(config) if hasattr(original, "steps") else [("", None)] * NUM_STEPS
+    recorded = _recorded(arrays, table, batches, set(config.get("grad_none", ())))
 
-    outputs = {f"output/{name}": np.asarray(value) for name, value in original.outputs(model, batch).items()}
-    outputs["output/topk_index"] = original.disorder(_group(outputs, "output/"), _group(arrays, "output/"))
-    arrays["output/topk_index"] = np.zeros_like(outputs["output/topk_index"])
-    found = dict(outputs)
-    steps = _Steps(model, table, batch, original.optimizer(config))
-    found |= steps(weights)
-    differences = {name: _difference(name, found[name], arrays[name]) for name in sorted(set(found) & set(arrays))}
+    outputs = {
+        f"output/{prefix}{name}": np.asarray(value)
+        for prefix, batch in batches.items()
+        for name, value in original.outputs(model, batch).items()
+    }
+    if hasattr(original, "disorder"):
+        # A ranking is right where our scores do not contradict it, whatever the order of equal ones.
+        outputs["output/topk_index"] = original.disorder(_group(outputs, "output/"), _group(arrays, "output/"))
+        recorded["output/topk_index"] = np.zeros_like(outputs["output/topk_index"])
+    steps = Steps(model, table, batches, order, original.optimizer(config), original.loss)
+    found = outputs | steps(weights)
+    differences = {name: _difference(name, found[name], recorded[name]) for name in sorted(set(found) & set(recorded))}
+    lacking = set(TOLERANCE) - {_kind(name) for name in differences}
+    if lacking:
+        raise InputError(f"it records no {sorted(lacking)} of this model")
     rounded = 0
     if any((differences[name] > TOLERANCE[_kind(name)]).any() for name in differences if name not in outputs):
-        spread = _spread(steps, weights, found)
-        for name in set(spread) & set(differences):
-            row = spread[name].max(axis=-1, keepdims=True) if spread[name].ndim else 0.0
-            allowed = np.maximum(np.maximum(HEADROOM * spread[name], row), _vague(name, found, arrays))
-            explained = np.abs(found[name] - arrays[name]) <= allowed
+        moved = spread(steps, weights, found)
+        for name in set(moved) & set(differences):
+            row = moved[name].max(axis=-1, keepdims=True) if moved[name].ndim else 0.0
+            allowed = np.maximum(np.maximum(HEADROOM * moved[name], row), _vague(name, found, recorded, order))
+            explained = np.abs(found[name] - recorded[name]) <= allowed
             explained &= differences[name] > TOLERANCE[_kind(name)]
             rounded += int(explained.sum())
             differences[name] = np.where(explained, 0.0, differences[name])
@@ -139,6 +164,19 @@ def _compare(path, arrays):
         for kind in TOLERANCE
     }
     return Report(path, **worst, rounded=rounded, entries=sum(value.size for value in differences.values()))
+
+
+def _recorded(arrays, table, batches, without_gradient):
+    """The arrays to compare; every variable must have its gradients and updates."""
+    recorded = dict(arrays)
+    for name in set(table) - without_gradient:
+        trained = table[name].variable.trainable
+        groups = [("grad/" if trained else "grad_untrained/") + prefix for prefix in batches]
+        groups += ["after1/"] if any(key.startswith("after1/") for key in arrays) else []
+        for group in groups + ["after3/"] * trained:
+            if recorded[group + name].shape != table[name].shape:
+                raise InputError(f"{group}{name} has shape {recorded[group + name].shape}")
+    return recorded
 
 
 def _difference(name, found, expected):
@@ -152,80 +190,23 @@ def _difference(name, found, expected):
     return np.nan_to_num(np.abs(found - expected) / scale, nan=np.inf)
 
 
-def _spread(steps, weights, found):
-    """How far rounding moves each entry, as far as steps from weights that differ in their last digits tell."""
-    spread, random = {}, np.random.default_rng(0)
-    for _ in range(PERTURBED_RUNS):
-        wobbly = {
-            name: (value * (1 + PERTURBATION * random.uniform(-1, 1, value.shape))).astype(value.dtype)
-            for name, value in sorted(weights.items())
-        }
-        for name, value in steps(wobbly, 1 + STEP_PERTURBATION * random.uniform(-1, 1)).items():
-            spread[name] = np.maximum(spread.get(name, 0.0), np.abs(value - found[name]))
-    return spread
-
-
-class _Steps:
-    """Gradients, the norm to clip, and three training steps, from any weights."""
-
-    def __init__(self, model, table, batch, optimizer):
-        self.model, self.table, self.batch = model, table, batch
-        model.compile(optimizer=optimizer, jit_compile=False)
-        optimizer.build(model.trainable_variables)
-        self.initial = [variable.numpy() for variable in optimizer.variables]
-        self.learning_rate = float(optimizer.learning_rate)
-
-    def __call__(self, weights, stride=1.0):
-        """Returns a dict under the golden file's names; `stride` scales the learning rate."""
-        for name, variable in self.table.items():
-            variable.assign(weights[name])
-        optimizer = self.model.optimizer
-        for variable, value in zip(optimizer.variables, self.initial):
-            variable.assign(value)
-        optimizer.learning_rate.assign(self.learning_rate * stride)
-        gradients, norm = self._gradients()
-        found = {f"grad/{name}": gradient for name, gradient in zip(self.table, gradients)}
-        found["output/global_norm_tf1"] = norm
-        curve = []
-        for step in (1, 2, 3):
-            self.model.loss_mean.reset_state()
-            curve.append(float(self.model.train_step(self.batch)["loss"]))
-            found |= {f"after{step}/{name}": variable.numpy() for name, variable in self.table.items()}
-        found["loss_curve"], found["output/loss_after3"] = curve, self.model.loss_terms(self.batch, training=True)[0]
-        return {name: np.asarray(value, np.float64) for name, value in found.items()}
-
-    def _gradients(self):
-        model = self.model
-        with tf.GradientTape() as tape:
-            terms, weights = model.loss_terms(self.batch, training=True)
-            objective = tf.reduce_sum(terms * weights)
-            if model.loss_reduction == "mean":
-                objective /= tf.reduce_sum(weights)
-            if model.losses:
-                objective += tf.add_n(model.losses)
-        sources = [variable.value for variable in self.table.values()]
-        gradients = tape.gradient(objective, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        dense = [merge_rows(gradient, dense=True) for gradient in gradients]
-        counted = gradients if model.clip_unmerged_rows else dense
-        return dense, global_norm(counted, tf.distribute.get_replica_context())
-
-
-def _vague(name, found, arrays):
+def _vague(name, found, recorded, order):
     """How far each entry of an updated variable may go astray because its own gradient is no more than rounding."""
     step, _, variable = name.partition("/")
-    if not step.startswith("after") or f"grad/{variable}" not in arrays:
+    if not step.startswith("after"):
         return 0.0
-    ours, recorded = found[f"grad/{variable}"], arrays[f"grad/{variable}"]
-    farthest = np.abs(arrays[name] - arrays[f"weights/{variable}"]).max(initial=0.0)
-    return np.where(np.abs(ours - recorded) > VAGUE * np.abs(recorded), 2.0 * farthest, 0.0)
+    farthest = np.abs(recorded[name] - recorded[f"weights/{variable}"]).max(initial=0.0)
+    gradients = {f"grad/{prefix}{variable}" for prefix, _ in order} & set(recorded)
+    vague = [np.abs(found[key] - recorded[key]) > VAGUE * np.abs(recorded[key]) for key in sorted(gradients)]
+    return 2.0 * farthest * np.any(vague, axis=0) if vague else 0.0
 
 
 def _kind(name):
-    if name.startswith("grad/") or name == "output/global_norm_tf1":
+    if name.startswith("grad") or name.endswith("/global_norm_tf1"):
         return "gradients"
     if name.startswith("after") or name in ("loss_curve", "output/loss_after3"):
         return "updates"
-    return "loss" if name.startswith("output/loss") else "outputs"
+    return "loss" if name.rpartition("/")[2].startswith("loss") else "outputs"
 
 
 def _group(arrays, prefix):
@@ -240,7 +221,7 @@ def _read(path):
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
     except UNREADABLE as error:
         raise InputError(f"{path}: cannot be read: not a whole .npz file ({type(error).__name__})") from None
-    missing = {"config", "source", "loss_curve", "output/loss"} - set(arrays)
+    missing = {"config", "loss_curve"} - set(arrays)
     if missing:
         raise InputError(f"{path}: case not supported: it has no {sorted(missing)}")
     return arrays

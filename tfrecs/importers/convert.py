@@ -3,6 +3,8 @@
 import dataclasses
 import os
 import shutil
+import zipfile
+import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -11,7 +13,7 @@ from tfrecs import files
 from tfrecs.arguments import parse
 from tfrecs.errors import InputError, nearest
 from tfrecs.importers import attrec
-from tfrecs.importers.porter import port
+from tfrecs.importers.porter import parts, port
 from tfrecs.training.runs import CONFIG_FILE, load_model, read_config, write_run
 
 IMPORTERS = {"attrec": attrec}
@@ -27,6 +29,7 @@ class Conversion:
         arguments: dict, the constructor arguments, from the preset, the weights and the flags.
         variables: tuple of `(original name, shape)`, each read back and found equal bit for bit.
         ignored: tuple of str, names in the checkpoint that are no weights.
+        note: str, what the importer has to say of constant tables; may be empty.
         out: str, the run directory.
     """
 
@@ -35,11 +38,13 @@ class Conversion:
     arguments: dict
     variables: tuple
     ignored: tuple
+    note: str
     out: str
 
     def __str__(self):
         lines = [f"{name} {list(shape)}: equal bit for bit" for name, shape in self.variables]
         lines.append(f"left out, no weights: {', '.join(self.ignored) or 'nothing'}")
+        lines += [self.note] if self.note else []
         given = ", ".join(f"{name} {value}" for name, value in sorted(self.arguments.items()))
         lines.append(f"{self.model}, preset {self.preset}: {given}")
         lines.append(f"written: {self.out} (config.json, cp-0000); user and item ids are those of the original")
@@ -52,15 +57,30 @@ class Conversion:
         return "\n".join(lines)
 
 
-def convert(name, checkpoint, out, flags=()):
-    """Converts a TensorFlow checkpoint of an original.
+def convert(name, checkpoint, out, flags=(), tables=None):
+    """Converts a checkpoint of an original.
+
+    An importer is a module with
+
+    - `IGNORED`: regular expressions of names in a checkpoint that are no weights;
+    - `preset(arrays)`: the name of the preset that the weights belong to;
+    - `build(arrays, arguments)`: the model; `arguments` are the preset's with the flags on top;
+    - `name_table(model)`: original name to variable, or to a `porter.Part` of one;
+
+    and optionally
+
+    - `read(checkpoint)`: dict of original name to array, where it is no TensorFlow 1 checkpoint; raises `InputError`;
+    - `beside(checkpoint)`: list of flags, hyper-parameters that the original stored beside its checkpoint;
+    - `fill(model, tables)`: assigns constant tables that lie in no checkpoint, `tables` by their original names, and
+      returns a sentence for the report; called with `{}` where none are given.
 
     Args:
         name: str, a key of `IMPORTERS`.
         checkpoint: str, the prefix given to `tf.train.Saver`, or its directory.
         out: str, the run directory; must not exist. It appears whole or not at all.
         flags: list of str, `--name value`: hyper-parameters that a checkpoint does not hold, under our or the
-            original's names; by default as published.
+            original's names; by default as stored beside the checkpoint, else as published.
+        tables: str or None, an `.npz` file of constant tables that a checkpoint does not hold.
 
     Returns:
         a `Conversion`.
@@ -80,15 +100,17 @@ def convert(name, checkpoint, out, flags=()):
     out = os.path.normpath(out)
     if os.path.lexists(out):
         raise InputError(f"--out {out}: exists")
-    importer, arrays = IMPORTERS[name], _read(checkpoint)
+    importer = IMPORTERS[name]
+    arrays = getattr(importer, "read", _read)(checkpoint)
     try:
         preset = importer.preset(arrays)
     except InputError as error:
         raise InputError(f"--checkpoint {checkpoint}: {error}") from None
-    parsed = _parse(name, preset, flags)
+    parsed = _parse(name, preset, _beside(importer, checkpoint, flags))
     model = importer.build(arrays, parsed.model)
     table = importer.name_table(model)
     port(arrays, table, checkpoint, importer.IGNORED)
+    note = _fill(importer, model, tables)
     config = {"preset": preset, "train": dataclasses.asdict(parsed.config)}
     _write(out, name, model, config, importer, {key: arrays[key] for key in table})
     return Conversion(
@@ -97,8 +119,35 @@ def convert(name, checkpoint, out, flags=()):
         {key: value for key, value in model.get_config().items() if key not in ("name", "trainable", "dtype")},
         tuple((key, np.shape(arrays[key])) for key in table),
         tuple(sorted(set(arrays) - set(table))),
+        note,
         out,
     )
+
+
+def _beside(importer, checkpoint, flags):
+    """What is stored beside the checkpoint, with the command line's own flags on top."""
+    stored = list(getattr(importer, "beside", lambda _: [])(checkpoint))
+    given = {flag.partition("=")[0] for flag in flags}
+    pairs = zip(stored[::2], stored[1::2], strict=True)
+    return [text for pair in pairs if pair[0] not in given for text in pair] + list(flags)
+
+
+def _fill(importer, model, path):
+    if not hasattr(importer, "fill"):
+        if path is not None:
+            raise InputError(f"--tables {path}: this model has no constant tables outside its checkpoint")
+        return ""
+    if path is None:
+        return importer.fill(model, {})
+    try:
+        with np.load(path) as file:
+            tables = {key.removeprefix("input/"): file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"--tables {path}: cannot be read: {error}") from None
+    try:
+        return importer.fill(model, tables)
+    except InputError as error:
+        raise InputError(f"--tables {path}: {error}") from None
 
 
 def _read(checkpoint):
@@ -134,6 +183,6 @@ def _write(out, name, model, config, importer, arrays):
 
 
 def _assert_equal(table, arrays, run_dir):
-    for name, variable in table.items():
-        if variable.numpy().tobytes() != arrays[name].tobytes():
+    for name, part in parts(table).items():
+        if part.numpy().tobytes() != arrays[name].tobytes():
             raise InputError(f"{run_dir}: {name} read back is not what was written")

@@ -7,12 +7,55 @@ import numpy as np
 from tfrecs.errors import InputError
 
 
+class Part:
+    """Where an array of an original lies in ours: in some rows of a variable, transposed, with another shape.
+
+    Args:
+        variable: Keras variable.
+        theirs: `f(array) -> array`, from the variable's value to the original's array by slicing, indexing,
+            transposing and reshaping only.
+
+    Example:
+        >>> import keras
+        >>> variable = keras.Variable([[0.0, 0.0], [1.0, 2.0], [3.0, 4.0]])
+        >>> part = Part(variable, lambda value: value[1:].T)
+        >>> part.assign(part.theirs(variable.numpy()) * 10)
+        >>> variable.numpy().tolist()
+        [[0.0, 0.0], [10.0, 20.0], [30.0, 40.0]]
+    """
+
+    def __init__(self, variable, theirs=lambda value: value):
+        self.variable, self.theirs = variable, theirs
+
+    @property
+    def shape(self):
+        """The shape of the original's array."""
+        return self.theirs(np.broadcast_to(np.int8(0), self.variable.shape)).shape
+
+    def numpy(self):
+        """The original's array."""
+        return self.theirs(self.variable.numpy())
+
+    def assign(self, array):
+        """Writes the original's array; the rest of the variable stays."""
+        value = self.variable.numpy()
+        where = self.theirs(np.arange(value.size).reshape(value.shape))
+        value = value.reshape(-1).copy()
+        value[where.reshape(-1)] = np.reshape(array, -1)
+        self.variable.assign(value.reshape(self.variable.shape))
+
+
+def parts(table):
+    """A name table with a `Part` for every name; a variable that stands alone is taken as it is."""
+    return {name: entry if isinstance(entry, Part) else Part(entry) for name, entry in table.items()}
+
+
 def port(arrays, table, source, ignore=()):
     """Assigns every array to the variable of its name.
 
     Args:
         arrays: dict of original name to array.
-        table: dict of original name to Keras variable.
+        table: dict of original name to Keras variable, or to a `Part` of one.
         source: str, where the arrays come from, for error messages.
         ignore: regular expressions of names that are no weights (optimizer slots, step counters).
 
@@ -37,10 +80,9 @@ def port(arrays, table, source, ignore=()):
             f"{source}: weights do not match the model: not known to it: "
             f"{left_over or 'none'}; missing here: {missing or 'none'}"
         )
-    for name, variable in table.items():
-        if weights[name].shape != tuple(variable.shape):
-            raise InputError(
-                f"{source}: {name} has shape {weights[name].shape}, the model expects {tuple(variable.shape)}"
-            )
-    for name, variable in table.items():
-        variable.assign(weights[name])
+    table = parts(table)
+    for name, part in table.items():
+        if weights[name].shape != part.shape:
+            raise InputError(f"{source}: {name} has shape {weights[name].shape}, the model expects {part.shape}")
+    for name, part in table.items():
+        part.assign(weights[name])
