@@ -1,6 +1,7 @@
 """The item attribute table `item_attributes.npz` and the vocabularies of its values."""
 
 import os
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -9,45 +10,57 @@ from data_prep import vocab
 from tfrecs.data.manifest import ATTRIBUTES_FILE, digest
 from tfrecs.errors import InputError
 
+# A vocabulary's file is called like its attribute.
+NAME = re.compile(r"\w[\w.-]*")
+
 
 def write(connection, log, directory, num_items):
     """Writes the attributes of the items that were kept.
 
     Repeated values of an item are written once; of a `token` attribute an item keeps the first
-    value; an item without a value has an empty row.
+    value; an item without a value has an empty row; items that the log lacks are left out.
 
     Args:
-        connection: a duckdb connection with the table `item_id` (`token`, `id`).
+        connection: a duckdb connection with the tables `item_id` (`token`, `id`), the items that
+            were kept, and `item_code` (`token`), those of the whole log.
         log: a `data_prep.sources.log.Log` whose chunks have been read.
         directory: str, where the file and `vocab/` go.
         num_items: int.
 
     Returns:
-        `(vocabularies, sha256)`: dict of attribute to `Vocabulary`, and the file's digest; an empty
-        dict and None where the source has no attributes.
+        `(vocabularies, sha256, counts)`: dict of attribute to `Vocabulary`, the file's digest, and
+        for the provenance `items_not_in_log` and, by attribute, `items_without` a value among those
+        kept; two empty dicts and None where the source has no attributes.
 
     Raises:
-        InputError: an attribute is named like a vocabulary, or a value is empty.
+        InputError: an attribute's name cannot name a file, or a vocabulary has it; a value is empty.
     """
     if not log.attributes:
-        return {}, None
-    _load(connection, log)
+        return {}, None, {}
+    counts = {"items_not_in_log": _load(connection, log), "items_without": {}}
     vocabularies, arrays = {}, {}
     for attribute, kind in log.attributes.items():
         vocabularies[attribute], values, row_splits = _table(connection, attribute, kind, directory, num_items)
         arrays[f"{attribute}/values"] = values
         arrays[f"{attribute}/row_splits"] = row_splits
+        counts["items_without"][attribute] = int((np.diff(row_splits)[1:] == 0).sum())
     path = os.path.join(directory, ATTRIBUTES_FILE)
     np.savez(path, **arrays)
-    return vocabularies, digest(path)[0]
+    return vocabularies, digest(path)[0], counts
 
 
 def _load(connection, log):
-    """Collects the values of kept items: the table `attribute` (attribute, id, position, value)."""
+    """Collects the values of kept items: the table `attribute` (attribute, id, position, value).
+
+    Returns how many items have attributes but no interactions in the log.
+    """
     for name in log.attributes:
+        if not NAME.fullmatch(name):
+            raise InputError(f"item attribute {name!r}: expected letters, digits, '_', '-' or '.'")
         if name in vocab.RESERVED:
             raise InputError(f"item attribute {name!r}: the name is taken by a vocabulary")
     connection.execute("create table attribute (attribute varchar, id bigint, position bigint, value varchar)")
+    connection.execute("create table stranger (item varchar)")
     count = 0
     for attribute, table in log.attribute_chunks():
         positions = pa.array(np.arange(count, count + table.num_rows))
@@ -56,8 +69,12 @@ def _load(connection, log):
             "insert into attribute select ?, id, position, value from chunk join item_id on item = token",
             [attribute],
         )
+        connection.execute(
+            "insert into stranger select distinct item from chunk anti join item_code on chunk.item = item_code.token"
+        )
         connection.unregister("chunk")
         count += table.num_rows
+    return connection.execute("select count(distinct item) from stranger").fetchone()[0]
 
 
 def _table(connection, attribute, kind, directory, num_items):

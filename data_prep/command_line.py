@@ -47,7 +47,8 @@ def parse(arguments, options):
     for source in dict.fromkeys(SOURCES.values()):
         names = ", ".join(name for name in SOURCES if SOURCES[name] is source)
         fresh = {name: option for name, option in source.OPTIONS.items() if name not in known}
-        _add(parser.add_argument_group(names), fresh)
+        shared = [_described(name, source.OPTIONS[name]) for name in source.OPTIONS if name not in fresh]
+        _add(parser.add_argument_group(names, f"also {', '.join(shared)}" if shared else None), fresh)
         known |= fresh
     namespace, unknown = parser.parse_known_args(arguments)
     if unknown:
@@ -66,5 +67,16 @@ def parse(arguments, options):
 
 def _add(group, options):
     for name, option in options.items():
-        default = "" if option.default is None else f" (default {option.default})"
-        group.add_argument(f"--{name}", metavar=option.type.__name__.upper(), help=option.help + default)
+        group.add_argument(f"--{name}", metavar=option.type.__name__.upper(), help=option.help + _default(option))
+
+
+def _described(name, option):
+    """An option that another source has too, maybe with another default."""
+    return f"--{name}{_default(option)}"
+
+
+def _default(option):
+    if option.default is None:
+        return ""
+    blank = isinstance(option.default, str) and not option.default.strip()
+    return f" (default {option.default!r})" if blank else f" (default {option.default})"

@@ -63,7 +63,9 @@ def _run(connection, log, directory, options, progress):
         name: vocab.write(directory, name, _tokens(connection, name))
         for name in ("user", "item", *(["action"] if "action" in log.fields else []))
     }
-    attribute_vocabularies, digest = attributes.write(connection, log, directory, num_items)
+    attribute_vocabularies, digest, attribute_counts = attributes.write(connection, log, directory, num_items)
+    for name in vocabularies:
+        connection.execute(f"drop table {name}_code")
     rule = splits.resolve(options["split"], connection, "encoded")
     shards = _write_shards(connection, log.fields, directory, options, rule, num_rows, progress)
     return {
@@ -75,7 +77,7 @@ def _run(connection, log, directory, options, progress):
         "shards": shards,
         "vocabularies": vocabularies | attribute_vocabularies,
         "attributes_sha256": digest,
-        "counts": {"rows_read": rows_read, "rows_dropped": dropped},
+        "counts": {"rows_read": rows_read, "rows_dropped": dropped, "item_attributes": attribute_counts},
     }
 
 
@@ -125,7 +127,6 @@ def _number(connection, fields):
             f"select token, code, row_number() over (order by code) as id from {name}_code "
             f"semi join encoded on {name}_code.code = encoded.{name}_id"
         )
-        connection.execute(f"drop table {name}_code")
 
 
 def _tokens(connection, name):

@@ -26,12 +26,14 @@ OPTIONS = {
     "min_user_interactions": Option(int, 1, "drop users with fewer, iterated", 1),
     "min_item_interactions": Option(int, 1, "drop items with fewer, iterated", 1),
     "min_rating": Option(float, None, "drop interactions with a lower rating"),
+    "category_from": Option(str, None, "item attribute whose first value becomes the attribute category"),
     "num_shards": Option(int, 8, "TFRecord files to write", 1, 1000),
     "overwrite": Option(int, 0, "1 replaces prepared data in out_dir", 0, 1),
     "memory_limit_mb": Option(int, 400, "memory for sorting; more spills to disk", 100),
 }
 # What does not change the data stays out of the provenance.
 RUNTIME_OPTIONS = ("overwrite", "memory_limit_mb")
+CATEGORY = "category"
 SPLIT_OPTIONS = ("valid_fraction", "test_fraction", "valid_from", "test_from")
 
 
@@ -72,9 +74,11 @@ longest sequence of --mean_length 32
     with output.staged_directory(out_dir, bool(values["overwrite"])) as directory:
         log = source.open_log(dataset, {name: values[name] for name in source.OPTIONS})
         _check_fields(log, values)
+        _add_category(log, values["category_from"])
         content = local.run(log, directory, engine_options, progress)
         counts = content.pop("counts")
         _note_bad_lines(log, progress)
+        _note_attributes(counts["item_attributes"], progress)
         manifest = Manifest(
             name=dataset,
             attributes=log.attributes,
@@ -106,6 +110,27 @@ def _note_bad_lines(log, progress):
     if bad_lines:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(bad_lines.items()))
         progress.note(f"skipped {sum(bad_lines.values()):,} bad lines: {kinds}")
+
+
+def _add_category(log, attribute):
+    """Derives the attribute `category` from the one that was asked for, if any."""
+    if attribute is None:
+        return
+    flag = f"--category_from {attribute}"
+    if attribute not in log.attributes:
+        hint = nearest(attribute, log.attributes) if log.attributes else "it has none"
+        raise InputError(f"{flag}: dataset {log.name} has no such item attribute; {hint}")
+    if CATEGORY in log.attributes:
+        raise InputError(f"{flag}: dataset {log.name} has an item attribute {CATEGORY!r} already")
+    log.add_first(attribute, CATEGORY)
+
+
+def _note_attributes(counts, progress):
+    if counts.get("items_not_in_log"):
+        progress.note(f"items with attributes that the log lacks, left out: {counts['items_not_in_log']:,}")
+    without = {name: count for name, count in counts.get("items_without", {}).items() if count}
+    if without:
+        progress.note("items without a value: " + ", ".join(f"{name} {count:,}" for name, count in without.items()))
 
 
 def _recorded_options(values):

@@ -35,6 +35,30 @@ class Log:
     attribute_chunks: Callable = lambda: iter(())
     oracle: Callable | None = None
 
+    def add_first(self, attribute, name):
+        """Adds a `token` attribute: every item's first value of an attribute that the log has.
+
+        Args:
+            attribute: str, a key of `attributes`.
+            name: str, the new attribute's.
+
+        Example:
+            >>> log = Log("test", (), list, {}, {"tags": "list"}, lambda: [("tags", "a table")])
+            >>> log.add_first("tags", "category")
+            >>> log.attributes, list(log.attribute_chunks())
+            ({'tags': 'list', 'category': 'token'}, [('tags', 'a table'), ('category', 'a table')])
+        """
+        self.attributes = self.attributes | {name: "token"}
+        chunks = self.attribute_chunks
+
+        def repeated():
+            for key, table in chunks():
+                yield key, table
+                if key == attribute:
+                    yield name, table  # of a token, the first value is the one that is kept
+
+        self.attribute_chunks = repeated
+
 
 class BadLines:
     """What to do with a line that cannot be read: raise, or count it by kind and go on.

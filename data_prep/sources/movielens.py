@@ -55,7 +55,7 @@ U_ITEM_GENRES = (
 
 
 def open_log(name, options):
-    """Opens a MovieLens log; genres come along as the list attribute `genres` where they are known.
+    """Opens a MovieLens log; where genres are known, items have `genres`, a list, and `category`, the first.
 
     Args:
         name: str, one of `NAMES`.
@@ -84,6 +84,7 @@ def open_log(name, options):
         raw_files[movies] = digest_raw(movies_path)
         log.attributes = {"genres": "list"}
         log.attribute_chunks = lambda: _genres(movies_path, encoding, movie_layout)
+        log.add_first("genres", "category")
     return log
 
 

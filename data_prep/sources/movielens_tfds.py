@@ -25,7 +25,7 @@ def open_log(name):
     size = name.removeprefix("ml-")
     builder = _builder(name, f"movielens/{size}-ratings")
     provenance = {"tensorflow_datasets": builder.info.full_name}
-    return Log(
+    log = Log(
         name,
         ("timestamp", "rating"),
         lambda: _chunks(builder),
@@ -33,6 +33,8 @@ def open_log(name):
         attributes={"genres": "list"},
         attribute_chunks=lambda: _genres(_builder(name, f"movielens/{size}-movies")),
     )
+    log.add_first("genres", "category")
+    return log
 
 
 def _builder(name, full_name):

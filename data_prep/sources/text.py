@@ -48,13 +48,13 @@ def read(path, layout, bad_lines, block_bytes=BLOCK_BYTES):
         yield table, fraction
 
 
-def read_header(path, delimiter):
-    """The fields of the first line that is not blank.
+def read_header(path, delimiter, quoted=True):
+    """The fields of the first line that is not blank; `quoted` as in `Layout`.
 
     Raises:
         InputError: no such line, or it is not UTF-8.
     """
-    layout = Layout({}, 0, delimiter, quoted=True, header=True)
+    layout = Layout({}, 0, delimiter, quoted, header=True)
     for block, line, _ in blocks(path, layout, 1 << 16):
         for number, record in records(block, line, layout):
             try:

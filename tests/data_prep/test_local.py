@@ -121,6 +121,28 @@ def test_attribute_table_by_hand(run_engine):
     assert (directory / "vocab" / "brand.txt").read_text() == "B\nC\n"
     digest = hashlib.sha256((directory / "item_attributes.npz").read_bytes()).hexdigest()
     assert result["attributes_sha256"] == digest
+    without = {"brand": 1, "tags": 1}
+    assert result["counts"]["item_attributes"] == {"items_not_in_log": 1, "items_without": without}
+
+
+def test_dropped_items_are_not_unknown_ones(run_engine):
+    """Of the items with attributes, only those that the whole log lacks are counted as such."""
+    rows = [("u", "x"), ("u", "x"), ("v", "y")]
+    tables = [pa.table({"item": [item] * 2, "value": ["a", "b"]}) for item in ("x", "y", "z", "w", "z")]
+    result, directory = run_engine(
+        rows,
+        attributes={"tags": "list"},
+        attribute_chunks=[("tags", table) for table in tables],
+        min_item_interactions=2,
+    )
+    assert (directory / "vocab" / "item.txt").read_text() == "x\n"
+    assert result["counts"]["item_attributes"] == {"items_not_in_log": 2, "items_without": {"tags": 0}}
+
+
+@pytest.mark.parametrize("name", ["../tags", "a/b", "", ".tags", "a b"])
+def test_attribute_names_name_files(run_engine, name):
+    with pytest.raises(InputError, match="item attribute .*expected letters"):
+        run_engine(ROWS, FIELDS, attributes={name: "list"})
 
 
 def test_attribute_may_not_hide_a_vocabulary(run_engine):

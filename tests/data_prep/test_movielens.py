@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from data_prep.sources import movielens
@@ -22,9 +23,10 @@ def read(log):
     rows = [row for table, _ in log.chunks() for row in table.to_pylist()]
     genres = {}
     for attribute, table in log.attribute_chunks():
-        assert attribute == "genres"
+        assert attribute in ("genres", "category")
         for row in table.to_pylist():
-            genres.setdefault(row["item"], []).append(row["value"])
+            if attribute == "genres":
+                genres.setdefault(row["item"], []).append(row["value"])
     return [(r["user"], r["item"], r["rating"], r["timestamp"]) for r in rows], genres
 
 
@@ -60,9 +62,26 @@ def test_genres(tmp_path, ratings, movies, content):
     encoding = "utf-8" if movies.endswith(".csv") else "latin-1"
     (tmp_path / movies).write_text(content, encoding=encoding)
     log = open_log(tmp_path)
-    assert log.attributes == {"genres": "list"}
+    assert log.attributes == {"genres": "list", "category": "token"}
     assert read(log)[1] == {"1": ["Animation", "Comedy"], "3": ["Sci-Fi"]}
     assert set(log.provenance["raw_files"]) == {ratings, movies}
+
+
+def test_category_is_the_first_genre(tmp_path, command):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    write(raw, "ratings.dat")
+    (raw / "movies.dat").write_text("3::X::Sci-Fi|Action\n1::Y::Drama|War\n")
+    data_dir = tmp_path / "data"
+    assert command("--dataset", "ml-1m", "--raw_dir", raw, "--out_dir", data_dir)[0] == 0
+    assert (data_dir / "vocab" / "category.txt").read_text() == "Drama\nSci-Fi\n"
+    with np.load(data_dir / "item_attributes.npz") as table:
+        # Rows: PAD, 1, 3.
+        assert table["category/values"].tolist() == [1, 2]
+        assert table["category/row_splits"].tolist() == [0, 0, 1, 2]
+        assert table["genres/row_splits"].tolist() == [0, 0, 2, 4]
+    code, _, err = command("--dataset", "ml-1m", "--raw_dir", raw, "--out_dir", raw / "x", "--category_from", "genres")
+    assert code == 2 and "--category_from genres: dataset ml-1m has an item attribute 'category' already" in err
 
 
 def test_bad_line_of_movies(tmp_path):

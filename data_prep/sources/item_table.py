@@ -1,0 +1,99 @@
+"""A table of items in tab-separated text: a line per item, a column per attribute."""
+
+import pyarrow as pa
+
+from data_prep.sources import blocks, fields
+
+KIND_OF_BAD_LINE = "attributes"
+
+
+class Collector:
+    """Collects values of items until a block is read, then gives them as tables.
+
+    Args:
+        attributes: iterable of str, their names.
+
+    Example:
+        >>> collector = Collector(["brand"])
+        >>> collector.add("brand", "i1", ["B"])
+        >>> [(name, table.to_pylist()) for name, table in collector.tables()]
+        [('brand', [{'item': 'i1', 'value': 'B'}])]
+    """
+
+    def __init__(self, attributes):
+        self.columns = {attribute: ([], []) for attribute in attributes}
+
+    def add(self, attribute, item, values):
+        """Takes an item's values of one attribute."""
+        items, found = self.columns[attribute]
+        items += [item] * len(values)
+        found += values
+
+    def tables(self):
+        """Yields `(attribute, table)` as `Log.attribute_chunks`, and forgets what it gave."""
+        for attribute, (items, found) in self.columns.items():
+            yield attribute, pa.table({"item": pa.array(items, pa.string()), "value": pa.array(found, pa.string())})
+            self.columns[attribute] = ([], [])
+
+
+def read(path, header, item_column, kinds, separator, bad_lines):
+    """Reads the attributes in blocks; an empty field is no value.
+
+    Args:
+        path: str; a name ending in `.gz` is decompressed.
+        header: list of str, the names of all columns.
+        item_column: str, the name of the item column.
+        kinds: dict of column to `token` or `list`.
+        separator: str, between the values of a list.
+        bad_lines: `data_prep.sources.log.BadLines`.
+
+    Yields:
+        `(attribute, table)` as `data_prep.sources.log.Log.attribute_chunks`.
+
+    Raises:
+        InputError: naming FILE:LINE and echoing the text.
+    """
+    layout = blocks.Layout({}, len(header), "\t", quoted=False, header=True)
+    places = {column: header.index(column) for column in (item_column, *kinds)}
+    collector = Collector(kinds)
+    has_header = True
+    for block, first_line, _ in blocks.blocks(path, layout):
+        for line, record in blocks.records(block, first_line, layout):
+            if has_header:
+                has_header = False
+                continue
+            row = _row(record, line, path, layout, bad_lines)
+            if row is None:
+                continue
+            try:
+                item = fields.convert("item", row[places[item_column]])
+                values = {column: _values(row[places[column]], column, kinds[column], separator) for column in kinds}
+            except fields.BadValue as error:
+                bad_lines.add(KIND_OF_BAD_LINE, path, line, str(error))
+                continue
+            for column, found in values.items():
+                collector.add(column, item, found)
+        yield from collector.tables()
+
+
+def _row(record, line, path, layout, bad_lines):
+    """The fields of a line, or None where it is bad."""
+    try:
+        text = record.decode("utf-8")
+    except UnicodeDecodeError:
+        bad_lines.add(KIND_OF_BAD_LINE, path, line, f"not UTF-8: {record[:80]!r}")
+        return None
+    row = blocks.split_record(text, layout)
+    if len(row) != layout.num_columns:
+        message = f"expected {layout.num_columns} fields, found {len(row)}: {text.rstrip()[:80]!r}"
+        bad_lines.add(KIND_OF_BAD_LINE, path, line, message)
+        return None
+    return row
+
+
+def _values(field, column, kind, separator):
+    """The values of a field that are not blank."""
+    if "\r" in field:
+        raise fields.BadValue(column, f"{column} contains a line break: {field!r}")
+    values = field.split(separator) if kind == "list" else [field]
+    return [value.strip() for value in values if value.strip()]
