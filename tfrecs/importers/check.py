@@ -17,7 +17,7 @@ and optionally
 - `steps(config)`: list of `(prefix, learning rate or None)`, the steps recorded; default three on the batch `""`;
 - `disorder(found, recorded)`: how far a recorded ranking contradicts our outputs.
 
-Whatever the file records and a model does not produce is not compared; gradients, updates, a loss and an output must be.
+What the file records and a model does not produce is not compared; gradients, updates, loss and an output must be.
 """
 
 import dataclasses
