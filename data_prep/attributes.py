@@ -18,7 +18,8 @@ def write(connection, log, directory, num_items):
     """Writes the attributes of the items that were kept.
 
     Repeated values of an item are written once; of a `token` attribute an item keeps the first
-    value; an item without a value has an empty row; items that the log lacks are left out.
+    value; an item without a value has an empty row. Items that the log lacks are left out, and so is
+    an attribute of which no item has a value.
 
     Args:
         connection: a duckdb connection with the tables `item_id` (`token`, `id`), the items that
@@ -37,13 +38,19 @@ def write(connection, log, directory, num_items):
     """
     if not log.attributes:
         return {}, None, {}
-    counts = {"items_not_in_log": _load(connection, log), "items_without": {}}
+    without = dict.fromkeys(log.attributes, num_items)
+    counts = {"items_not_in_log": _load(connection, log), "items_without": without}
+    present = {name for (name,) in connection.execute("select distinct attribute from attribute").fetchall()}
+    if not present:
+        return {}, None, counts
     vocabularies, arrays = {}, {}
     for attribute, kind in log.attributes.items():
+        if attribute not in present:
+            continue
         vocabularies[attribute], values, row_splits = _table(connection, attribute, kind, directory, num_items)
         arrays[f"{attribute}/values"] = values
         arrays[f"{attribute}/row_splits"] = row_splits
-        counts["items_without"][attribute] = int((np.diff(row_splits)[1:] == 0).sum())
+        without[attribute] = int((np.diff(row_splits)[1:] == 0).sum())
     path = os.path.join(directory, ATTRIBUTES_FILE)
     np.savez(path, **arrays)
     return vocabularies, digest(path)[0], counts

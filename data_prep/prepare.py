@@ -81,7 +81,7 @@ longest sequence of --mean_length 32
         _note_attributes(counts["item_attributes"], progress)
         manifest = Manifest(
             name=dataset,
-            attributes=log.attributes,
+            attributes={name: kind for name, kind in log.attributes.items() if name in content["vocabularies"]},
             provenance={
                 "source": source.__name__.rpartition(".")[2],
                 "options": _recorded_options(values),

@@ -4,11 +4,12 @@ A source module has `OPTIONS`, a dict of name to `data_prep.options.Option`, and
 `open_log(name, options)`, which returns a `data_prep.sources.log.Log`.
 """
 
-from data_prep.sources import atomic, delimited, movielens, sample, sequences
+from data_prep.sources import amazon, atomic, delimited, movielens, sample, sequences
 
 SOURCES = {
     "sample": sample,
     **dict.fromkeys(movielens.NAMES, movielens),
+    "amazon": amazon,
     "atomic": atomic,
     "sequences": sequences,
     "delimited": delimited,

@@ -139,6 +139,19 @@ def test_dropped_items_are_not_unknown_ones(run_engine):
     assert result["counts"]["item_attributes"] == {"items_not_in_log": 2, "items_without": {"tags": 0}}
 
 
+def test_attribute_without_any_value_is_left_out(run_engine):
+    tables = [("tags", pa.table({"item": ["x"], "value": ["a"]})), ("brand", pa.table({"item": ["q"], "value": ["b"]}))]
+    attributes = {"tags": "list", "brand": "token"}
+    result, directory = run_engine(ROWS, FIELDS, attributes=attributes, attribute_chunks=tables)
+    assert "tags" in result["vocabularies"] and "brand" not in result["vocabularies"]
+    with np.load(directory / "item_attributes.npz") as table:
+        assert set(table.files) == {"tags/values", "tags/row_splits"}
+    assert result["counts"]["item_attributes"]["items_without"] == {"tags": 2, "brand": 3}
+    result, directory = run_engine(ROWS, FIELDS, attributes={"brand": "token"}, attribute_chunks=tables[1:])
+    assert result["attributes_sha256"] is None
+    assert not (directory / "item_attributes.npz").exists()
+
+
 @pytest.mark.parametrize("name", ["../tags", "a/b", "", ".tags", "a b"])
 def test_attribute_names_name_files(run_engine, name):
     with pytest.raises(InputError, match="item attribute .*expected letters"):

@@ -1,0 +1,178 @@
+"""Amazon's reviews and, where they lie beside them, metadata of the products: an object a line.
+
+A review has `reviewerID`, `asin`, `overall` and `unixReviewTime`, the metadata of a product `asin`,
+`categories`, a list of paths from general to special, and `brand`. All reviews count, also a user's
+second one of a product.
+
+Of the metadata come the item attributes `categories`, a list of every category of all paths,
+`category`, one token: the last category of the last path, as ATRank's preparation has it, and
+`brand`, one token.
+"""
+
+import os
+
+import pyarrow as pa
+
+from data_prep.options import Option
+from data_prep.sources import blocks, fields, folder, json_lines
+from data_prep.sources.delimited import digest_raw
+from data_prep.sources.item_table import KIND_OF_BAD_LINE, Collector
+from data_prep.sources.log import BadLines, Log
+
+OPTIONS = {
+    "raw_dir": Option(str, None, "directory of the raw files"),
+    "reviews": Option(str, None, "name of the reviews in raw_dir; without it, reviews_*.json or *_5.json, or with .gz"),
+    "metadata": Option(str, None, "name of the metadata in raw_dir; without it, meta_*.json or meta_*.json.gz"),
+    "on_bad_line": Option(str, "error", "stop, or count and go on", choices=("error", "skip")),
+}
+ENDINGS = (".json", ".jsonl")
+KEYS = {"user": "reviewerID", "item": "asin", "timestamp": "unixReviewTime", "rating": "overall"}
+ATTRIBUTES = {"categories": "list", "category": "token", "brand": "token"}
+# Objects take several times the memory of their text, so a block is smaller than elsewhere.
+BLOCK_BYTES = 4 << 20
+
+
+def open_log(name, options):
+    """Opens reviews; nothing but digests is read before `chunks` is.
+
+    Args:
+        name: str, the dataset's name.
+        options: dict, as `OPTIONS`.
+
+    Returns:
+        a `data_prep.sources.log.Log`.
+
+    Raises:
+        InputError: no reviews or several files of them in the directory, or an empty file.
+    """
+    raw_dir = options["raw_dir"]
+    present = folder.names(raw_dir, name)
+    reviews = _find_reviews(raw_dir, present, options["reviews"])
+    metadata = _find_metadata(raw_dir, present, reviews, options["metadata"])
+    path = os.path.join(raw_dir, reviews)
+    raw_files = {reviews: digest_raw(path)}
+    bad_lines = BadLines(options["on_bad_line"], {})
+    provenance = {"raw_files": raw_files, "bad_lines": bad_lines.counts}
+    log = Log(name, ("timestamp", "rating"), lambda: _read_reviews(path, bad_lines), provenance)
+    if metadata is not None:
+        metadata_path = os.path.join(raw_dir, metadata)
+        raw_files[metadata] = digest_raw(metadata_path)
+        log.attributes = dict(ATTRIBUTES)
+        log.attribute_chunks = lambda: _read_metadata(metadata_path, bad_lines)
+    return log
+
+
+def _find_reviews(raw_dir, present, chosen):
+    if chosen is not None:
+        return folder.given(raw_dir, present, "reviews", chosen)
+    others = [file for file in present if folder.ends_with(file, *ENDINGS) and not file.startswith("meta")]
+    named = [file for file in others if file.startswith("reviews") or _stem(file).endswith("_5")]
+    return folder.required(raw_dir, present, named or others, "reviews", "reviews (reviews_*.json, *_5.json)")
+
+
+def _find_metadata(raw_dir, present, reviews, chosen):
+    """The file of metadata: the one chosen, else the one named like the reviews, else the only one."""
+    if chosen is not None:
+        return folder.given(raw_dir, present, "metadata", chosen)
+    candidates = [file for file in present if folder.ends_with(file, *ENDINGS) and file.startswith("meta_")]
+    stem = "meta_" + _stem(reviews).removeprefix("reviews_").removesuffix("_5")
+    named = [file for file in candidates if _stem(file) == stem]
+    return folder.only(raw_dir, named or candidates, "metadata", "metadata (meta_*.json)")
+
+
+def _stem(file):
+    return os.path.splitext(file.removesuffix(".gz"))[0]
+
+
+def _read_reviews(path, bad_lines, block_bytes=BLOCK_BYTES):
+    """Yields the log, as `Log.chunks`."""
+    for block, first_line, fraction in blocks.blocks(path, blocks.LINES, block_bytes):
+        lines, columns = [], {role: [] for role in KEYS}
+        for line, entry in json_lines.entries(block, first_line, path, bad_lines, None):
+            try:
+                row = [_text(entry, role, key) for role, key in KEYS.items()]
+            except fields.BadValue as error:
+                bad_lines.add(error.role, path, line, str(error))
+                continue
+            lines.append(line)
+            for column, text in zip(columns.values(), row, strict=True):
+                column.append(text)
+        table = fields.convert_columns({role: pa.array(column, pa.string()) for role, column in columns.items()})
+        yield table if table is not None else _convert_rows(columns, lines, path, bad_lines), fraction
+
+
+def _convert_rows(columns, lines, path, bad_lines):
+    """The rows of a block as a table, one by one: it finds the lines of bad values."""
+    good = {role: [] for role in columns}
+    for line, *row in zip(lines, *columns.values(), strict=True):
+        try:
+            converted = [fields.convert(role, text) for role, text in zip(columns, row, strict=True)]
+        except fields.BadValue as error:
+            bad_lines.add(error.role, path, line, str(error))
+            continue
+        for column, value in zip(good.values(), converted, strict=True):
+            column.append(value)
+    return fields.table(good)
+
+
+def _read_metadata(path, bad_lines, block_bytes=BLOCK_BYTES):
+    """Yields the attributes, as `Log.attribute_chunks`."""
+    collector = Collector(ATTRIBUTES)
+    for block, first_line, _ in blocks.blocks(path, blocks.LINES, block_bytes):
+        for line, entry in json_lines.entries(block, first_line, path, bad_lines, KIND_OF_BAD_LINE):
+            try:
+                item = fields.convert("item", _text(entry, "item", KEYS["item"]))
+                paths = _paths(entry)
+                brand = [] if entry.get("brand") is None else [_token("brand", entry["brand"])]
+            except fields.BadValue as error:
+                bad_lines.add(KIND_OF_BAD_LINE, path, line, str(error))
+                continue
+            collector.add("categories", item, list(dict.fromkeys(name for names in paths for name in names)))
+            collector.add("category", item, [names[-1] for names in paths[-1:]])
+            collector.add("brand", item, [name for name in brand if name])
+        yield from collector.tables()
+
+
+def _text(entry, role, key):
+    """The value of a key as text, for `fields.convert`."""
+    if key not in entry:
+        raise fields.BadValue(role, f"{key} is missing: {entry!r:.80}")
+    value = entry[key]
+    number = (int,) if fields.TYPES[role] == pa.string() else (int, float)
+    if isinstance(value, bool) or not isinstance(value, (str, *number)):
+        raise fields.BadValue(role, f"{key} is neither text nor a number of its kind: {value!r:.80}")
+    return _encodable(role, key, str(value))
+
+
+def _paths(entry):
+    """The categories of a product: a list of paths, none of them empty."""
+    value = entry.get("categories", entry.get("category"))
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise fields.BadValue("categories", f"categories is not a list: {value!r:.80}")
+    if not any(isinstance(part, list) for part in value):
+        value = [value]  # a single path, without a list around it
+    paths = []
+    for path in value:
+        if not isinstance(path, list):
+            raise fields.BadValue("categories", f"categories is not a list of lists: {value!r:.80}")
+        names = [_token("categories", name) for name in path]
+        paths.append([name for name in names if name])
+    return [path for path in paths if path]
+
+
+def _token(key, value):
+    """A value on one line, without spaces around it."""
+    if not isinstance(value, str):
+        raise fields.BadValue(key, f"{key} is not text: {value!r:.80}")
+    return _encodable(key, key, " ".join(value.splitlines()).strip())
+
+
+def _encodable(role, key, text):
+    """The text, unless it holds half of a character that was written as two."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise fields.BadValue(role, f"{key} is not valid Unicode: {text[:80]!r}") from None
+    return text
