@@ -102,7 +102,7 @@ def test_a_preset_holds_where_nothing_else_was_given():
         ((), "--model: required; choose from attrec"),
         (("--model", "atrec"), "--model: unknown model 'atrec'; did you mean 'attrec'?"),
         ((*ATTREC, "--preset", "recomended"), "--preset: unknown preset 'recomended'; did you mean 'recommended'?"),
-        ((*ATTREC, "--protocol", "full"), "--protocol: unknown protocol 'full'; "),
+        ((*ATTREC, "--protocol", "full"), "--protocol: unknown value 'full'; "),
         ((*ATTREC, "--embeding_dim", "3"), "unknown flag '--embeding_dim'; did you mean '--embedding_dim'?"),
         ((*ATTREC, "--emb_siz=3"), "unknown flag '--emb_siz'; did you mean '--emb_size'?"),
         ((*ATTREC, "--epoch", "3"), "unknown flag '--epoch'; did you mean '--epochs'?"),

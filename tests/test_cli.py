@@ -165,7 +165,10 @@ def test_judging_gives_the_metrics_of_training(trained, data_dir, command):
         (("--dataset", "ml-100k", "--raw_dir", "nowhere"), "nowhere"),
         (("--raw_dir", "nowhere"), "raw_dir"),
         (("--data_dir", "nowhere"), "nowhere/dataset.json: no prepared data here"),
-        (("--select_metric", "ndcg@11"), "--select_metric: unknown metric 'ndcg@11'; did you mean 'ndcg@10'?"),
+        (
+            ("--select_metric", "ndcg@11"),
+            "--select_metric: no metric 'ndcg@11' of --protocol full_ranking; did you mean 'ndcg@10'?",
+        ),
         (("--aggregation", "means"), "--aggregation: unknown value 'means'; did you mean 'mean'?"),
         (("--dropout", "1.5"), "--dropout: expected a number in [0, 1), got 1.5"),
         (("--embedding_dim", "0"), "--embedding_dim: expected an integer of at least 1, got 0"),

@@ -8,7 +8,7 @@ import re
 from tfrecs.errors import InputError, nearest
 from tfrecs.models import MODELS
 from tfrecs.models.presets import ALIASES, PRESETS
-from tfrecs.training.config import CHANGEABLE, TrainConfig
+from tfrecs.training.config import CHANGEABLE, JUDGED_BY, TrainConfig
 
 # name: (default, help); what a run does besides training.
 RUN_OPTIONS = {
@@ -22,12 +22,10 @@ RUN_OPTIONS = {
     "load_weight_path": (None, "resume from, or judge, this checkpoint of the run: cp-0002"),
     "do_train": (True, "train"),
     "do_eval": (True, "look at the test split, beside the baselines"),
-    "protocol": ("full_ranking", "how to evaluate: full_ranking"),
     "export_dir": (None, "write a SavedModel for TensorFlow Serving below this directory"),
     "num_recommendations": (10, "items to print for one test user; 0 is off"),
     "tensorboard": (False, "write the history as scalars below the run's tensorboard folder"),
 }
-PROTOCOLS = ("full_ranking",)
 RENAMED = {"max_seq_length": "max_history", "num_epochs": "epochs", "lr": "learning_rate"}
 
 
@@ -129,13 +127,18 @@ def contradictions(stored, arguments):
     # What a stored run does not name was added since, and is at its default.
     training = dataclasses.asdict(TrainConfig()) | stored["train"]
     model = model_arguments(arguments.run["model"]) | stored["model_arguments"]
+    free = CHANGEABLE if arguments.run["do_train"] else (*CHANGEABLE, *JUDGED_BY)
     for given, kept in ((arguments.given_model, model), (arguments.given_config, training)):
         found.extend(
             f"--{name} {value} (the run has {kept[name]})"
             for name, value in given.items()
-            if name not in CHANGEABLE and kept[name] != value
+            if name not in free and not _same(kept[name], value)
         )
     return found
+
+
+def _same(kept, value):
+    return kept == (list(value) if isinstance(value, tuple) and isinstance(kept, list) else value)
 
 
 def documented(*owners):
@@ -150,7 +153,7 @@ def documented(*owners):
         section = re.search(r"Args:\n(.*?)(\n\n|\Z)", inspect.cleandoc(base.__doc__ or ""), re.S)
         for entry in re.split(r"\n    (?=\S)", "\n" + section[1] if section else "")[1:]:
             names, _, text = entry.partition(":")
-            text = re.sub(r"^(int|float|str|bool|dict)(, |\. (?=NOTE))", "", " ".join(text.split())).rstrip(".")
+            text = re.sub(r"^(int|float|str|bool|dict|tuple)(, |\. (?=NOTE))", "", " ".join(text.split())).rstrip(".")
             for name in names.split(", "):
                 if name not in texts or texts[name].startswith("see "):
                     texts[name] = text
@@ -159,6 +162,7 @@ def documented(*owners):
 
 def _help(text, default):
     default = int(default) if isinstance(default, bool) else default
+    default = ",".join(map(str, default)) or None if isinstance(default, tuple) else default
     return (text if default is None else f"{text} (default {default})").replace("%", "%%")
 
 
@@ -197,8 +201,6 @@ def _without_aliases(given, aliases, transforms):
 
 def _resolve(model, given, options, training):
     run = {name: given.get(name, default) for name, (default, _) in RUN_OPTIONS.items()}
-    if run["protocol"] not in PROTOCOLS:
-        raise InputError(f"--protocol: unknown protocol {run['protocol']!r}; {nearest(run['protocol'], PROTOCOLS)}")
     if not 0 <= run["num_recommendations"] <= 10**6:
         raise InputError(f"--num_recommendations: expected 0 to 1000000, got {run['num_recommendations']}")
     preset = PRESETS[model][run["preset"]]
@@ -212,11 +214,16 @@ def _resolve(model, given, options, training):
 def _kind(default):
     if isinstance(default, bool):
         return "0|1"
+    if isinstance(default, tuple):
+        return f"{_kind(default[0] if default else None)},..."
     return "STR" if default is None else type(default).__name__.upper()
 
 
 def _converter(default):
     kind = str if default is None else type(default)
+    if kind is tuple:
+        entry = _converter(default[0] if default else None)
+        return lambda text: tuple(entry(part) for part in text.split(","))
 
     def convert(text):
         if kind is bool:

@@ -12,9 +12,10 @@ from tfrecs.arguments import contradictions, parse
 from tfrecs.data.manifest import FILE_NAME, load, read_vocabulary, verify
 from tfrecs.errors import InputError, nearest
 from tfrecs.export import export
+from tfrecs.models import MODELS
 from tfrecs.training import listing, reports, results, runs
 from tfrecs.training.config import TrainConfig
-from tfrecs.training.experiment import Experiment, check_arguments, enable_determinism, note
+from tfrecs.training.experiment import Experiment, check_arguments, check_data, enable_determinism, note
 from tfrecs.training.loop import NotFiniteError
 
 
@@ -64,6 +65,7 @@ def run(arguments):
     enable_determinism()
     check_arguments(options["model"], arguments.model, arguments.config)
     data_dir, manifest = _data(arguments)
+    check_data(options["model"], arguments.model, data_dir, manifest)
     run_dir = options["run_dir"] or os.path.join("checkpoints", f"{options['model']}-{manifest.name}")
     listing.check_directory(run_dir)
     files.check_writable("--run_dir", run_dir)
@@ -73,9 +75,9 @@ def run(arguments):
         "model": options["model"],
         "preset": preset,
         "dataset": manifest.name,
-        "protocol": options["protocol"],
+        "protocol": config.protocol,
         "seed": config.seed,
-        "exclude_seen": config.exclude_seen,
+        "exclude_seen": experiment.protocol.exclude_seen,
         "retrained_on_validation": config.retrain,
         "num_users": manifest.num_users,
         "num_items": manifest.num_items,
@@ -95,9 +97,7 @@ def run(arguments):
         metrics |= results.of_test(experiment)
         print(f"\n{results.tables(metrics)}", flush=True)
     if options["do_eval"] or options["do_train"]:
-        levels = {name: metrics.get(f"{name}_ndcg@10") for name in ("popularity", "transitions")}
-        levels = {name: level for name, level in levels.items() if level is not None}
-        reports.plot_history(run_dir, progress.history, results.title(metrics, config.train_split), levels)
+        results.plot(run_dir, progress, metrics, config.train_split)
         files.write_json(os.path.join(run_dir, "metrics.json"), metrics | reports.environment())
         print(f"run directory: {run_dir} (metrics.json, history.csv, curves.png, checkpoints)")
     if options["num_recommendations"]:
@@ -151,7 +151,8 @@ def _stored(run_dir, arguments, data_dir, manifest):
             "leave them out, or start anew with --load_model 0 or another --run_dir"
         )
     runs.check_data(run_dir, stored, data_dir, manifest, options["do_train"])
-    model_arguments = {k: v for k, v in stored["model_arguments"].items() if k not in ("num_users", "num_items")}
+    decided = MODELS[stored["model"]].smallest
+    model_arguments = {k: v for k, v in stored["model_arguments"].items() if k not in decided}
     try:
         config = TrainConfig(**{**stored["train"], **arguments.given_config})
         check_arguments(stored["model"], model_arguments, config)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfrecs.data import held_out, pipeline, statistics, windows
 from tfrecs.data import manifest as manifests
-from tfrecs.data import pipeline, statistics, windows
 
 NUM_ITEMS = 9
 
@@ -162,7 +162,7 @@ def test_evaluation_ranks_each_user_with_a_held_out_item_once(data, split, bound
         if stop > start:
             expected[user] = (items[:start], items[start])
     found = {}
-    loaded = pipeline.EvaluationBatches(directory, manifest, lambda s: {"user": s["user"]}, batch_size, split)
+    loaded = held_out.EvaluationBatches(directory, manifest, lambda s: {"user": s["user"]}, batch_size, split)
     for batch in loaded:
         for user, target, seen in zip(batch["user"].numpy(), batch["target"].numpy(), batch["seen"].numpy()):
             assert user not in found
@@ -183,4 +183,4 @@ def test_fields_are_cut_together(prepare, random_sequences):
 def test_no_sequences_at_all(prepare, batches):
     directory, manifest = prepare({}, NUM_ITEMS)
     assert batches(sequences=(directory, manifest))(0, 2) == []
-    assert not list(pipeline.EvaluationBatches(directory, manifest, lambda s: {}, 4, "test"))
+    assert not list(held_out.EvaluationBatches(directory, manifest, lambda s: {}, 4, "test"))

@@ -11,7 +11,7 @@ from tensorflow.python.framework import config as framework_config
 from data_prep.prepare import prepare
 from data_prep.progress import Progress
 from tfrecs import cli
-from tfrecs.data import pipeline
+from tfrecs.data import held_out, pipeline
 from tfrecs.training.loop import Loop
 
 SMALL = ("--embedding_dim", "4", "--batch_size", "64", "--num_recommendations", "0", "--strategy", "none")
@@ -41,7 +41,7 @@ MADE = {}
 @pytest.fixture(autouse=True)
 def pipelines_traced_once():
     """Pipelines are pure functions of these arguments, and tracing one takes longer than a tiny run."""
-    training, held_out, made = pipeline.TrainingBatches, pipeline.EvaluationBatches, MADE
+    training, evaluation, made = pipeline.TrainingBatches, held_out.EvaluationBatches, MADE
 
     def once(make):
         def wrapper(data_dir, manifest, function, *args, **kwargs):
@@ -57,7 +57,7 @@ def pipelines_traced_once():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "TrainingBatches", once(training))
-        patch.setattr(pipeline, "EvaluationBatches", once(held_out))
+        patch.setattr(held_out, "EvaluationBatches", once(evaluation))
         yield
 
 

@@ -3,11 +3,12 @@ import pytest
 import tensorflow as tf
 
 from tfrecs import metrics
-from tfrecs.data import pipeline, records
+from tfrecs.data import held_out, records
 from tfrecs.data.manifest import Manifest
 from tfrecs.models.attrec import AttRec
 from tfrecs.models.baselines import Popularity, Transitions
 from tfrecs.training import evaluation, strategy
+from tfrecs.training.protocols import FullRanking, PairAUC
 
 NUM_USERS, NUM_ITEMS = 23, 12
 
@@ -27,10 +28,14 @@ def data(tmp_path_factory):
     manifest = Manifest("test", ("item",), NUM_USERS, NUM_ITEMS, 0, {}, writer.shards, {}, {}, None, {}, {})
     model = AttRec(NUM_USERS, NUM_ITEMS, embedding_dim=4, max_history=4)
 
-    def batches(size):
-        return pipeline.EvaluationBatches(directory, manifest, model.history_inputs, size, "test")
+    def batches(size, **options):
+        return held_out.EvaluationBatches(directory, manifest, model.history_inputs, size, "test", **options)
 
     return sequences, batches, model
+
+
+def evaluator(measure, replicas=None):
+    return evaluation.Evaluator(measure, FullRanking().summarise, replicas)
 
 
 def expected_ranks(data, scores, exclude_seen=True):
@@ -67,7 +72,7 @@ def check(found, ranks):
 
 @pytest.mark.parametrize("batch_size", [1, 4, 7, 100])
 def test_each_user_counts_once(data, batch_size):
-    found, seconds = evaluation.Evaluator(rank_by_table)(data[1](batch_size))
+    found, seconds = evaluator(rank_by_table)(data[1](batch_size))
     ranks = expected_ranks(data, user_scores)
     assert len(ranks) == NUM_USERS - NUM_USERS // 5 and seconds > 0
     check(found, ranks)
@@ -77,14 +82,14 @@ def test_each_user_counts_once(data, batch_size):
 def test_two_replicas_count_as_one_device(data, batch_size):
     mirrored = strategy.create("mirrored")
     assert mirrored.num_replicas_in_sync == 2
-    found, _ = evaluation.Evaluator(rank_by_table, mirrored)(data[1](batch_size))
+    found, _ = evaluator(rank_by_table, mirrored)(data[1](batch_size))
     check(found, expected_ranks(data, user_scores))
 
 
 @pytest.mark.parametrize("exclude_seen", [True, False])
 def test_a_model_is_ranked_by_its_scores(data, exclude_seen):
     sequences, batches, model = data
-    found, _ = evaluation.Evaluator(evaluation.model_rank(model, exclude_seen))(batches(6))
+    found, _ = evaluator(FullRanking(exclude_seen).measure(model))(batches(6))
 
     def scores(user):
         history = sequences[user][0][-4:]
@@ -96,7 +101,7 @@ def test_a_model_is_ranked_by_its_scores(data, exclude_seen):
 
 def test_popularity_baseline(data):
     counts = np.array([0, 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8])
-    found, _ = evaluation.Evaluator(Popularity(counts).rank)(data[1](6))
+    found, _ = evaluator(FullRanking().measure(Popularity(counts)))(data[1](6))
     check(found, expected_ranks(data, lambda user: counts))
 
 
@@ -104,7 +109,7 @@ def test_transitions_baseline(data):
     """Counts of what followed the last item; popularity, as a fraction below one, breaks ties."""
     counts = np.array([0, 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 2**25 - 1])
     pairs = np.random.default_rng(1).integers(1, NUM_ITEMS + 1, (300, 2))
-    found, _ = evaluation.Evaluator(Transitions(counts, pairs).rank)(data[1](6))
+    found, _ = evaluator(FullRanking().measure(Transitions(counts, pairs)))(data[1](6))
 
     def scores(user):
         last = data[0][user][0][-1]
@@ -121,17 +126,76 @@ def test_transitions_without_any_pair_or_history():
         "target": tf.constant([1], tf.int64),
         "seen": tf.zeros([1, 0], tf.int64),
     }
-    assert baseline.rank(batch).numpy().tolist() == [2]
+    assert baseline.rank(batch, batch["target"], batch["seen"]).numpy().tolist() == [2]
 
 
 def test_nobody_to_rank(data):
     nobody = tf.data.Dataset.from_tensors({"target": tf.zeros([1], tf.int64)}).take(0)
-    assert evaluation.Evaluator(rank_by_table)(nobody)[0] == {"users": 0}
+    assert evaluator(rank_by_table)(nobody)[0] == {"users": 0}
 
 
 def test_summary_by_hand():
-    found = evaluation.summarise(np.array([1, 3, 60]))
+    found = FullRanking().summarise(np.array([1, 3, 60]))
     assert found["users"] == 3
     assert found["hr@5"] == pytest.approx(2 / 3)
     assert found["ndcg@50"] == pytest.approx((1 + 1 / 2) / 3)
     assert found["mrr"] == pytest.approx((1 + 1 / 3 + 1 / 60) / 3)
+
+
+def test_recall_is_hit_rate_under_another_name():
+    found = FullRanking(exclude_seen=False, recall=True).summarise(np.array([1, 3, 60]))
+    assert found["recall@50"] == found["hr@50"] == pytest.approx(2 / 3)
+    assert {"recall@5", "ndcg@20", "mrr"} <= set(FullRanking(recall=True).names)
+
+
+class Table:
+    """Scores from a fixed table."""
+
+    def score(self, batch, items):
+        table = tf.constant(np.stack([user_scores(user) for user in range(NUM_USERS + 1)]))
+        return tf.gather(tf.gather(table, batch["user"]), items, batch_dims=1)
+
+
+def negatives_of(data, size, count):
+    found = {}
+    for batch in data[1](size, num_negatives=count):
+        found |= dict(zip(batch["user"].numpy().tolist(), batch["negatives"].numpy().tolist(), strict=True))
+    return found
+
+
+def test_negatives_are_unseen_and_the_same_at_every_look(data):
+    drawn = negatives_of(data, 4, 5)
+    assert drawn == negatives_of(data, 9, 5)
+    for user, (history, target) in data[0].items():
+        if target:
+            assert not {*history, *target} & set(drawn[user]) and 0 not in drawn[user]
+    assert len({item for row in drawn.values() for item in row}) > NUM_ITEMS // 2
+    assert {user: row[:2] for user, row in drawn.items()} == negatives_of(data, 4, 2)
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_pair_auc_by_hand(data, count):
+    protocol = PairAUC(count)
+    found, _ = evaluation.Evaluator(protocol.measure(Table()), protocol.summarise)(data[1](5, num_negatives=count))
+    wins = [
+        user_scores(user)[data[0][user][1][0]] > user_scores(user)[row]
+        for user, row in negatives_of(data, 6, count).items()
+    ]
+    assert found == {"auc": pytest.approx(np.mean(wins)), "gauc": pytest.approx(np.mean(wins)), "users": len(wins)}
+
+
+def test_pair_auc_of_baselines_agrees_with_their_rankings(data):
+    counts = np.array([0, 3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8])
+    pairs = np.random.default_rng(1).integers(1, NUM_ITEMS + 1, (40, 2))
+    for baseline in (Popularity(counts), Transitions(counts, pairs), Transitions(counts, pairs[:0])):
+        batch = next(iter(data[1](6)))
+        catalogue = baseline.score(batch, tf.range(1, NUM_ITEMS + 1, dtype=tf.int64))
+        own = np.random.default_rng(0).integers(1, NUM_ITEMS + 1, (6, 4))[: len(batch["user"])]
+        expected = np.take_along_axis(catalogue.numpy(), own - 1, axis=1)
+        np.testing.assert_array_equal(baseline.score(batch, tf.constant(own)), expected)
+
+
+def test_a_user_who_has_every_item_is_left_out_of_pairs():
+    shares = np.array([[0.5, 0.0, 1.0], [0.0, 1.0, 0.0]])
+    assert PairAUC(2).summarise(shares) == {"auc": 0.5, "gauc": 0.5, "users": 1}
+    assert PairAUC(2).summarise(np.zeros(0)) == {"users": 0}

@@ -79,6 +79,19 @@ def draw(excluded, rows, num_negatives, cumulative, seed):
         >>> sorted(set(drawn.numpy().ravel().tolist()))
         [2, 4]
     """
+    uniform = tf.random.stateless_uniform([tf.shape(rows)[0], num_negatives], seed, dtype=tf.float64)
+    return pick(excluded, rows, uniform, cumulative)
+
+
+def pick(excluded, rows, uniform, cumulative):
+    """The ids that numbers in [0, 1) stand for; arguments as for `draw`.
+
+    Args:
+        uniform: float64 `[windows, any]`.
+
+    Returns:
+        int64 `[windows, any]`; meaningless in rows without `remaining_weight`.
+    """
     mass = _weights(excluded, cumulative).flat_values
     before = tf.cumsum(mass, exclusive=True)  # excluded mass over all earlier rows and entries
     starts = excluded.row_starts()
@@ -89,7 +102,6 @@ def draw(excluded, rows, num_negatives, cumulative, seed):
     drawable = tf.gather(cumulative, excluded.flat_values) - (before - tf.gather(row_before, row_of))
 
     total = tf.cast(tf.gather(remaining_weight(excluded, cumulative), rows), tf.float64)[:, tf.newaxis]
-    uniform = tf.random.stateless_uniform([tf.shape(rows)[0], num_negatives], seed, dtype=tf.float64)
     drawn = tf.cast(tf.floor(uniform * total), tf.int64)
 
     # One sorted line for all rows: a row's stretch starts at row * (total weight + 1).
@@ -102,6 +114,30 @@ def draw(excluded, rows, num_negatives, cumulative, seed):
     point = tf.reshape(drawn + skipped, [-1])
     found = tf.searchsorted(cumulative, point, side="right", out_type=tf.int64) - 1
     return tf.reshape(found, tf.shape(points))
+
+
+def hashed_uniform(ids, count):
+    """Numbers in [0, 1) that depend on the id and the column only, not on who else is in the batch.
+
+    Args:
+        ids: int64 `[rows]`.
+        count: int, numbers per id.
+
+    Returns:
+        float64 `[rows, count]`, from the mixing function of SplitMix64.
+
+    Example:
+        >>> hashed_uniform(tf.constant([7, 8, 7], tf.int64), 1).numpy().round(3)[:, 0].tolist()
+        [0.391, 0.12, 0.391]
+    """
+    shift = tf.bitwise.right_shift
+    state = tf.cast(ids, tf.uint64)[:, tf.newaxis] * tf.constant(0xD1B54A32D192ED03, tf.uint64)
+    state += tf.cast(tf.range(1, count + 1), tf.uint64) * tf.constant(0x9E3779B97F4A7C15, tf.uint64)
+    for bits, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        state = tf.bitwise.bitwise_xor(state, shift(state, tf.constant(bits, tf.uint64)))
+        state *= tf.constant(factor, tf.uint64)
+    state = tf.bitwise.bitwise_xor(state, shift(state, tf.constant(31, tf.uint64)))
+    return tf.cast(shift(state, tf.constant(11, tf.uint64)), tf.float64) / 2.0**53
 
 
 def _weights(ids, cumulative):

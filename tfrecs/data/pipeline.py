@@ -1,18 +1,17 @@
 """From shards to batches. The order of everything is a pure function of (seed, epoch, step), so that a killed
 run can skip to where it was; users are read in blocks, so that memory does not grow with the data."""
 
+import functools
 import os
 
 import numpy as np
 import tensorflow as tf
 
-from tfrecs.data import negatives, records, windows
+from tfrecs.data import batching, negatives, records
 from tfrecs.data.manifest import ATTRIBUTES_FILE
-from tfrecs.data.schema import PAD
 
 SHUFFLE_BUFFER = 16384  # serialised users; a fixed bound, whatever the size of the data
-TRAINING_SPLITS = {"train": 0, "train_valid": 1}  # which of a record's two boundaries ends training
-HELD_OUT_SPLITS = {"valid": 0, "test": 1}  # which boundary the held-out item follows
+TRAINING_SPLITS = {"train": 0, "train_valid": 1}  # which of a record's two boundaries ends training; `all`: none
 
 
 class TrainingBatches:
@@ -25,13 +24,16 @@ class TrainingBatches:
             (dict of `user` `[users]` and ragged fields `[users, (time)]`, cut to the training part) into a dict
             of tensors with one row per example; `draw(rows, count)` gives negatives for the users in `rows`.
         weights: int array `[items + 1]`, the sampling weights of negatives; see `statistics.sampling_weights`.
-        batch_size: int, examples per step.
+        batch_size: int, examples per step, unless `batch_tokens` is given.
         seed: int.
-        split: `train`, or `train_valid` to train on the validation items as well.
+        split: `train`, or `train_valid` to train on the validation items as well, or `all`: whole sequences.
         fields: names of the per-interaction features that `make_examples` reads; `item` is among them.
         users_per_block: int, users whose examples are shuffled together.
         exclude_held_out: bool, also keep validation and test items out of the negatives. NOTE: a leak; only for
             parity with AttRec's `DataInput.py`.
+        batch_tokens: int, items of histories per step: rows of like length share a batch, which is cut to its
+            longest; 0 is off. See `batching.by_length`.
+        padded_fields: names of the tensors `[rows, time]` to cut; the first one's items are counted.
 
     Call arguments:
         first_epoch, end_epoch: ints, epochs from 0, the end exclusive.
@@ -53,11 +55,14 @@ class TrainingBatches:
         fields=("item",),
         users_per_block=1024,
         exclude_held_out=False,
+        batch_tokens=0,
+        padded_fields=("history",),
     ):
         self.data_dir, self.manifest, self.make_examples = data_dir, manifest, make_examples
         self.fields = fields
         self.batch_size, self.seed, self.users_per_block = batch_size, seed, users_per_block
-        self.boundary, self.exclude_held_out = TRAINING_SPLITS[split], exclude_held_out
+        self.batch_tokens, self.padded_fields = batch_tokens, padded_fields
+        self.split, self.exclude_held_out = split, exclude_held_out
         self.cumulative = negatives.cumulative_weights(weights)
         # Traced once; a dataset's map only calls it.
         self._examples = tf.function(
@@ -78,14 +83,18 @@ class TrainingBatches:
                 num_parallel_calls=2,
                 deterministic=True,
             )
-            return dataset.rebatch(self.batch_size).skip(tf.where(epoch == first_epoch, tf.cast(skip, tf.int64), 0))
+            if self.batch_tokens:
+                dataset = dataset.enumerate().flat_map(functools.partial(self._by_length, epoch))
+            else:
+                dataset = dataset.rebatch(self.batch_size)
+            return dataset.skip(tf.where(epoch == first_epoch, tf.cast(skip, tf.int64), 0))
 
         return tf.data.Dataset.range(first_epoch, end_epoch).flat_map(one_epoch).prefetch(4)
 
     def _block(self, epoch, index, serialized):
         sequences = records.parse(serialized, self.fields)
         seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, epoch]), index)
-        training = cut(sequences, self.fields, sequences["split"][:, self.boundary])
+        training = cut(sequences, self.fields, training_ends(sequences, self.split))
         known = sequences["item"] if self.exclude_held_out else training["item"]
         excluded = negatives.sorted_unique(known, self.manifest.num_items + 1)
         # A user who has every item leaves nothing to draw: no examples are made of that user.
@@ -94,79 +103,36 @@ class TrainingBatches:
         training = {name: tf.gather(value, kept) for name, value in training.items()}
         excluded = tf.gather(excluded, kept)
 
+        fold_in = tf.random.experimental.stateless_fold_in
+        draws = []
+
         def draw(rows, count):
-            draw_seed = tf.random.experimental.stateless_fold_in(seed, 1)
+            draw_seed = fold_in(fold_in(seed, 1), len(draws)) if draws else fold_in(seed, 1)
+            draws.append(count)
             return negatives.draw(excluded, rows, count, self.cumulative, draw_seed)
 
-        examples = self.make_examples(training, draw, tf.random.experimental.stateless_fold_in(seed, 2))
+        examples = self.make_examples(training, draw, fold_in(seed, 2))
         size = tf.shape(next(iter(examples.values())))[0]
-        shuffle_seed = tf.random.experimental.stateless_fold_in(seed, 3)
-        order = tf.random.experimental.stateless_shuffle(tf.range(size), shuffle_seed)
+        order = tf.random.experimental.stateless_shuffle(tf.range(size), fold_in(seed, 3))
         examples["epoch"] = tf.fill([size], epoch)
         return {name: tf.gather(value, order) for name, value in examples.items()}
 
+    def _by_length(self, epoch, index, examples):
+        seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, epoch]), index)
+        seed = tf.random.experimental.stateless_fold_in(seed, 4)
+        return batching.by_length(examples, self.padded_fields, self.batch_tokens, seed)
 
-class EvaluationBatches:
-    """Batches that hold each user with a held-out item exactly once, in a fixed order.
 
-    The target is the first item after the boundary; the history is everything before it.
-
-    Args:
-        data_dir, manifest: as for `TrainingBatches`.
-        make_inputs: `f(sequences)`, a model's `history_inputs`.
-        batch_size: int, users read per step; those without a held-out item leave a batch smaller.
-        split: `valid` or `test`.
-        max_users: int or None, only the first so many users of the shards (a quick look, not a result).
-        fields: names of the per-interaction features that `make_inputs` reads; `item` is among them.
-
-    Iterating gives dicts: the model's inputs, `target` int64 `[batch]`, and `seen` int64
-    `[batch, (longest history)]`, the whole history padded with PAD.
-    """
-
-    def __init__(self, data_dir, manifest, make_inputs, batch_size, split, max_users=None, fields=("item",)):
-        self.fields, self.make_inputs, self.boundary = fields, make_inputs, HELD_OUT_SPLITS[split]
-        users = _serialized(data_dir, manifest)
-        self._users = (users if max_users is None else users.take(max_users)).batch(batch_size)
-        self._inputs = tf.function(self._make, input_signature=[tf.TensorSpec([None], tf.string)])
-
-    def __iter__(self):
-        # Neither `map` nor optimisers nor threads: to start an iterator with them takes longer than to rank
-        # thousands of users.
-        plain = tf.data.Options()
-        plain.autotune.enabled = False
-        plain.experimental_optimization.apply_default_optimizations = False
-        for serialized in self._users.with_options(plain):
-            batch = self._inputs(serialized)
-            if batch["target"].shape[0]:
-                yield batch
-
-    @property
-    def element_spec(self):
-        """Shapes and types of a batch, for tracing once what every batch fits; as of a `tf.data.Dataset`."""
-        outputs = self._inputs.get_concrete_function().structured_outputs
-        return {name: tf.TensorSpec(output.shape, output.dtype) for name, output in outputs.items()}
-
-    def dataset(self):
-        """The same as a `tf.data.Dataset`, for `Model.evaluate` and for several replicas."""
-        dataset = self._users.map(self._inputs, num_parallel_calls=2, deterministic=True)
-        return dataset.filter(lambda batch: tf.shape(batch["target"])[0] > 0).prefetch(2)
-
-    def _make(self, serialized):
-        sequences = records.parse(serialized, self.fields)
-        start = sequences["split"][:, self.boundary]
-        end = sequences["item"].row_lengths() if self.boundary else sequences["split"][:, 1]
-        rows = tf.where(end > start)[:, 0]
-        history = {name: tf.gather(value, rows) for name, value in cut(sequences, self.fields, start).items()}
-        target = windows.items_from(sequences["item"], rows, tf.gather(start, rows), 1)
-        batch = self.make_inputs(history)
-        batch["target"] = target[:, 0]
-        batch["seen"] = history["item"].to_tensor(PAD)
-        return batch
+def training_ends(sequences, split):
+    """Where the training part of each user ends, int64 `[users]`; `split` as for `TrainingBatches`."""
+    if split == "all":
+        return sequences["item"].row_lengths()
+    return sequences["split"][:, TRAINING_SPLITS[split]]
 
 
 def sequences(data_dir, manifest, fields, batch_size=1024):
     """All sequences as they lie in the shards, parsed: dicts of `user`, `split` and the ragged `fields`."""
-    dataset = _serialized(data_dir, manifest).batch(batch_size)
+    dataset = serialized(data_dir, manifest).batch(batch_size)
     return dataset.map(lambda serialized: records.parse(serialized, fields))
 
 
@@ -182,7 +148,8 @@ def _paths(data_dir, manifest):
     return [os.path.join(data_dir, shard.path) for shard in manifest.shards if shard.num_sequences]
 
 
-def _serialized(data_dir, manifest):
+def serialized(data_dir, manifest):
+    """The records as they lie in the shards, unparsed, as a `tf.data.Dataset`."""
     return tf.data.TFRecordDataset(_paths(data_dir, manifest))
 
 

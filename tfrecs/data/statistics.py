@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfrecs.data.pipeline import TRAINING_SPLITS, cut, sequences
+from tfrecs.data.pipeline import cut, sequences, training_ends
 from tfrecs.data.schema import PAD
 from tfrecs.errors import InputError, nearest
 
@@ -17,7 +17,7 @@ def item_counts(data_dir, manifest, split="train"):
     """
     counts = np.zeros(manifest.num_items + 1, np.int64)
     for batch in sequences(data_dir, manifest, ("item",)):
-        training = cut(batch, ("item",), batch["split"][:, TRAINING_SPLITS[split]])
+        training = cut(batch, ("item",), training_ends(batch, split))
         counts += np.bincount(training["item"].flat_values.numpy(), minlength=len(counts))
     return counts
 
@@ -52,7 +52,7 @@ def transition_pairs(data_dir, manifest, split="train"):
     """
     pairs = [np.zeros([0, 2], np.int64)]
     for batch in sequences(data_dir, manifest, ("item",)):
-        items = cut(batch, ("item",), batch["split"][:, TRAINING_SPLITS[split]])["item"]
+        items = cut(batch, ("item",), training_ends(batch, split))["item"]
         values, rows = items.flat_values.numpy(), items.value_rowids().numpy()
         together = rows[1:] == rows[:-1]
         pairs.append(np.stack([values[:-1][together], values[1:][together]], axis=1))

@@ -44,7 +44,7 @@ def history_before(values, rows, positions, length):
         [[5, 0], [6, 7]]
     """
     first = tf.maximum(positions - length, 0)
-    return _gather(values, rows, first, positions, length)
+    return values_between(values, rows, first, positions, length)
 
 
 def items_from(values, rows, positions, length):
@@ -56,10 +56,56 @@ def items_from(values, rows, positions, length):
         [[7, 0]]
     """
     ends = tf.gather(values.row_lengths(), rows)
-    return _gather(values, rows, positions, ends, length)
+    return values_between(values, rows, positions, ends, length)
 
 
-def _gather(values, rows, first, end, length):
+def covering_windows(row_lengths, length, stride):
+    """Windows that train each next item once, with up to `length` items before it.
+
+    A sequence of n items has n - 1 next items. The last window ends with the last of them, each earlier one `stride`
+    before; windows after a sequence's first overlap by `length - stride` items, which serve as context alone.
+
+    Args:
+        row_lengths: int64 `[users]`.
+        length: int, items in a window at most.
+        stride: int, at most `length`.
+
+    Returns:
+        `(rows, firsts, fresh, ends)`, int64 `[windows]`: the user, the first position of the window's items, the first
+        whose next item is trained, and the exclusive end.
+
+    Example:
+        >>> [part.numpy().tolist() for part in covering_windows(tf.constant([6, 3, 1], tf.int64), 4, 2)]
+        [[0, 0, 1], [0, 1, 0], [0, 3, 0], [3, 5, 2]]
+    """
+    count = tf.maximum(row_lengths - 1, 0)
+    earliest = count - (tf.maximum(count - length, 0) + stride - 1) // stride * stride
+    # Where there is no next item, the range is empty.
+    ends = tf.ragged.range(tf.maximum(earliest, 1), count + 1, tf.constant(stride, tf.int64))
+    rows, end = ends.value_rowids(), ends.flat_values
+    is_first = tf.equal(end, tf.gather(earliest, rows))
+    fresh = tf.where(is_first, tf.zeros_like(end), end - stride)
+    return rows, tf.maximum(end - length, 0), fresh, end
+
+
+def values_between(values, rows, first, end, length):
+    """Values of positions `first` to `end` (exclusive), `length` of them at most, left-aligned, padded with PAD.
+
+    Args:
+        values: ragged `[users, (time)]`.
+        rows: int64 `[windows]`, which user each window belongs to.
+        first, end: int64 `[windows]`.
+        length: int, the width of a window.
+
+    Returns:
+        tensor `[windows, length]`.
+
+    Example:
+        >>> values_between(tf.ragged.constant([[5, 6, 7]], row_splits_dtype=tf.int64),
+        ...                tf.constant([0], tf.int64), tf.constant([1], tf.int64), tf.constant([2], tf.int64),
+        ...                2).numpy().tolist()
+        [[6, 0]]
+    """
     index = first[:, tf.newaxis] + tf.range(length, dtype=tf.int64)
     inside = index < end[:, tf.newaxis]
     offset = tf.gather(values.row_starts(), rows)[:, tf.newaxis]

@@ -17,10 +17,14 @@ class SequentialRecommender(keras.Model):
 
     - `training_examples(sequences, draw, seed)`: a batch of users to a dict of example tensors;
     - `history_inputs(sequences)`: a batch of users to what the model reads when it is asked to rank;
-    - `loss_terms(examples, training)`: losses and weights, both `[batch]`;
+    - `loss_terms(examples, training)`: losses and weights of one shape, `[batch]` or `[batch, time]`;
     - `encode(inputs, training)`: what candidates are compared with, a nest of `[batch, ...]` tensors;
     - `score_items(query, items)`: higher is better; `items` `[count]` gives `[batch, count]`, `items`
-      `[batch, count]` gives each row its own candidates.
+      `[batch, count]` gives each row its own candidates;
+
+    and, where it reads more of the data than users and items, says so in the attributes below, `missing`,
+    `data_arguments` and `adapt`. Constructor arguments without a default are sizes that the data decides; all others
+    are flags of the command line.
 
     Args:
         num_users: int, ids are 1 to `num_users`; 0 stands for an unknown user.
@@ -34,6 +38,11 @@ class SequentialRecommender(keras.Model):
     """
 
     cutoffs = metrics.CUTOFFS
+    fields = ("item",)  # what a record must hold, and what `training_examples` and `history_inputs` are given
+    request_fields = ()  # of `timestamp` and `action`: what a served request carries beside user and history
+    padded_fields = ("history",)  # example tensors `[rows, time]`, cut to the longest row of a batch made by tokens
+    candidate_chunk = 65536  # candidates scored at a time: bounds memory
+    smallest = {"num_users": 1, "num_items": 1}  # for every argument without a default, to check the others by
     # Quirks of originals, which a model may turn into arguments.
     negatives_include_pad = False
     negatives_exclude_held_out = False
@@ -58,6 +67,33 @@ class SequentialRecommender(keras.Model):
             "loss_reduction": self.loss_reduction,
             "clip_unmerged_rows": self.clip_unmerged_rows,
         }
+
+    @classmethod
+    def missing(cls, manifest, arguments):
+        """What the data lacks for this model.
+
+        Args:
+            manifest: `data.manifest.Manifest`.
+            arguments: dict, constructor arguments that were chosen.
+
+        Returns:
+            list of str, names of columns; empty where the model can train.
+        """
+        return [name for name in cls.fields if name not in manifest.fields]
+
+    @classmethod
+    def data_arguments(cls, data_dir, manifest, arguments):
+        """The constructor arguments without a default, read off prepared data; arguments as for `missing`."""
+        return {"num_users": manifest.num_users, "num_items": manifest.num_items}
+
+    def adapt(self, data_dir, manifest, split):
+        """Fills tables that are not trained from the training parts of prepared data; the base has none.
+
+        Args:
+            data_dir: str.
+            manifest: its `Manifest`.
+            split: `train` or `train_valid`, what the model is about to train on.
+        """
 
     def build(self, input_shape=None):
         """Nothing is left to build: constructors create every variable, since all sizes are arguments."""
@@ -145,10 +181,11 @@ class SequentialRecommender(keras.Model):
             excluded,
             self.num_items,
             first_item=0 if self.rank_pad else 1,
+            chunk_size=self.candidate_chunk,
         )
 
     def score(self, inputs, items):
-        """Scores of candidates, float32 `[batch, count]`, higher is better.
+        """Scores of candidates, float32 `[batch, count]`, higher is better; all candidates at once.
 
         Args:
             inputs: the model's inputs.
@@ -156,21 +193,21 @@ class SequentialRecommender(keras.Model):
         """
         return self.score_items(self.encode(inputs), items)
 
-    def recommend(self, inputs, k=10, excluded=None, chunk_size=65536):
+    def recommend(self, inputs, k=10, excluded=None, chunk_size=None):
         """The best items, best first; equal scores in order of id.
 
         Args:
             inputs: the model's inputs.
             k: int, how many; fewer where the catalogue is smaller.
             excluded: int64 `[batch, any]` padded with 0, items never to return; default none.
-            chunk_size: int, candidates scored at a time.
+            chunk_size: int, candidates scored at a time; default `candidate_chunk`.
 
         Returns:
             `(items int64 [batch, k], scores float32 [batch, k])`; where fewer than k items are left, id 0 with
             score -inf fills up.
         """
         query = self.encode(inputs)
-        k = min(k, self.num_items)
+        k, chunk_size = min(k, self.num_items), chunk_size or self.candidate_chunk
         items, scores = None, None
         for first in range(1, self.num_items + 1, chunk_size):
             ids = tf.range(first, min(first + chunk_size, self.num_items + 1), dtype=tf.int64)

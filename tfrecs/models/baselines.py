@@ -14,8 +14,8 @@ class Popularity:
 
     Example:
         >>> baseline = Popularity([0, 5, 9])
-        >>> batch = {"target": tf.constant([1], tf.int64), "seen": tf.zeros([1, 0], tf.int64)}
-        >>> baseline.rank(batch).numpy().tolist()
+        >>> batch = {"user": tf.constant([7], tf.int64)}
+        >>> baseline.rank(batch, tf.constant([1], tf.int64), tf.zeros([1, 0], tf.int64)).numpy().tolist()
         [2]
     """
 
@@ -23,16 +23,14 @@ class Popularity:
         self.counts = tf.constant(item_counts, tf.float64)  # counts and fractions both stay exact
         self.num_items = len(item_counts) - 1
 
-    def score_items(self, batch, items):
-        rows = tf.shape(batch["target"])[0]
-        return tf.tile(tf.gather(self.counts, items)[tf.newaxis], [rows, 1])
+    def score(self, batch, items):
+        """Scores `[batch, count]` of items `[count]` or `[batch, count]`; `SequentialRecommender.score`."""
+        scores = tf.gather(self.counts, items)
+        return scores if scores.shape.rank == 2 else tf.tile(scores[tf.newaxis], [_rows(batch), 1])
 
-    def rank(self, batch, exclude_seen=True):
+    def rank(self, batch, target, excluded):
         """The pessimistic rank of each target; see `metrics.pessimistic_rank`."""
-        excluded = batch["seen"] if exclude_seen else batch["seen"][:, :0]
-        return metrics.pessimistic_rank(
-            lambda items: self.score_items(batch, items), batch["target"], excluded, self.num_items
-        )
+        return metrics.pessimistic_rank(lambda items: self.score(batch, items), target, excluded, self.num_items)
 
 
 class Transitions(Popularity):
@@ -46,15 +44,21 @@ class Transitions(Popularity):
     def __init__(self, item_counts, pairs):
         super().__init__(item_counts)
         keys, counts = np.unique(pairs[:, 0] * len(item_counts) + pairs[:, 1], return_counts=True)
+        self.keys = tf.constant(keys, tf.int64)
         self.next_item = tf.constant(keys % len(item_counts))
         self.next_count = tf.constant(counts, tf.float64)
         starts = np.searchsorted(keys // len(item_counts), np.arange(len(item_counts) + 1))
         self.row_splits = tf.constant(starts, tf.int64)
         self.below_one = self.counts / (tf.reduce_max(self.counts) + 1.0)
 
-    def score_items(self, batch, items):
+    def score(self, batch, items):
+        """Scores `[batch, count]`: the count, and below one for popularity."""
         filled = tf.reduce_sum(tf.cast(batch["history"] != 0, tf.int64), axis=1)
         last = tf.gather(batch["history"], tf.maximum(filled - 1, 0), axis=1, batch_dims=1)
+        counts = self._of_catalogue(last, items) if items.shape.rank == 1 else self._of_candidates(last, items)
+        return counts + tf.gather(self.below_one, items)
+
+    def _of_catalogue(self, last, items):
         first, end = tf.gather(self.row_splits, last), tf.gather(self.row_splits, last + 1)
         position = tf.ragged.range(first, end)
         column = tf.gather(self.next_item, position.flat_values) - items[0]
@@ -62,4 +66,14 @@ class Transitions(Popularity):
         index = tf.boolean_mask(tf.stack([position.value_rowids(), column], 1), inside)
         counts = tf.boolean_mask(tf.gather(self.next_count, position.flat_values), inside)
         shape = tf.stack([tf.size(last, tf.int64), tf.size(items, tf.int64)])
-        return tf.scatter_nd(index, counts, shape) + tf.gather(self.below_one, items)[tf.newaxis]
+        return tf.scatter_nd(index, counts, shape)
+
+    def _of_candidates(self, last, items):
+        wanted = last[:, tf.newaxis] * (self.num_items + 1) + items
+        at = tf.reshape(tf.searchsorted(self.keys, tf.reshape(wanted, [-1]), out_type=tf.int64), tf.shape(wanted))
+        found = tf.gather(tf.concat([self.keys, [-1]], 0), at) == wanted
+        return tf.where(found, tf.gather(tf.concat([self.next_count, [0.0]], 0), at), 0.0)
+
+
+def _rows(batch):
+    return tf.shape(next(iter(batch.values())))[0]

@@ -48,7 +48,7 @@ class Checkpoints:
         seeds = [v.value for v in model.non_trainable_variables if v.path.endswith("seed_generator_state")]
         totals = [v.value for v in model.loss_mean.variables]
         self._checkpoint = tf.train.Checkpoint(
-            variables=[v.value for v in model.trainable_variables],
+            variables=[v.value for v in model.weights],
             seeds=seeds,
             totals=totals,
             optimizer=[v.value for v in model.optimizer.variables],

@@ -18,6 +18,9 @@ CHANGEABLE = (
     "strategy",
     "retrain",
 )
+# What may differ, besides, when a run is only judged.
+JUDGED_BY = ("protocol", "exclude_seen", "num_eval_negatives")
+AT_LEAST_0 = ("batch_tokens", "decay_epochs", "patience", "save_checkpoints_epochs", "save_checkpoints_steps", "seed")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +30,7 @@ class TrainConfig:
     Args:
         epochs: int, passes over the training examples at most.
         batch_size: int, examples per update, over all replicas.
+        batch_tokens: int, items of histories per update instead, in batches of like length; 0 is off.
         learning_rate: float.
         decay_epochs: int, the rate falls along half a cosine, epoch by epoch, to 0 after so many; 0 keeps it constant.
         optimizer: `adam` or `sgd`.
@@ -40,7 +44,9 @@ class TrainConfig:
         validation_split: `valid`, or `test`. NOTE: `test` chooses the epoch on the test items, as AttRec's `main.py`
             does: a leak, for the `original` preset only.
         negative_sampling: `uniform` or `popularity`.
+        protocol: `full_ranking`, `recbole` (the same with seen items kept; adds Recall@k) or `pair_auc`.
         exclude_seen: bool, leave the items of a user's history out of the ranking.
+        num_eval_negatives: int, unseen items per user for `pair_auc`.
         eval_batch_size: int, users ranked at a time.
         save_checkpoints_epochs: int, epochs between checkpoints; 0 is off.
         save_checkpoints_steps: int, steps between checkpoints within an epoch, in addition; 0 is off.
@@ -62,6 +68,7 @@ class TrainConfig:
 
     epochs: int = 30
     batch_size: int = 512
+    batch_tokens: int = 0
     learning_rate: float = 1e-3
     decay_epochs: int = 0
     optimizer: str = "adam"
@@ -73,7 +80,9 @@ class TrainConfig:
     train_split: str = "train"
     validation_split: str = "valid"
     negative_sampling: str = "uniform"
+    protocol: str = "full_ranking"
     exclude_seen: bool = True
+    num_eval_negatives: int = 1
     eval_batch_size: int = 512
     save_checkpoints_epochs: int = 1
     save_checkpoints_steps: int = 0
@@ -88,6 +97,7 @@ class TrainConfig:
         "train_split": ("train", "train_valid"),
         "validation_split": ("valid", "test"),
         "negative_sampling": ("uniform", "popularity"),
+        "protocol": ("full_ranking", "recbole", "pair_auc"),
         "strategy": ("auto", "none", "mirrored"),
         "precision": ("float32", "mixed_bfloat16"),
     }
@@ -101,10 +111,10 @@ class TrainConfig:
             value = getattr(self, field.name)
             if field.type is int and not isinstance(value, bool) and value > LARGEST:
                 raise InputError(f"--{field.name}: expected at most {LARGEST}, got {value}")
-        for name in ("epochs", "batch_size", "eval_batch_size", "keep_checkpoints"):
+        for name in ("epochs", "batch_size", "eval_batch_size", "keep_checkpoints", "num_eval_negatives"):
             if getattr(self, name) < 1:
                 raise InputError(f"--{name}: expected at least 1, got {getattr(self, name)}")
-        for name in ("decay_epochs", "patience", "save_checkpoints_epochs", "save_checkpoints_steps", "seed"):
+        for name in AT_LEAST_0:
             if getattr(self, name) < 0:
                 raise InputError(f"--{name}: expected at least 0, got {getattr(self, name)}")
         if not 0 <= self.global_clipnorm < float("inf"):

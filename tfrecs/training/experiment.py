@@ -1,21 +1,22 @@
 """A run from prepared data to numbers: build, resume, train, choose by validation, look at the test split once."""
 
 import dataclasses
-import functools
 import os
 
 import keras
 import tensorflow as tf
 
 from tfrecs import files
-from tfrecs.data import pipeline, statistics
+from tfrecs.data import held_out, pipeline, statistics
 from tfrecs.errors import InputError, nearest
 from tfrecs.models import MODELS
 from tfrecs.models.baselines import Popularity, Transitions
-from tfrecs.training import evaluation, listing, optimizers, reports, runs, strategy
+from tfrecs.training import evaluation, listing, optimizers, protocols, reports, runs, strategy
 from tfrecs.training.checkpoints import Checkpoints
 from tfrecs.training.loop import Loop
 from tfrecs.training.progress import ProgressLine
+
+BLOCK, TOKEN_BLOCK = 1024, 16384  # users whose examples are shuffled together; rows of like length need more of them
 
 
 class Experiment:
@@ -23,7 +24,7 @@ class Experiment:
 
     Args:
         model_name: str, a key of `models.MODELS`.
-        model_arguments: dict, keyword arguments of its constructor.
+        model_arguments: dict, keyword arguments of its constructor; what the data decides is added.
         config: `TrainConfig`.
         data_dir: str.
         manifest: its `Manifest`.
@@ -33,18 +34,20 @@ class Experiment:
     def __init__(self, model_name, model_arguments, config, data_dir, manifest, run_dir):
         self.model_name, self.config = model_name, config
         self.data_dir, self.manifest, self.run_dir = data_dir, manifest, run_dir
-        self.arguments = {"num_users": manifest.num_users, "num_items": manifest.num_items, **model_arguments}
+        decided = MODELS[model_name].data_arguments(data_dir, manifest, model_arguments)
+        self.arguments = {**model_arguments, **decided}
         self.strategy = strategy.create(config.strategy)
-        self.model = self._build()
+        self.protocol = protocols.create(config)
+        self.model = self._build(config.train_split)
 
-    def _build(self):
+    def _build(self, split):
         keras.utils.set_random_seed(self.config.seed)
         with self.strategy.scope():
             model = MODELS[self.model_name](**self.arguments, dtype=self.config.precision)
             model.compile(optimizer=optimizers.create(self.config), jit_compile=self.config.jit_compile)
             model.optimizer.build(model.trainable_variables)
-        rank = evaluation.model_rank(model, self.config.exclude_seen)
-        self._evaluator = evaluation.Evaluator(rank, self.strategy)
+        model.adapt(self.data_dir, self.manifest, split)
+        self._evaluator = self._evaluator_of(model, self.strategy)
         self._evaluation_batches = {}  # they hold the model they read for
         return model
 
@@ -75,7 +78,7 @@ class Experiment:
         retrained = None
         if self.config.retrain:
             note(f"retraining on training and validation items for {progress.best['epoch']} epochs")
-            self.model = self._build()
+            self.model = self._build("train_valid")
             epochs = progress.best["epoch"]
             # A falling rate falls to 0 within the epochs there are: stopped halfway down, the model would be worse.
             decay_epochs = epochs if self.config.decay_epochs else 0
@@ -131,12 +134,19 @@ class Experiment:
             config.batch_size,
             config.seed,
             split,
-            exclude_held_out=model.negatives_exclude_held_out,
+            model.fields,
+            TOKEN_BLOCK if config.batch_tokens else BLOCK,
+            model.negatives_exclude_held_out,
+            config.batch_tokens,
+            model.padded_fields,
         )
 
     def evaluate(self, split):
-        """Full-ranking metrics of the model as it stands, and the seconds they took."""
+        """Metrics of the model as it stands, under the protocol, and the seconds they took."""
         return self._evaluator(self.evaluation_batches(split))
+
+    def _evaluator_of(self, scorer, replicas=None):
+        return evaluation.Evaluator(self.protocol.measure(scorer), self.protocol.summarise, replicas)
 
     def baselines(self, split):
         """Metrics of popularity and transitions on the same users, items and exclusions.
@@ -148,15 +158,21 @@ class Experiment:
         pairs = statistics.transition_pairs(self.data_dir, self.manifest, trained)
         found = {}
         for name, baseline in (("popularity", Popularity(counts)), ("transitions", Transitions(counts, pairs))):
-            rank = functools.partial(baseline.rank, exclude_seen=self.config.exclude_seen)
-            found[name], _ = evaluation.Evaluator(rank)(self.evaluation_batches(split))
+            found[name], _ = self._evaluator_of(baseline)(self.evaluation_batches(split))
         return found
 
     def evaluation_batches(self, split, max_users=None):
-        """See `data.pipeline.EvaluationBatches`; traced once, iterated many times."""
+        """See `data.held_out.EvaluationBatches`; traced once, iterated many times."""
         if (split, max_users) not in self._evaluation_batches:
-            self._evaluation_batches[split, max_users] = pipeline.EvaluationBatches(
-                self.data_dir, self.manifest, self.model.history_inputs, self.config.eval_batch_size, split, max_users
+            self._evaluation_batches[split, max_users] = held_out.EvaluationBatches(
+                self.data_dir,
+                self.manifest,
+                self.model.history_inputs,
+                self.config.eval_batch_size,
+                split,
+                max_users,
+                self.model.fields,
+                self.protocol.num_negatives,
             )
         return self._evaluation_batches[split, max_users]
 
@@ -184,14 +200,34 @@ def check_arguments(model_name, model_arguments, config):
     """
     keras.utils.set_random_seed(config.seed)
     try:
-        model = MODELS[model_name](num_users=1, num_items=1, **model_arguments)
+        MODELS[model_name](**{**MODELS[model_name].smallest, **model_arguments})
     except InputError:
         raise
     except (ValueError, TypeError) as error:
         raise InputError(f"--model {model_name}: {listing.first_line(error)}") from None
-    if config.select_metric not in model.ranking_means:
-        hint = nearest(config.select_metric, model.ranking_means)
-        raise InputError(f"--select_metric: unknown metric {config.select_metric!r}; {hint}")
+    names = protocols.create(config).names
+    if config.select_metric not in names:
+        hint = nearest(config.select_metric, names)
+        raise InputError(f"--select_metric: no metric {config.select_metric!r} of --protocol {config.protocol}; {hint}")
+
+
+def check_data(model_name, model_arguments, data_dir, manifest):
+    """Refuses data that lacks what a model reads.
+
+    Args:
+        model_name, model_arguments: as for `check_arguments`.
+        data_dir, manifest: prepared data.
+
+    Raises:
+        InputError: naming the missing columns and the models that would work.
+    """
+    missing = MODELS[model_name].missing(manifest, model_arguments)
+    if missing:
+        working = [name for name, model in MODELS.items() if not model.missing(manifest, {})]
+        raise InputError(
+            f"--model {model_name}: {data_dir} ({manifest.name}) has no {', '.join(missing)}; "
+            f"models that work on it: {', '.join(working) or 'none'}"
+        )
 
 
 def note(text):

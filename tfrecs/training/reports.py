@@ -75,14 +75,15 @@ def environment():
     }
 
 
-def plot_history(run_dir, history, title, baselines):
-    """Plots the loss and the metrics that chose the epoch, with the baselines' level, to `curves.png`.
+def plot_history(run_dir, history, title, names, baselines):
+    """Plots the loss and validation metrics, with the baselines' level, to `curves.png`.
 
     Args:
         run_dir: str.
         history: list of dict, as for `write_history`; nothing is drawn without a row.
         title: str, what the run is.
-        baselines: dict of name to NDCG@10 on the test split, drawn as lines.
+        names: metrics to draw, without the split's name; those that the history lacks are left out.
+        baselines: dict of label to a metric on the test split, drawn as lines.
     """
     if not history:
         return
@@ -96,10 +97,10 @@ def plot_history(run_dir, history, title, baselines):
     loss_axes.plot(epochs, [row["loss"] for row in history], color="tab:gray")
     loss_axes.set(xlabel="epoch", ylabel="training loss")
     for name in history[0]:
-        if name.endswith(("_hr@10", "_ndcg@10", "_mrr")):
+        if name.partition("_")[2] in names:
             metric_axes.plot(epochs, [row[name] for row in history], label=name)
     for (name, value), style in zip(baselines.items(), (":", "--", "-."), strict=False):
-        metric_axes.axhline(value, linestyle=style, color="tab:gray", label=f"{name}, test_ndcg@10")
+        metric_axes.axhline(value, linestyle=style, color="tab:gray", label=name)
     if metric_axes.has_data():
         metric_axes.legend(fontsize="small")
     metric_axes.set(xlabel="epoch", ylabel="metric")
@@ -108,7 +109,7 @@ def plot_history(run_dir, history, title, baselines):
     files.write_bytes(os.path.join(run_dir, "curves.png"), image.getvalue())
 
 
-def table(rows, names=("hr@5", "hr@10", "hr@20", "hr@50", "ndcg@10", "mrr")):
+def table(rows, names):
     """A plain-text table of metrics.
 
     Args:

@@ -2,6 +2,18 @@
 
 from tfrecs.training import reports
 
+# What tables show of each protocol, and what curves are drawn of, the first of which has the baselines' level.
+SHOWN = {
+    "full_ranking": ("hr@5", "hr@10", "hr@20", "hr@50", "ndcg@10", "mrr"),
+    "recbole": ("recall@5", "recall@10", "recall@20", "recall@50", "ndcg@10", "ndcg@20", "mrr"),
+    "pair_auc": ("auc", "gauc"),
+}
+DRAWN = {
+    "full_ranking": ("ndcg@10", "hr@10", "mrr"),
+    "recbole": ("ndcg@20", "recall@20", "mrr"),
+    "pair_auc": ("auc",),
+}
+
 
 def of_training(progress, retrained=None):
     """Entries about training and the epoch it chose.
@@ -73,6 +85,7 @@ def title(metrics, split):
         'sample, test split, full_ranking, seen items excluded; attrec, preset recommended, seed 0, epoch 2 of 3'
     """
     ranked = "seen items excluded" if metrics["exclude_seen"] else "seen items included"
+    ranked = "against unseen items" if metrics["protocol"] == "pair_auc" else ranked
     users = f", {metrics[f'{split}_users']} users" if f"{split}_users" in metrics else ""
     epochs = f", epoch {metrics['best_epoch']} of {metrics['epochs_run']}" if "best_epoch" in metrics else ""
     again = ", retrained on validation" if metrics.get("retrained_on_validation") else ""
@@ -97,6 +110,21 @@ def tables(metrics):
         label: {name.removeprefix(f"{group}_"): value for name, value in metrics.items() if name.startswith(group)}
         for group, label in labels.items()
     }
-    text = f"{title(metrics, 'test')}\n{reports.table(rows)}"
+    text = f"{title(metrics, 'test')}\n{reports.table(rows, SHOWN[metrics['protocol']])}"
     share = metrics.get("share_of_oracle_hr@10")
     return text if share is None else f"{text}\n{metrics['model']} reaches {share:.1%} of the best reachable HR@10"
+
+
+def plot(run_dir, progress, metrics, split):
+    """Draws `curves.png`: see `reports.plot_history`.
+
+    Args:
+        run_dir: str.
+        progress: `Progress`, whose history is drawn.
+        metrics: dict, the content of `metrics.json`.
+        split: str, what was trained on, for the title.
+    """
+    names = DRAWN[metrics["protocol"]]
+    keys = {f"{name}, test {names[0]}": f"{name}_{names[0]}" for name in ("popularity", "transitions")}
+    levels = {label: metrics[key] for label, key in keys.items() if key in metrics}
+    reports.plot_history(run_dir, progress.history, title(metrics, split), names, levels)

@@ -42,7 +42,7 @@ def load_model(run_dir, name=None):
     except TypeError as error:
         raise InputError(f"{os.path.join(run_dir, CONFIG_FILE)}: not the arguments of the model: {error}") from None
     prefix = os.path.join(*judged(run_dir, name))
-    weights = tf.train.Checkpoint(variables=[v.value for v in model.trainable_variables])
+    weights = tf.train.Checkpoint(variables=[v.value for v in model.weights])
     try:
         weights.read(prefix).assert_existing_objects_matched().expect_partial()
     except listing.READ_ERRORS as error:

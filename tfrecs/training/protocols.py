@@ -1,0 +1,133 @@
+"""How a held-out item is judged: what is measured of each user, and what is reported of all."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfrecs import metrics
+from tfrecs.data.schema import PAD
+
+
+class FullRanking:
+    """Every item is a candidate; `metrics.pessimistic_rank` of the held-out one.
+
+    Args:
+        exclude_seen: bool, leave the items of the history out; False lets them compete.
+        recall: bool, report HR@k under the name Recall@k too, which with one relevant item is the same number.
+
+    Example:
+        >>> FullRanking().summarise(np.array([1, 3]))["mrr"]
+        0.6666666716337204
+    """
+
+    num_negatives = 0
+
+    def __init__(self, exclude_seen=True, recall=False):
+        self.exclude_seen, self.recall = exclude_seen, recall
+
+    @property
+    def names(self):
+        """The metrics reported, by which an epoch may be chosen."""
+        return tuple(self._named(metrics.of_rank(tf.ones([1], tf.int64))))
+
+    def measure(self, ranker):
+        """`f(batch) -> int64 ranks [batch]`, for anything with `rank(inputs, target, excluded)`."""
+
+        def rank(batch):
+            excluded = batch["seen"] if self.exclude_seen else batch["seen"][:, :0]
+            return ranker.rank(batch, batch["target"], excluded)
+
+        return rank
+
+    def summarise(self, ranks):
+        """Means over users, each counted once.
+
+        Args:
+            ranks: int array `[users]`, from 1.
+
+        Returns:
+            dict of metric to float, and `users`; no metrics where there is no user.
+        """
+        if not len(ranks):
+            return {"users": 0}
+        values = self._named(metrics.of_rank(tf.constant(ranks)))
+        return {name: _mean(value.numpy()) for name, value in values.items()} | {"users": len(ranks)}
+
+    def _named(self, values):
+        if not self.recall:
+            return values
+        return values | {name.replace("hr@", "recall@"): value for name, value in values.items() if "hr@" in name}
+
+
+class PairAUC:
+    """The held-out item against items the user never met, the same ones at every look.
+
+    `auc` is the share of pairs in which the held-out item scores higher, a tie counting as lost (ATRank,
+    `atrank/model.py:197`); `gauc` is the mean over users of the area under each one's own curve, a tie counting half.
+
+    Args:
+        num_negatives: int, unseen items per user.
+
+    Example:
+        >>> summary = PairAUC(2).summarise(np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
+        >>> summary["auc"], summary["gauc"]
+        (0.5, 0.625)
+    """
+
+    names = ("auc", "gauc")
+    exclude_seen = True
+
+    def __init__(self, num_negatives=1):
+        self.num_negatives = num_negatives
+
+    def measure(self, scorer):
+        """`f(batch) -> float32 [batch, 3]`: shares of negatives won and drawn, and 1 where there were any.
+
+        `scorer` is anything with `score(inputs, items)`; the batch holds `target` and `negatives`.
+        """
+
+        def compare(batch):
+            candidates = tf.concat([batch["target"][:, tf.newaxis], batch["negatives"]], axis=1)
+            scores = scorer.score(batch, candidates)
+            positive, negative = scores[:, :1], scores[:, 1:]
+            won = tf.reduce_mean(tf.cast(positive > negative, tf.float32), axis=1)
+            drawn = tf.reduce_mean(tf.cast(tf.equal(positive, negative), tf.float32), axis=1)
+            return tf.stack([won, drawn, tf.cast(batch["negatives"][:, 0] != PAD, tf.float32)], axis=1)
+
+        return compare
+
+    def summarise(self, shares):
+        """Means over users who have an unseen item.
+
+        Args:
+            shares: float array `[users, 3]`, as from `measure`.
+
+        Returns:
+            dict of `auc`, `gauc` and `users`; no metrics where there is no user.
+        """
+        shares = np.reshape(shares, [-1, 3])
+        shares = shares[shares[:, 2] > 0]
+        if not len(shares):
+            return {"users": 0}
+        won, drawn = shares[:, 0], shares[:, 1]
+        return {"auc": _mean(won), "gauc": _mean(won + drawn / 2), "users": len(shares)}
+
+
+def create(config):
+    """The protocol of a `TrainConfig`.
+
+    NOTE: `recbole` keeps seen items whatever `exclude_seen` says, as RecBole's full ranking of repeatable data does.
+
+    Example:
+        >>> from tfrecs.training.config import TrainConfig
+        >>> create(TrainConfig(protocol="recbole")).exclude_seen
+        False
+    """
+    if config.protocol == "pair_auc":
+        return PairAUC(config.num_eval_negatives)
+    if config.protocol == "recbole":
+        return FullRanking(exclude_seen=False, recall=True)
+    return FullRanking(config.exclude_seen)
+
+
+def _mean(values):
+    return float(np.mean(values, dtype=np.float64))
