@@ -17,7 +17,8 @@ class SequentialRecommender(keras.Model):
 
     - `training_examples(sequences, draw, seed)`: a batch of users to a dict of example tensors;
     - `history_inputs(sequences)`: a batch of users to what the model reads when it is asked to rank;
-    - `loss_terms(examples, training)`: losses and weights of one shape, `[batch]` or `[batch, time]`;
+    - `loss_terms(examples, training)`: losses and weights of one shape, `[batch]` or `[batch, time]`, and
+      optionally a scalar that is added to the loss of the global batch as it is, whatever `loss_reduction`;
     - `encode(inputs, training)`: what candidates are compared with, a nest of `[batch, ...]` tensors;
     - `score_items(query, items)`: higher is better; `items` `[count]` gives `[batch, count]`, `items`
       `[batch, count]` gives each row its own candidates;
@@ -120,11 +121,12 @@ class SequentialRecommender(keras.Model):
         context = tf.distribute.get_replica_context()
         replicas = context.num_replicas_in_sync
         with tf.GradientTape() as tape:
-            terms, weights = self.loss_terms(examples, training=True)
+            terms, weights, *penalties = self.loss_terms(examples, training=True)
             terms, weights = tf.cast(terms, tf.float32), tf.cast(weights, tf.float32)
             total = tf.reduce_sum(terms * weights)
             count = _sum_over_replicas(context, tf.reduce_sum(weights))
             objective = total if self.loss_reduction == "sum" else total / tf.maximum(count, 1.0)
+            objective += sum(penalties)  # this replica's part of a sum over the global batch
             if self.losses:
                 objective += tf.add_n(self.losses) / replicas
             scaled = self.optimizer.scale_loss(objective)
