@@ -113,7 +113,7 @@ def test_end_to_end(raw, tmp_path, command, decoded):
         ({"overall": True}, "rating", "overall is neither text nor a number"),
         ({"unixReviewTime": "soon"}, "timestamp", "timestamp is not a number: 'soon'"),
         ({"unixReviewTime": 1e300}, "timestamp", "timestamp is out of range"),
-        ({"unixReviewTime": ...}, "timestamp", r"unixReviewTime is missing: \"\{'reviewerID': 'U1'"),
+        ({"unixReviewTime": ...}, "timestamp", r"unixReviewTime is missing: \{'reviewerID': 'U1'"),
         ({"asin": "\ud800"}, "item", "asin is not valid Unicode: '.ud800'"),
     ],
 )
