@@ -22,6 +22,7 @@ RANKS = {
     "metrics": 3,
     "models": 4,
     "training": 5,
+    "serving": 5,
     "export": 6,
     "arguments": 6,
     "importers": 7,

@@ -1,0 +1,149 @@
+"""The signatures of a served model, as functions of tensors: strings in, strings and scores out.
+
+| signature         | inputs                                                              | outputs           |
+|-------------------|---------------------------------------------------------------------|-------------------|
+| `serving_default` | `user` string `[batch]`, `history` string `[batch, time]`           | `items`, `scores` |
+| `score`           | the same and, last, `candidates` string `[batch, count]`            | `scores`          |
+| `serialized`      | `examples` string `[batch]`, records as in `tfrecs.data.schema`     | `items`, `scores` |
+
+`history` is oldest first. `''` is padding, anywhere; items that the vocabulary lacks are dropped; a user whom it lacks,
+`''` too, is user 0, whom the models answer from the history alone. `items` `[batch, k]` are the best that the history
+does not hold, best first, filled up with `''` at score -inf; a candidate that the vocabulary lacks scores -inf.
+
+A model that reads times or kinds of behaviour (its `request_fields`) takes, after `history` and aligned with it,
+`timestamp` int64 `[batch, time]` in seconds and `now` int64 `[batch]`, and `action` string `[batch, time]`. A tensor
+narrower than the history, `[batch, 0]` too, leaves the rest unknown: a time of 0 counts as `now`, a `now` of 0 as the
+latest time of its row, an action that the vocabulary lacks as none.
+"""
+
+import keras
+import tensorflow as tf
+
+from tfrecs.data import records
+
+VOCABULARIES = ("user", "item")
+# What a request may carry beside user and history, and its type.
+REQUEST_FIELDS = {"timestamp": tf.int64, "action": tf.string}
+
+
+class Service:
+    """The signatures of one model, as functions of tensors.
+
+    Args:
+        model: a `SequentialRecommender`.
+        manifest: the `Manifest` of its data.
+        paths: dict of `user`, `item` and, where the model reads it, `action` to the path of a vocabulary file.
+        k: int, items in an answer.
+    """
+
+    def __init__(self, model, manifest, paths, k):
+        self.model, self.fields, self.k = model, manifest.fields, k
+        line, text = tf.lookup.TextFileIndex.LINE_NUMBER, tf.lookup.TextFileIndex.WHOLE_LINE
+
+        def ids(name):
+            size = manifest.vocabularies[name].size
+            # Files, not constants: they have no 2 GB bound, and whoever has the export can read them.
+            lines = tf.lookup.TextFileInitializer(
+                paths[name], tf.string, text, tf.int64, line, vocab_size=size, value_index_offset=1
+            )
+            return tf.lookup.StaticHashTable(lines, 0)
+
+        self.ids = {name: ids(name) for name in paths}
+        tokens = tf.lookup.TextFileInitializer(
+            paths["item"], tf.int64, line, tf.string, text, vocab_size=manifest.vocabularies["item"].size
+        )
+        self.item_tokens = tf.lookup.StaticHashTable(tokens, "")
+
+    def archive(self):
+        """Tables tracked, signatures added; they bring their variables, and `track(model)` would store each twice."""
+        archive = keras.export.ExportArchive()
+        for table in (*self.ids.values(), self.item_tokens):
+            archive.track(table)
+        request = [tf.TensorSpec([None], tf.string, "user"), tf.TensorSpec([None, None], tf.string, "history")]
+        for name in self.model.request_fields:
+            request.append(tf.TensorSpec([None, None], REQUEST_FIELDS[name], name))
+            request += [tf.TensorSpec([None], tf.int64, "now")] if name == "timestamp" else []
+        candidates = tf.TensorSpec([None, None], tf.string, "candidates")
+        archive.add_endpoint("serving_default", self.recommend, request)
+        archive.add_endpoint("score", self.score, [*request, candidates])
+        archive.add_endpoint("serialized", self.recommend_serialized, [tf.TensorSpec([None], tf.string, "examples")])
+        return archive
+
+    def recommend(self, user, history, *more):
+        """Signature `serving_default`."""
+        return self._best(self._look_up(user, history, more))
+
+    def recommend_serialized(self, examples):
+        """Signature `serialized`; ids beyond the vocabularies count as unknown."""
+        sequences = records.parse(examples, self.fields)
+        user, items = sequences["user"], sequences["item"]
+        known = _within(items, self.model.num_items)
+        found = {"user": tf.where(_within(user, self.model.num_users), user, 0)}
+        for name in ("item", *self.model.request_fields):
+            found[name] = tf.ragged.boolean_mask(sequences[name], known)
+        if "timestamp" in found:
+            found["now"] = _latest(sequences["timestamp"].to_tensor())
+        return self._best(found)
+
+    def score(self, user, history, *more):
+        """Signature `score`."""
+        *more, candidates = more
+        sequences = self._look_up(user, history, more)
+        _check_rows(candidates, user, "candidates")
+        ids = self.ids["item"].lookup(candidates)
+        scores = tf.cast(self.model.score(self.model.history_inputs(sequences), ids), tf.float32)
+        return {"scores": tf.where(ids > 0, scores, -float("inf"))}
+
+    def _look_up(self, user, history, more):
+        """What `history_inputs` reads: ids of users, ragged `[batch, (time)]` fields of the known items."""
+        _check_rows(history, user, "history")
+        ids = self.ids["item"].lookup(history)
+        found, more = {"user": self.ids["user"].lookup(user), "item": ids}, list(more)
+        for name in self.model.request_fields:
+            values = more.pop(0)
+            _check_rows(values, user, name)
+            values = _aligned(values, history)
+            if name == "timestamp":
+                now = _aligned(more.pop(0)[tf.newaxis], user[tf.newaxis])[0]
+                found["now"] = tf.where(now > 0, now, _latest(values))
+                found[name] = tf.where(values > 0, values, found["now"][:, tf.newaxis])
+            else:
+                found[name] = self.ids[name].lookup(values)
+        return {k: tf.ragged.boolean_mask(v, ids > 0) if v.shape.rank == 2 else v for k, v in found.items()}
+
+    def _best(self, sequences):
+        inputs, seen = self.model.history_inputs(sequences), sequences["item"].to_tensor()
+        ids, scores = self.model.recommend(inputs, self.k, excluded=seen)
+        tokens, scores = self.item_tokens.lookup(ids - 1), tf.cast(scores, tf.float32)
+        missing = [[0, 0], [0, max(0, self.k - self.model.num_items)]]
+        return {
+            "items": tf.pad(tokens, missing, constant_values=""),
+            "scores": tf.pad(scores, missing, constant_values=-float("inf")),
+        }
+
+
+def _within(ids, count):
+    return tf.logical_and(ids >= 1, ids <= count)
+
+
+def _latest(timestamps):
+    """The latest time of each row, 0 of an empty one."""
+    return tf.reduce_max(tf.pad(timestamps, [[0, 0], [0, 1]]), axis=1)
+
+
+def _aligned(values, like):
+    """`values` `[batch, any]` cut or padded to the width of `like`."""
+    width = tf.shape(like)[1]
+    values = values[:, :width]
+    filler = tf.zeros([tf.shape(values)[0], width - tf.shape(values)[1]], values.dtype)
+    return tf.concat([values, filler], axis=1)
+
+
+def vocabularies(model):
+    """Names of the vocabularies that serving a model takes."""
+    return [*VOCABULARIES, *(["action"] if "action" in model.request_fields else [])]
+
+
+def _check_rows(tensor, user, name):
+    # Without it, a single row would be broadcast over the others' users.
+    tf.debugging.assert_equal(tf.shape(tensor)[0], tf.shape(user)[0], f"{name} and user differ in their batch size")
