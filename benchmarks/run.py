@@ -1,10 +1,12 @@
-"""Repeats a run over seeds and reports mean and spread beside what is expected of it.
+"""Runs that make a figure: one model over seeds, or all models on one data set.
 
     python benchmarks/run.py seeds --data_dir DIR --name NAME --seeds 5 -- --model attrec [--preset original ...]
+    python benchmarks/run.py leaderboard --data_dir DIR --name NAME -- [--protocol recbole ...]
 
-Everything after `--` goes to `examples/run.py`. Each seed is one process and one look at the test split. The table
-goes to `benchmarks/results/NAME.md` with its recipe; `benchmarks/expected.json` holds the figures a later run is
-held to (exit 1 below them by more than the tolerance).
+Everything after `--` goes to `examples/run.py`, of a leaderboard to every model. Each run is one process and one look
+at the test split. Tables go to `benchmarks/results/NAME.md` with their recipe, a leaderboard's to NAME.csv and NAME.png
+too; `benchmarks/expected.json` holds the figures that later seeds are held to (exit 1 below them by more than the
+tolerance).
 """
 
 import argparse
@@ -18,9 +20,15 @@ import sys
 import tempfile
 import time
 
+import leaderboard
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 RUN = os.path.join(HERE, os.pardir, "examples", "run.py")
 SHOWN = ("hr@10", "hr@50", "ndcg@10", "mrr")
+
+
+class Failed(Exception):
+    """A run that ended with an exit code; the message says which and why."""
 
 
 def one_seed(arguments, data_dir, seed):
@@ -33,12 +41,15 @@ def one_seed(arguments, data_dir, seed):
 
     Returns:
         dict, its `metrics.json`; the rows of `history.csv` are not needed.
+
+    Raises:
+        Failed: the run did not end well.
     """
     with tempfile.TemporaryDirectory() as run_dir:
         command = [sys.executable, RUN, *arguments, "--data_dir", data_dir, "--run_dir", run_dir, "--seed", str(seed)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            sys.exit(f"{shlex.join(command)}\nfailed with exit code {done.returncode}:\n{done.stderr[-2000:]}")
+            raise Failed(f"{shlex.join(command)}\nfailed with exit code {done.returncode}:\n{done.stderr[-2000:]}")
         with open(os.path.join(run_dir, "metrics.json"), encoding="utf-8") as file:
             return json.load(file)
 
@@ -70,8 +81,8 @@ def summary(name, arguments, runs, seconds):
         f"- machine: {platform.machine()}, {os.cpu_count()} cores; {seconds:.0f} s in all; "
         f"TensorFlow {first['version_tensorflow']}, Keras {first['version_keras']}",
         "",
-        "| ranking | " + " | ".join(SHOWN) + " |",
-        "|---" * (len(SHOWN) + 1) + "|",
+        "| ranking | " + " | ".join(columns(first)) + " |",
+        "|---" * (len(columns(first)) + 1) + "|",
     ]
     for label, prefix in (
         (f"{first['model']}, test", "test_"),
@@ -79,7 +90,7 @@ def summary(name, arguments, runs, seconds):
         ("transitions", "transitions_"),
     ):
         cells = []
-        for metric in SHOWN:
+        for metric in columns(first):
             values = [run[prefix + metric] for run in runs]
             spread = statistics.stdev(values) if len(values) > 1 else 0.0
             cells.append(f"{statistics.mean(values):.4f}" + (f" ± {spread:.4f}" if prefix == "test_" else ""))
@@ -99,31 +110,77 @@ def below_expectation(name, runs):
     ]
 
 
-def main():
-    """Parses the command line, runs the seeds, writes the report."""
-    split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
-    arguments = sys.argv[split + 1 :]
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("seeds",))
-    parser.add_argument("--data_dir", required=True)
-    parser.add_argument("--name", required=True)
-    parser.add_argument("--seeds", type=int, default=5)
-    options = parser.parse_args(sys.argv[1:split])
+def seeds(options, arguments):
+    """One model over seeds; gives the exit code."""
     started, runs = time.monotonic(), []
     for seed in range(options.seeds):
         runs.append(one_seed(arguments, options.data_dir, seed))
-        shown = ", ".join(f"{metric} {runs[-1]['test_' + metric]:.4f}" for metric in SHOWN)
+        shown = ", ".join(f"{metric} {runs[-1]['test_' + metric]:.4f}" for metric in columns(runs[-1]))
         left = (time.monotonic() - started) / (seed + 1) * (options.seeds - seed - 1)
         print(f"seed {seed}: {shown}; epoch {runs[-1]['best_epoch']}; {left:.0f} s left", file=sys.stderr, flush=True)
-    os.makedirs(os.path.join(HERE, "results"), exist_ok=True)
     report = summary(options.name, arguments, runs, time.monotonic() - started)
-    with open(os.path.join(HERE, "results", f"{options.name}.md"), "w", encoding="utf-8") as file:
-        file.write(report)
+    write(f"{options.name}.md", report.encode())
     print(report)
     wrong = below_expectation(options.name, runs)
     for line in wrong:
         print(f"below expectation: {line}", file=sys.stderr)
     return int(bool(wrong))
+
+
+def all_models(options, arguments):
+    """Every row of the leaderboard; a model that the data does not suit is listed with the reason."""
+    started, runs = time.monotonic(), {}
+    for number, (row, flags) in enumerate(leaderboard.ROWS.items(), 1):
+        flags = [*flags, *arguments]
+        try:
+            runs[row] = leaderboard.command_line(flags), one_seed(flags, options.data_dir, options.seeds - 1)
+        except Failed as failure:
+            last = str(failure).strip().splitlines()[-1]
+            if "models that work on it" not in last:
+                raise
+            runs[row] = leaderboard.command_line(flags), last.partition("error: ")[2]
+        left = (time.monotonic() - started) / number * (len(leaderboard.ROWS) - number)
+        print(f"{row}: done; {left:.0f} s left", file=sys.stderr, flush=True)
+    protocol = next(metrics["protocol"] for _, metrics in runs.values() if not isinstance(metrics, str))
+    rows = leaderboard.records(runs, protocol)
+    report = leaderboard.markdown(options.name, rows, protocol, runs)
+    write(f"{options.name}.md", report.encode())
+    write(f"{options.name}.csv", leaderboard.comma_separated(rows).encode())
+    write(f"{options.name}.png", leaderboard.plot(options.name, rows, protocol))
+    print(report)
+    return 0
+
+
+def write(name, content):
+    """Writes bytes to a file of `benchmarks/results`."""
+    os.makedirs(os.path.join(HERE, "results"), exist_ok=True)
+    with open(os.path.join(HERE, "results", name), "wb") as file:
+        file.write(content)
+
+
+def columns(metrics):
+    """The metrics to show of a run."""
+    return SHOWN if metrics["protocol"] == "full_ranking" else leaderboard.COLUMNS[metrics["protocol"]]
+
+
+def main():
+    """Parses the command line, runs, writes the reports."""
+    split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("seeds", "leaderboard"))
+    parser.add_argument("--data_dir", required=True, help="a directory that data_prep made")
+    parser.add_argument("--name", help="of the reports; a leaderboard's is leaderboard-DATA by default")
+    parser.add_argument("--seeds", type=int, help="how many seeds; a leaderboard runs the last one of them only")
+    options = parser.parse_args(sys.argv[1:split])
+    what = seeds if options.what == "seeds" else all_models
+    if options.what == "seeds" and not options.name:
+        parser.error("--name: required for seeds")
+    options.name = options.name or f"leaderboard-{os.path.basename(os.path.normpath(options.data_dir))}"
+    options.seeds = options.seeds or (5 if options.what == "seeds" else 1)
+    try:
+        return what(options, sys.argv[split + 1 :])
+    except Failed as failure:
+        sys.exit(str(failure))
 
 
 if __name__ == "__main__":
