@@ -63,7 +63,11 @@ def _run(connection, log, directory, options, progress):
         name: vocab.write(directory, name, _tokens(connection, name))
         for name in ("user", "item", *(["action"] if "action" in log.fields else []))
     }
+    if log.attributes:
+        progress.start("attributes")
     attribute_vocabularies, digest, attribute_counts = attributes.write(connection, log, directory, num_items)
+    if log.attributes:
+        progress.finish(", ".join(f"{name} {entry.size:,} values" for name, entry in attribute_vocabularies.items()))
     for name in vocabularies:
         connection.execute(f"drop table {name}_code")
     rule = splits.resolve(options["split"], connection, "encoded")

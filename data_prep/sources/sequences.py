@@ -4,16 +4,14 @@ Item attributes may lie beside it: `NAME_item2attributes.json`, one object from 
 
 A user's further lines count only where they follow directly: they go on with the sequence, which
 also reads files of `user item` pairs sorted by user. A user who comes back after another one is a
-bad line, as two sequences under one name hint at a mistake. To find such a user the source keeps a
-number a user; nothing else grows with the file.
+bad line, as two sequences under one name hint at a mistake. To find such a user the source keeps
+every user's name and first line; nothing else grows with the file.
 """
 
 import os
 
-import pyarrow as pa
-
 from data_prep.options import Option
-from data_prep.sources import attribute_json, blocks, folder
+from data_prep.sources import attribute_json, blocks, fields, folder
 from data_prep.sources.delimited import digest_raw
 from data_prep.sources.log import BadLines, Log
 
@@ -79,7 +77,7 @@ def _find_attributes(raw_dir, present, logs, log_file, chosen):
 
 def _read(path, bad_lines, block_bytes=BLOCK_BYTES):
     """Yields the log, as `Log.chunks`."""
-    seen = set()
+    first_lines = {}
     last_user = None
     for block, first_line, fraction in blocks.blocks(path, blocks.LINES, block_bytes):
         users, items = [], []
@@ -88,27 +86,18 @@ def _read(path, bad_lines, block_bytes=BLOCK_BYTES):
             if tokens is None:
                 continue
             user = tokens[0]
-            if user != last_user:
-                if hash(user) in seen:
-                    earlier = _line_of(path, user, line)
-                    if earlier is not None:
-                        shown = user.decode()
-                        message = f"user {shown!r} has a sequence already, which began on line {earlier}"
-                        bad_lines.add("user", path, line, message)
-                        continue
-                seen.add(hash(user))
-                last_user = user
+            if user != last_user and first_lines.setdefault(user, line) != line:
+                began = f"which began on line {first_lines[user]}"
+                bad_lines.add("user", path, line, f"user {user!r} has a sequence already, {began}")
+                continue
+            last_user = user
             users += [user] * (len(tokens) - 1)
             items += tokens[1:]
-        columns = {"user": users, "item": items}
-        yield (
-            pa.table({role: pa.array(column, pa.binary()).cast(pa.string()) for role, column in columns.items()}),
-            fraction,
-        )
+        yield fields.table({"user": users, "item": items}), fraction
 
 
 def _tokens(record, line, path, bad_lines):
-    """The tokens of a line as bytes, or None where it is bad or blank."""
+    """The tokens of a line, or None where it is bad or blank."""
     try:
         text = record.decode("utf-8")
     except UnicodeDecodeError:
@@ -117,21 +106,10 @@ def _tokens(record, line, path, bad_lines):
     if "\r" in text.rstrip("\r\n"):
         bad_lines.add("fields", path, line, f"a line break without a line feed: {text[:80]!r}")
         return None
-    tokens = record.split()
+    tokens = text.split()
     if not tokens:
         return None
     if len(tokens) < 2:
         bad_lines.add("fields", path, line, f"expected a user and at least one item: {text.rstrip()[:80]!r}")
         return None
     return tokens
-
-
-def _line_of(path, user, before):
-    """The first line of a user in front of line `before`, or None: two users may share a hash."""
-    for block, first_line, _ in blocks.blocks(path, blocks.LINES, BLOCK_BYTES):
-        for line, record in blocks.records(block, first_line, blocks.LINES):
-            if line >= before:
-                return None
-            if record.split(maxsplit=1)[:1] == [user]:
-                return line
-    return None

@@ -75,8 +75,7 @@ def test_whitespace_blank_lines_and_pairs(tmp_path, block_bytes):
         (b"u8 a\ru9 b", "fields", "a line break without a line feed: 'u8 a"),
     ],
 )
-def test_bad_line_is_named_or_counted(tmp_path, monkeypatch, line, kind, message):
-    monkeypatch.setattr(sequences, "BLOCK_BYTES", 8)
+def test_bad_line_is_named_or_counted(tmp_path, line, kind, message):
     (tmp_path / "log.txt").write_bytes(b"\nu2 a b a\nu1 c\n" + line + b"\nu10 b d\n")
     with pytest.raises(InputError, match=rf"log\.txt:4: {message}"):
         read(open_log(tmp_path))
@@ -85,13 +84,9 @@ def test_bad_line_is_named_or_counted(tmp_path, monkeypatch, line, kind, message
     assert log.provenance["bad_lines"] == {kind: 1}
 
 
-def test_users_who_share_a_hash_are_not_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(sequences, "hash", lambda user: 1, raising=False)
-    (tmp_path / "log.txt").write_text(LOG)
-    assert read(open_log(tmp_path)) == ROWS
-    (tmp_path / "log.txt").write_text(LOG + "u1 a\n")
-    with pytest.raises(InputError, match=r"log\.txt:4: user 'u1' has a sequence already, which began on line 2"):
-        read(open_log(tmp_path))
+def test_spaces_of_any_kind_separate(tmp_path):
+    (tmp_path / "log.txt").write_text("u\u00a0a\u3000 b\n", encoding="utf-8")
+    assert read(open_log(tmp_path)) == [("u", "a"), ("u", "b")]
 
 
 def test_which_files(tmp_path):
@@ -151,6 +146,12 @@ def test_bad_attributes(tmp_path, content, message):
         attributes(open_log(tmp_path))
 
 
-def test_progress_reaches_the_end(tmp_path):
-    (tmp_path / "log.txt").write_text(LOG)
-    assert [fraction for _, fraction in open_log(tmp_path).chunks()][-1] == 1.0
+def test_blocks_keep_users_and_lines(tmp_path):
+    """A user is found again, and lines are counted, across blocks; the last block ends the progress."""
+    path = tmp_path / "log.txt"
+    path.write_text(LOG)
+    parts = list(sequences._read(str(path), BadLines("error", {}), 4))
+    assert len(parts) == 3 and parts[-1][1] == 1.0
+    path.write_text(LOG + "u1 a\n")
+    with pytest.raises(InputError, match=r"log\.txt:4: user 'u1' has a sequence already, which began on line 2"):
+        list(sequences._read(str(path), BadLines("error", {}), 4))
