@@ -32,6 +32,28 @@ def aggregate(values, valid, how, mask_padding=True):
     return ops.max(values, axis=1) if how == "max" else ops.min(values, axis=1)
 
 
+def last(values, valid):
+    """The vector of the last valid position of left-aligned rows.
+
+    Args:
+        values: float `[batch, time, dim]`.
+        valid: bool `[batch, time]`, no valid position after one that is not.
+
+    Returns:
+        float `[batch, dim]`; zeros for a row without a valid position.
+
+    Example:
+        >>> last(ops.convert_to_tensor([[[1.0], [9.0]]]), ops.convert_to_tensor([[True, False]])).numpy()
+        array([[1.]], dtype=float32)
+    """
+    length = ops.sum(ops.cast(valid, "int32"), axis=1)
+    index = ops.maximum(length - 1, 0)[:, None, None]
+    found = ops.take_along_axis(
+        values, ops.broadcast_to(index, (ops.shape(values)[0], 1, ops.shape(values)[2])), axis=1
+    )
+    return found[:, 0] * ops.cast(length > 0, values.dtype)[:, None]
+
+
 def weighted_squared_distance(terms):
     """`sum_k weight_k |query_k - item_k|^2` of each row to items.
 

@@ -1,5 +1,6 @@
 """The models by the name the command line knows them by."""
 
 from tfrecs.models.attrec import AttRec
+from tfrecs.models.dif_sr import DIFSR
 
-MODELS = {"attrec": AttRec}
+MODELS = {"attrec": AttRec, "dif_sr": DIFSR}

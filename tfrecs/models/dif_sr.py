@@ -1,0 +1,251 @@
+"""DIF-SR: self-attention over items whose scores also weigh side information, kept apart from the items' values."""
+
+import keras
+import tensorflow as tf
+
+from tfrecs import losses
+from tfrecs.data import windows
+from tfrecs.layers.aggregation import last
+from tfrecs.layers.attributes import AttributeTable, ItemTable, PooledEmbedding
+from tfrecs.layers.encoder import DecoupledEncoder
+from tfrecs.layers.masks import padding_mask
+from tfrecs.layers.predictors import AttributePredictor
+from tfrecs.models import dif_sr_data
+from tfrecs.models.base import SequentialRecommender
+from tfrecs.models.dif_sr_arguments import ALL, ENCODER, INHERITED, check, each
+
+
+@keras.saving.register_keras_serializable("tfrecs")
+class DIFSR(SequentialRecommender):
+    """DIF-SR (Xie, Zhou and Kim, SIGIR 2022, "Decoupled Side Information Fusion for Sequential Recommendation").
+
+    Transformer layers over the items of a history; in each, a head's attention scores are fused from those of items,
+    of positions and of each attribute (`layers.decoupled.DecoupledAttention`), while values are items only. The score
+    of an item is its vector's product with the output at the last position. Besides the next item, the output
+    predicts that item's attributes. Without attributes this is self-attention as in SASRec, with decoupled positions.
+
+    Args:
+        num_users, num_items: int, as in `SequentialRecommender`; users do not matter, only their histories.
+        attribute_sizes: tuple of int, values of each attribute that is read.
+        attribute_lengths: tuple of int, values an item has at most; 0 for an attribute that is a single token.
+        attributes: tuple of str, names of the item attributes to read; `all` that the data has, or `none`.
+        max_history: int, items that the attention reads.
+        num_layers, num_heads: int.
+        dim: int, width of items and positions, a multiple of `num_heads`.
+        inner_dim: int, width within the feed-forward layers.
+        attribute_dim: tuple of int, width of each attribute in the attention, or one for all.
+        dropout, attention_dropout: float in [0, 1), on hidden states and on attention weights.
+        activation: `gelu`, `relu`, `swish`, `tanh` or `sigmoid`, of the feed-forward layers.
+        fusion: `sum`, `concat` or `gate`, see `layers.fusion.ScoreFusion`.
+        pooling: `mean`, `sum` or `max` over the values of an attribute.
+        attribute_predictor: `linear`, `mlp` or `none`. NOTE: the published `MLP` (`sasrecd.py:81-90`) raises a
+            TypeError; here it is one hidden layer with layer normalisation in place of batch normalisation.
+        attribute_weight: tuple of float, weight of each attribute's loss, or one for all (lambda of equation 12).
+        item_loss: `ce`, the softmax over all items, or `bpr`. NOTE: `bpr` takes one unseen item a target and, as
+            in `sasrecd.py:186-193`, leaves the attributes' losses out.
+        initializer_range: float, standard deviation of the initial weights.
+        attributes_in_items: bool, an item's vector, as input and as candidate, is its own row plus the rows of its
+            attributes' values. NOTE: our addition; no part of the paper.
+        all_positions: bool, train every position of a history at once; a history longer than `max_history` is cut
+            into overlapping windows. NOTE: False trains one prefix per example, as RecBole's augmentation gives them.
+        causal_fusion: bool. NOTE: False repeats `layers.py:495-504`, see `layers.fusion.ScoreFusion`; the output
+            then depends on padding, and histories are always padded to `max_history`.
+        additive_mask: bool. NOTE: True repeats `sasrecd.py:138`, see `layers.decoupled.DecoupledAttention`.
+        train_attributes: bool, learn the attributes' embeddings. NOTE: False repeats `layers.py:769-772`: they lie in
+            plain dicts, where the optimizer does not find them, and stay N(0, 1).
+        mask_attributes: bool. NOTE: False repeats `layers.py:849-910`, see `layers.attributes.PooledEmbedding`.
+        repeated_attributes: bool. NOTE: True repeats `sasrecd.py:203-206`: a value an item names twice counts twice,
+            in pooling and as a label of 2. False: once.
+        pad_class: bool. NOTE: True repeats `sasrecd.py:195-197`: PAD, row 0, is a trained class of the softmax.
+        loss_reduction, clip_unmerged_rows: see `SequentialRecommender`.
+
+    Inputs:
+        `history` int64 `[batch, max_history or fewer]`, oldest first, left-aligned, padded with 0. Training examples
+        add `targets` of the same shape, the item after each position or 0 (`[batch, 1]`, the item after the history,
+        where `all_positions` is False), and `negatives`, of that shape, for `bpr`.
+
+    Example:
+        >>> model = DIFSR(4, 9, attribute_sizes=(3,), attribute_lengths=(2,), dim=8, num_heads=2, attribute_dim=(4,))
+        >>> model.recommend({"history": tf.constant([[3, 5, 0, 0]])}, k=3)[0].shape
+        TensorShape([1, 3])
+
+    Source: the paper; github AIM-SE/DIF-SR `recbole/model/sequential_recommender/sasrecd.py`,
+    `recbole/model/layers.py`.
+    """
+
+    smallest = {"num_users": 1, "num_items": 1, "attribute_sizes": (), "attribute_lengths": ()}
+
+    def __init__(
+        self,
+        num_users,
+        num_items,
+        attribute_sizes,
+        attribute_lengths,
+        attributes=ALL,
+        max_history=50,
+        num_layers=2,
+        num_heads=4,
+        dim=128,
+        inner_dim=256,
+        attribute_dim=(64,),
+        dropout=0.3,
+        attention_dropout=0.3,
+        activation="gelu",
+        fusion="gate",
+        pooling="sum",
+        attribute_predictor="linear",
+        attribute_weight=(10.0,),
+        item_loss="ce",
+        initializer_range=0.02,
+        attributes_in_items=True,
+        all_positions=True,
+        causal_fusion=True,
+        additive_mask=False,
+        train_attributes=True,
+        mask_attributes=True,
+        repeated_attributes=False,
+        pad_class=False,
+        loss_reduction="mean",
+        clip_unmerged_rows=False,
+        **kwargs,
+    ):
+        arguments = {name: value for name, value in locals().items() if name not in INHERITED}
+        check(arguments)
+        super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
+        self._arguments = arguments
+        for name, value in arguments.items():
+            setattr(self, name, value)
+        self.padded_fields = ("history", "targets", "negatives")[
+            : (3 if item_loss == "bpr" else 2) if all_positions else 1
+        ]
+        self._create_layers()
+        self.build()
+
+    def _create_layers(self):
+        policy, normal, count = self.dtype_policy, keras.initializers.RandomNormal, len(self.attribute_sizes)
+        dims, self.label_weights = (each(value, count) for value in (self.attribute_dim, self.attribute_weight))
+
+        def small():
+            return normal(stddev=self.initializer_range)
+
+        self.tables, self.embeddings, self.predictors = [], [], []
+        for i, (size, longest) in enumerate(zip(self.attribute_sizes, self.attribute_lengths)):
+            self.tables.append(AttributeTable(self.num_items, longest, name=f"table_{i}", dtype=policy))
+            embedding = PooledEmbedding(
+                size,
+                dims[i],
+                self.pooling,
+                token=not longest,
+                mask_padding=self.mask_attributes,
+                embeddings_initializer=small() if self.train_attributes else normal(stddev=1.0),
+                trainable=self.train_attributes,
+                name=f"attribute_{i}",
+                dtype=policy,
+            )
+            self.embeddings.append(embedding)
+            if self.attribute_predictor != "none":
+                head = (self.dim, size + 1, self.attribute_predictor, small())
+                self.predictors.append(AttributePredictor(*head, name=f"predictor_{i}", dtype=policy))
+        extended = self.attribute_sizes if self.attributes_in_items else ()
+        self.items = ItemTable(self.num_items, self.dim, extended, small(), name="items", dtype=policy)
+        self.encoder = DecoupledEncoder(
+            attribute_dims=dims,
+            max_length=self.max_history,
+            kernel_initializer=small(),
+            name="encoder",
+            dtype=policy,
+            **{name: self._arguments[name] for name in ENCODER},
+        )
+
+    def get_config(self):
+        return super().get_config() | self._arguments
+
+    @classmethod
+    def missing(cls, manifest, arguments):
+        return dif_sr_data.missing(arguments.get("attributes", ALL), manifest)
+
+    @classmethod
+    def data_arguments(cls, data_dir, manifest, arguments):
+        names = arguments.get("attributes", ALL)
+        return super().data_arguments(data_dir, manifest, arguments) | dif_sr_data.sizes(names, data_dir, manifest)
+
+    def adapt(self, data_dir, manifest, split):
+        """Fills the tables of items' attributes."""
+        names = dif_sr_data.chosen(self.attributes, manifest)
+        for name, table in zip(names, self.tables):
+            table.values.assign(
+                dif_sr_data.table(data_dir, manifest, name, table.values.shape[1], self.repeated_attributes)
+            )
+
+    def training_examples(self, sequences, draw, seed):
+        """Windows or prefixes of histories with their next items; see `data.pipeline.TrainingBatches`."""
+        make = dif_sr_data.all_position_examples if self.all_positions else dif_sr_data.one_prefix_examples
+        rows, history, targets = make(sequences["item"], self.max_history)
+        examples = {"history": history, "targets": targets}
+        if self.item_loss == "bpr":
+            examples["negatives"] = draw(rows, targets.shape[1])
+        return examples
+
+    def history_inputs(self, sequences):
+        """The last items of each history."""
+        items = sequences["item"]
+        rows = tf.range(items.nrows())
+        return {"history": windows.history_before(items, rows, items.row_lengths(), self.max_history)}
+
+    def hidden(self, history, vectors, training=False):
+        """The layers' outputs of each position.
+
+        Args:
+            history: int64 `[batch, time]`.
+            vectors: float `[batch, time, dim]`, the items' vectors.
+
+        Returns:
+            list of dicts, see `DecoupledEncoder.layers_of`.
+        """
+        time = tf.shape(history)[1]
+        mask = tf.linalg.band_part(tf.ones([time, time], tf.bool), -1, 0)
+        if self.additive_mask:
+            # Left-aligned rows need no mask of padded keys: they come after every item. Only padded positions, which
+            # nothing reads, differ; the published code masks them, and a comparison with it sees that.
+            mask = mask & padding_mask(history)[:, None, None, :]
+        attributes = [embedding(table(history)) for table, embedding in zip(self.tables, self.embeddings)]
+        return self.encoder.layers_of(vectors, attributes, mask, training)
+
+    def _lengthened(self, history):
+        if self.causal_fusion or self.fusion == "sum":
+            return history
+        return tf.pad(history, [[0, 0], [0, self.max_history - tf.shape(history)[1]]])
+
+    def _vectors(self, items):
+        return self.items(items, [table(items) for table in self.tables])
+
+    def encode(self, inputs, training=False):
+        history = self._lengthened(inputs["history"])
+        output = self.hidden(history, self._vectors(history), training)[-1]["output"]
+        return tf.cast(last(output, padding_mask(history)), tf.float32)
+
+    def score_items(self, query, items):
+        vectors = tf.cast(self._vectors(items), tf.float32)
+        if len(items.shape) == 1:
+            return tf.matmul(query, vectors, transpose_b=True)
+        return tf.einsum("bd,bnd->bn", query, vectors)
+
+    def loss_terms(self, examples, training=True):
+        history, targets = self._lengthened(examples["history"]), examples["targets"]
+        matrix = tf.cast(self.items.matrix([table.values for table in self.tables]), tf.float32)
+        vectors = tf.cast(tf.gather(matrix, history), self.compute_dtype)
+        output = self.hidden(history, vectors, training)[-1]["output"]
+        output = output if self.all_positions else last(output, padding_mask(history))[:, None]
+        real = padding_mask(targets)
+        # Logits of real positions only: the product with all items is most of the work.
+        hidden, target = tf.cast(output[real], tf.float32), targets[real]
+        if self.item_loss == "bpr":
+            chosen, other = tf.gather(matrix, target), tf.gather(matrix, examples["negatives"][real])
+            terms = losses.bayesian_ranking(*(tf.reduce_sum(hidden * part, 1) for part in (chosen, other)))
+        else:
+            first = 0 if self.pad_class else 1
+            terms = losses.softmax_cross_entropy(hidden, matrix[first:], target - first)
+            for table, predictor, weight in zip(self.tables, self.predictors, self.label_weights):
+                logits = tf.cast(predictor(hidden), tf.float32)
+                terms += weight * losses.multi_label_cross_entropy(logits, table(target))
+        return terms, tf.ones_like(terms)

@@ -1,0 +1,83 @@
+"""What DIF-SR's constructor accepts."""
+
+from tfrecs.errors import InputError
+from tfrecs.layers.attributes import POOLINGS
+from tfrecs.layers.feed_forward import ACTIVATIONS
+from tfrecs.layers.fusion import FUSIONS
+from tfrecs.layers.predictors import PREDICTORS
+from tfrecs.models import ranges
+
+ALL = ("all",)  # the attributes that the data has
+ACCEPTED = {
+    **dict.fromkeys(("max_history", "num_layers", "num_heads", "dim", "inner_dim"), ranges.SIZE),
+    **dict.fromkeys(("dropout", "attention_dropout"), ranges.RATE),
+    "initializer_range": ranges.POSITIVE,
+    "activation": ACTIVATIONS,
+    "fusion": FUSIONS,
+    "pooling": POOLINGS,
+    "attribute_predictor": PREDICTORS,
+    "item_loss": ("ce", "bpr"),
+}
+# Of the constructor's names, those that are the base's to keep.
+INHERITED = ("self", "__class__", "kwargs", "num_users", "num_items", "loss_reduction", "clip_unmerged_rows")
+# Those that `DecoupledEncoder` takes under the same names.
+ENCODER = (
+    *("num_layers", "dim", "num_heads", "inner_dim", "activation", "fusion", "causal_fusion", "additive_mask"),
+    *("dropout", "attention_dropout"),
+)
+TUPLES = {
+    "attribute_sizes": ranges.SIZE,
+    "attribute_lengths": ranges.AMOUNT,
+    "attribute_dim": ranges.SIZE,
+    "attribute_weight": ranges.AMOUNT,
+}
+
+
+def check(arguments):
+    """Refuses bad arguments of `DIFSR`.
+
+    Args:
+        arguments: dict of the constructor's arguments. Without `attribute_sizes` it is not known yet how many
+            attributes there are, and one value for each is taken on trust.
+
+    Raises:
+        InputError: naming the first bad argument, and its value.
+
+    Example:
+        >>> from tfrecs.models.dif_sr import DIFSR
+        >>> DIFSR(1, 1, (), (), dim=10, num_heads=4)
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.InputError: --dim: expected a multiple of --num_heads 4, got 10
+    """
+    ranges.check(arguments, ACCEPTED)
+    for name, rule in TUPLES.items():
+        for value in arguments[name]:
+            ranges.check({name: value}, {name: rule})
+    dim, heads, count = arguments["dim"], arguments["num_heads"], len(arguments["attribute_sizes"])
+    if dim % heads:
+        raise InputError(f"--dim: expected a multiple of --num_heads {heads}, got {dim}")
+    for name in ("attribute_dim", "attribute_weight"):
+        _check_count(name, arguments[name], (1, count or len(arguments[name]) or 1))
+    for width in arguments["attribute_dim"]:
+        if width < heads:
+            raise InputError(f"--attribute_dim: expected at least --num_heads {heads}, got {width}")
+    _check_count("attribute_lengths", arguments["attribute_lengths"], (count,))
+    if count and tuple(arguments["attributes"]) != ALL:
+        _check_count("attributes", arguments["attributes"], (count,))
+
+
+def each(values, count):
+    """One value for each of `count` attributes, where one may stand for all.
+
+    Example:
+        >>> each((64,), 2), each((8, 4), 2)
+        ((64, 64), (8, 4))
+    """
+    return tuple(values) * count if len(values) == 1 else tuple(values)
+
+
+def _check_count(name, values, allowed):
+    if len(values) not in allowed:
+        expected = " or ".join(str(number) for number in sorted(set(allowed)))
+        raise InputError(f"--{name}: expected {expected} values, one for each attribute, got {len(values)}")
