@@ -36,7 +36,7 @@ class Collector:
             self.columns[attribute] = ([], [])
 
 
-def read(path, header, item_column, kinds, separator, bad_lines):
+def read(path, header, item_column, kinds, separator, bad_lines, block_bytes=blocks.BLOCK_BYTES):
     """Reads the attributes in blocks; an empty field is no value.
 
     Args:
@@ -46,6 +46,7 @@ def read(path, header, item_column, kinds, separator, bad_lines):
         kinds: dict of column to `token` or `list`.
         separator: str, between the values of a list.
         bad_lines: `data_prep.sources.log.BadLines`.
+        block_bytes: int, about how much to read at a time.
 
     Yields:
         `(attribute, table)` as `data_prep.sources.log.Log.attribute_chunks`.
@@ -57,7 +58,7 @@ def read(path, header, item_column, kinds, separator, bad_lines):
     places = {column: header.index(column) for column in (item_column, *kinds)}
     collector = Collector(kinds)
     has_header = True
-    for block, first_line, _ in blocks.blocks(path, layout):
+    for block, first_line, _ in blocks.blocks(path, layout, block_bytes):
         for line, record in blocks.records(block, first_line, layout):
             if has_header:
                 has_header = False

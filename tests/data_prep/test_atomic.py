@@ -3,7 +3,8 @@ import gzip
 import numpy as np
 import pytest
 
-from data_prep.sources import atomic
+from data_prep.sources import atomic, item_table
+from data_prep.sources.log import BadLines
 from tfrecs.data import manifest as manifests
 from tfrecs.errors import InputError
 
@@ -92,6 +93,33 @@ def test_columns_and_attributes_by_name(raw):
     assert [set(row) for row in read(log)] == [{"u", "b", 5, 1.0}]
     assert attributes(log) == {"tags": [("b", "one two"), ("b", "three")], "movie_title": [("b", "The B")]}
     assert log.provenance["columns_left_out"] == {"x.inter": ["note"], "x.item": []}
+
+
+def test_quotes_are_text(tmp_path):
+    (tmp_path / "x.inter").write_text('"note:token\tuser_id:token\titem_id:token\n"a\t"u\t"b"\n\tv"\tc\n')
+    (tmp_path / "x.item").write_text('item_id:token\ttags:token_seq\n"b"\t"one two"\n')
+    log = open_log(tmp_path)
+    assert read(log) == [('"u', '"b"'), ('v"', "c")]
+    assert attributes(log) == {"tags": [('"b"', '"one'), ('"b"', 'two"')]}
+
+
+def test_items_in_blocks(raw):
+    """Each value comes once, whatever the blocks, and lines keep their numbers."""
+    path = raw / "x.item"
+    kinds = {"class": "list"}
+    header = ["item_id", "movie_title", "year", "class", "price"]
+
+    def read_items():
+        bad_lines = BadLines("error", {})
+        return list(item_table.read(str(path), header, "item_id", kinds, " ", bad_lines, block_bytes=20))
+
+    tables = read_items()
+    assert len(tables) > 2
+    values = [row["value"] for _, table in tables for row in table.to_pylist()]
+    assert values == ["Drama", "War", "Drama", "Action"]
+    path.write_text(ITEM + "q\n")
+    with pytest.raises(InputError, match=r"x\.item:5: expected 5 fields, found 1: 'q'"):
+        read_items()
 
 
 def test_without_ratings_timestamps_and_items(tmp_path):

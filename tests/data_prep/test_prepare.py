@@ -9,6 +9,7 @@ import pytest
 from data_prep import local
 from data_prep.prepare import prepare
 from data_prep.progress import Progress
+from data_prep.sources import SOURCES
 from tfrecs.data import manifest as manifests
 from tfrecs.errors import InputError
 
@@ -189,3 +190,8 @@ def test_as_a_module(tmp_path):
     run = subprocess.run([sys.executable, "-m", "data_prep.prepare", "--help"], capture_output=True, text=True)
     assert run.returncode == 0
     assert "--min_user_interactions INT" in run.stdout and "ml-latest-small" in run.stdout
+    for source in SOURCES.values():
+        assert all(f"--{name}" in run.stdout for name in source.OPTIONS)
+    # An option that sources share is described once, and said of each, with its own default.
+    assert "atomic:\n  also --raw_dir, --on_bad_line (default error)\n" in run.stdout
+    assert "also --user_column (default user), --item_column (default item)," in run.stdout
