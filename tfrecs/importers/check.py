@@ -30,11 +30,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfrecs.errors import InputError
-from tfrecs.importers import attrec
+from tfrecs.importers import attrec, dif_sr
 from tfrecs.importers.porter import parts, port
 from tfrecs.importers.steps import NUM_STEPS, Steps, spread
 
-ORIGINALS = (attrec,)
+ORIGINALS = (attrec, dif_sr)
 UNREADABLE = (ValueError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error)
 TOLERANCE = {"outputs": 1e-5, "loss": 1e-5, "gradients": 1e-4, "updates": 1e-5}
 SMALLEST_GRADIENT = 1e-3  # a variable whose gradient is smaller throughout is compared as if it were this large
@@ -132,7 +132,7 @@ def _compare(path, arrays):
     weights = {name: weights[name] for name in table}
     batches = original.batches(inputs)
     order = original.steps(config) if hasattr(original, "steps") else [("", None)] * NUM_STEPS
-    recorded = _recorded(arrays, table, batches, set(config.get("grad_none", ())))
+    recorded = _recorded(arrays, table, batches, set(config.get("grad_none", config.get("no_grad_parameters", ()))))
 
     outputs = {
         f"output/{prefix}{name}": np.asarray(value)
@@ -172,7 +172,7 @@ def _recorded(arrays, table, batches, without_gradient):
     for name in set(table) - without_gradient:
         trained = table[name].variable.trainable
         groups = [("grad/" if trained else "grad_untrained/") + prefix for prefix in batches]
-        groups += ["after1/"] if any(key.startswith("after1/") for key in arrays) else []
+        groups += ["after1/"] if sum(key.startswith("after1/") for key in arrays) > 1 else []  # DIF-SR's: of one table
         for group in groups + ["after3/"] * trained:
             if recorded[group + name].shape != table[name].shape:
                 raise InputError(f"{group}{name} has shape {recorded[group + name].shape}")

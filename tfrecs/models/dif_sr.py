@@ -6,13 +6,10 @@ import tensorflow as tf
 from tfrecs import losses
 from tfrecs.data import windows
 from tfrecs.layers.aggregation import last
-from tfrecs.layers.attributes import AttributeTable, ItemTable, PooledEmbedding
-from tfrecs.layers.encoder import DecoupledEncoder
 from tfrecs.layers.masks import padding_mask
-from tfrecs.layers.predictors import AttributePredictor
-from tfrecs.models import dif_sr_data
+from tfrecs.models import dif_sr_data, dif_sr_layers
 from tfrecs.models.base import SequentialRecommender
-from tfrecs.models.dif_sr_arguments import ALL, ENCODER, INHERITED, check, each
+from tfrecs.models.dif_sr_arguments import ALL, INHERITED, check, each
 
 
 @keras.saving.register_keras_serializable("tfrecs")
@@ -118,44 +115,10 @@ class DIFSR(SequentialRecommender):
         self.padded_fields = ("history", "targets", "negatives")[
             : (3 if item_loss == "bpr" else 2) if all_positions else 1
         ]
-        self._create_layers()
+        self.label_weights = each(attribute_weight, len(attribute_sizes))
+        for name, layers in dif_sr_layers.create(num_items, arguments, self.dtype_policy).items():
+            setattr(self, name, layers)
         self.build()
-
-    def _create_layers(self):
-        policy, normal, count = self.dtype_policy, keras.initializers.RandomNormal, len(self.attribute_sizes)
-        dims, self.label_weights = (each(value, count) for value in (self.attribute_dim, self.attribute_weight))
-
-        def small():
-            return normal(stddev=self.initializer_range)
-
-        self.tables, self.embeddings, self.predictors = [], [], []
-        for i, (size, longest) in enumerate(zip(self.attribute_sizes, self.attribute_lengths)):
-            self.tables.append(AttributeTable(self.num_items, longest, name=f"table_{i}", dtype=policy))
-            embedding = PooledEmbedding(
-                size,
-                dims[i],
-                self.pooling,
-                token=not longest,
-                mask_padding=self.mask_attributes,
-                embeddings_initializer=small() if self.train_attributes else normal(stddev=1.0),
-                trainable=self.train_attributes,
-                name=f"attribute_{i}",
-                dtype=policy,
-            )
-            self.embeddings.append(embedding)
-            if self.attribute_predictor != "none":
-                head = (self.dim, size + 1, self.attribute_predictor, small())
-                self.predictors.append(AttributePredictor(*head, name=f"predictor_{i}", dtype=policy))
-        extended = self.attribute_sizes if self.attributes_in_items else ()
-        self.items = ItemTable(self.num_items, self.dim, extended, small(), name="items", dtype=policy)
-        self.encoder = DecoupledEncoder(
-            attribute_dims=dims,
-            max_length=self.max_history,
-            kernel_initializer=small(),
-            name="encoder",
-            dtype=policy,
-            **{name: self._arguments[name] for name in ENCODER},
-        )
 
     def get_config(self):
         return super().get_config() | self._arguments
@@ -211,8 +174,12 @@ class DIFSR(SequentialRecommender):
         attributes = [embedding(table(history)) for table, embedding in zip(self.tables, self.embeddings)]
         return self.encoder.layers_of(vectors, attributes, mask, training)
 
+    @property
+    def _reads_padding(self):
+        return not self.causal_fusion and self.fusion != "sum"
+
     def _lengthened(self, history):
-        if self.causal_fusion or self.fusion == "sum":
+        if not self._reads_padding:
             return history
         return tf.pad(history, [[0, 0], [0, self.max_history - tf.shape(history)[1]]])
 
@@ -234,6 +201,8 @@ class DIFSR(SequentialRecommender):
         history, targets = self._lengthened(examples["history"]), examples["targets"]
         matrix = tf.cast(self.items.matrix([table.values for table in self.tables]), tf.float32)
         vectors = tf.cast(tf.gather(matrix, history), self.compute_dtype)
+        if self._reads_padding:  # PyTorch's padding_idx: what is read at padding gives PAD's row no gradient
+            vectors = tf.where(padding_mask(history)[:, :, None], vectors, tf.stop_gradient(vectors))
         output = self.hidden(history, vectors, training)[-1]["output"]
         output = output if self.all_positions else last(output, padding_mask(history))[:, None]
         real = padding_mask(targets)

@@ -1,5 +1,19 @@
 """DIF-SR's presets, and the names its original gave to flags."""
 
+# `configs/Amazon_Beauty.yaml`.
+PUBLISHED = dict(
+    num_layers=4,
+    num_heads=8,
+    dim=256,
+    inner_dim=256,
+    attribute_dim=(64,),
+    dropout=0.5,
+    attention_dropout=0.3,
+    fusion="gate",
+    pooling="sum",
+    attribute_weight=(10.0,),
+    attributes_in_items=False,
+)
 PRESETS = {
     "recommended": {
         "model": dict(),
@@ -8,9 +22,59 @@ PRESETS = {
             batch_tokens=2048,
             epochs=12,
             decay_epochs=12,
-            select_metric="recall@20",
             protocol="recbole",
+            select_metric="recall@20",
+        ),
+    },
+    "paper": {
+        "model": PUBLISHED,
+        "training": dict(
+            learning_rate=1e-4,
+            batch_tokens=2048,
+            epochs=200,
+            patience=20,
+            protocol="recbole",
+            select_metric="recall@20",
+        ),
+    },
+    "original": {
+        "model": PUBLISHED
+        | dict(
+            all_positions=False,
+            causal_fusion=False,
+            additive_mask=True,
+            train_attributes=False,
+            mask_attributes=False,
+            repeated_attributes=True,
+            pad_class=True,
+        ),
+        "training": dict(
+            learning_rate=1e-4,
+            batch_size=2048,
+            epsilon=1e-8,
+            epochs=200,
+            patience=20,
+            protocol="recbole",
+            select_metric="recall@20",
         ),
     },
 }
-ALIASES = {}
+# The original's names: (ours, how the value changes).
+ALIASES = {
+    "n_layers": ("num_layers", None),
+    "n_heads": ("num_heads", None),
+    "hidden_size": ("dim", None),
+    "inner_size": ("inner_dim", None),
+    "attribute_hidden_size": ("attribute_dim", None),
+    "hidden_dropout_prob": ("dropout", None),
+    "attn_dropout_prob": ("attention_dropout", None),
+    "hidden_act": ("activation", None),
+    "fusion_type": ("fusion", None),
+    "lamdas": ("attribute_weight", None),
+    "loss_type": ("item_loss", str.lower),
+    "selected_features": ("attributes", None),
+    "pooling_mode": ("pooling", None),
+    "MAX_ITEM_LIST_LENGTH": ("max_history", None),
+    "train_batch_size": ("batch_size", None),
+    "learner": ("optimizer", None),
+}

@@ -1,0 +1,221 @@
+"""DIF-SR's original (PyTorch, AIM-SE/DIF-SR, built on RecBole)."""
+
+import re
+
+import numpy as np
+import tensorflow as tf
+
+from tfrecs.errors import InputError
+from tfrecs.importers.dif_sr_names import LIST, TOKEN
+from tfrecs.importers.dif_sr_names import name_table as name_table  # a hook of `check` and `convert`
+from tfrecs.importers.torch_files import TorchAdam, load
+from tfrecs.layers.masks import padding_mask
+from tfrecs.models.dif_sr import DIFSR
+from tfrecs.models.presets import ALIASES, PRESETS
+
+SOURCES = ("AIM-SE/DIF-SR",)
+IGNORED = ()
+# What the original's configuration says of the model, golden file and checkpoint alike.
+DESCRIBED = (
+    *("n_layers", "n_heads", "hidden_size", "inner_size", "attribute_hidden_size", "hidden_dropout_prob"),
+    *("attn_dropout_prob", "hidden_act", "fusion_type", "lamdas", "loss_type", "selected_features", "pooling_mode"),
+    "MAX_ITEM_LIST_LENGTH",
+)
+
+
+def read(checkpoint):
+    """The weights of a `.pth` file by name, those of the attributes' tables among them.
+
+    Raises:
+        InputError: PyTorch is not installed, or the file cannot be read.
+    """
+    content = load(checkpoint)
+    return {
+        name: tensor.numpy() for part in ("state_dict", "other_parameter") for name, tensor in content[part].items()
+    }
+
+
+def beside(checkpoint):
+    """Flags from the configuration that the checkpoint holds."""
+    flags = []
+    for name, value in described(load(checkpoint)["config"]).items():
+        flags += [f"--{name}", ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)]
+    return flags
+
+
+def described(config):
+    """The constructor arguments that the original's configuration holds.
+
+    Args:
+        config: dict, under the original's names.
+
+    Returns:
+        dict of ours.
+
+    Raises:
+        KeyError: a value is missing.
+
+    Example:
+        >>> sorted(described({name: "CE" for name in (*DESCRIBED, "attribute_predictor")}))[:3]
+        ['activation', 'attention_dropout', 'attribute_dim']
+    """
+    arguments = {}
+    for name in DESCRIBED:
+        target, change = ALIASES["dif_sr"][name]
+        arguments[target] = change(config[name]) if change else config[name]
+    predictor = config["attribute_predictor"]
+    return arguments | {"attribute_predictor": "none" if predictor in ("", "not") else predictor.lower()}
+
+
+def preset(weights):
+    """The preset that weights belong to: there is one.
+
+    Raises:
+        InputError: they are not DIF-SR's.
+    """
+    for name in ("item_embedding.weight", "position_embedding.weight"):
+        if np.ndim(weights.get(name)) != 2:
+            raise InputError(f"not DIF-SR's weights: no table {name}; there are {sorted(weights)}")
+    return "original"
+
+
+def build(weights, arguments):
+    """The model that weights belong to; its variables are not assigned.
+
+    Args:
+        weights: dict of original name to array; sizes are read off them.
+        arguments: dict of constructor arguments on top of the preset's; `attribute_lengths` may be among them.
+
+    Returns:
+        a `DIFSR`. The table of the items' attributes is empty: see `fill`.
+
+    Raises:
+        InputError: the weights are not DIF-SR's, or an argument contradicts them.
+    """
+    chosen = PRESETS["dif_sr"][preset(weights)]["model"] | arguments
+    count = sum(name.endswith(".weight") and name.startswith("feature_embed_layer_list.") for name in weights)
+    tokens = [TOKEN.format(i) in weights for i in range(count)]
+    tables = [weights[(TOKEN if token else LIST).format(i)] for i, token in enumerate(tokens)]
+    sizes = {
+        "num_users": 1,
+        "num_items": len(weights["item_embedding.weight"]) - 1,
+        "attribute_sizes": tuple(len(table) - 1 for table in tables),
+        "attribute_lengths": tuple(0 if token else 1 for token in tokens),
+    }
+    layers = {re.match(r"trm_encoder\.layer\.(\d+)\.", name) for name in weights} - {None}
+    found = {
+        "max_history": len(weights["position_embedding.weight"]),
+        "dim": weights["item_embedding.weight"].shape[1],
+        "num_layers": len({match[1] for match in layers}),
+    }
+    for name, value in found.items():
+        if name in arguments and arguments[name] != value:
+            raise InputError(f"--{name} {arguments[name]}: the weights have {value}")
+    return DIFSR(**{**sizes, **chosen, **found})
+
+
+def model_of(config, weights, inputs):
+    """The model of a golden file, with the table of the items' attributes.
+
+    Raises:
+        InputError: a training step of this configuration cannot be repeated.
+    """
+    arguments = described(config)
+    for name in ("dropout", "attention_dropout"):
+        if arguments[name]:
+            raise InputError(f"{name} {arguments[name]}: a step with random dropout cannot be repeated")
+    model = build(weights, arguments | sizes(inputs, arguments))
+    fill(model, inputs)
+    return model
+
+
+def sizes(tables, arguments):
+    """The constructor arguments that depend on tables outside the weights.
+
+    Args:
+        tables: dict of `item_attributes/<name>` to int arrays, `[items + 1]` or `[items + 1, longest]`.
+        arguments: dict, with `attributes`.
+
+    Returns:
+        dict of `attribute_lengths`; empty where a table is not given.
+    """
+    found = [tables.get(f"item_attributes/{name}") for name in arguments["attributes"]]
+    if any(table is None for table in found):
+        return {}
+    return {"attribute_lengths": tuple(table.shape[1] if table.ndim == 2 else 0 for table in found)}
+
+
+def fill(model, tables):
+    """Assigns the table of the items' attributes, which no checkpoint holds, and says so where it is not given.
+
+    Args:
+        model: `DIFSR`.
+        tables: dict, as for `sizes`.
+    """
+    for name, table in zip(model.attributes, model.tables):
+        if f"item_attributes/{name}" not in tables:
+            return f"item_attributes/{name}: in no checkpoint, give it with --tables; until then no item has attributes"
+        values = np.asarray(tables[f"item_attributes/{name}"], np.int64)
+        table.values.assign(values.reshape(table.values.shape))
+    return "item attributes: from the tables given" if model.tables else ""
+
+
+def optimizer(config):
+    """`torch.optim.Adam` as RecBole's trainer sets it up."""
+    if config["learner"] != "adam" or config.get("weight_decay") or config.get("clip_grad_norm"):
+        raise InputError("only torch.optim.Adam without weight decay and clipping is supported")
+    return TorchAdam(float(config["learning_rate"]))
+
+
+def batches(inputs):
+    """The batches of a golden file by the prefix of their names: one without a prefix.
+
+    Raises:
+        InputError: what is fed contradicts itself.
+    """
+    history, target = inputs["item_id_list"], inputs["item_id"]
+    if not np.array_equal((history != 0).sum(axis=1), inputs["item_length"]) or not inputs["item_length"].all():
+        raise InputError("item_length is not the number of items in item_id_list")
+    for name, labels in inputs.items():
+        attribute = name.removeprefix("attribute_label/")
+        if attribute != name and not np.array_equal(labels, inputs[f"item_attributes/{attribute}"][target]):
+            raise InputError(f"{name} is not what item_attributes/{attribute} says of item_id")
+    examples = {"history": history, "targets": target[:, None]}
+    if "neg_item_id" in inputs:
+        examples["negatives"] = inputs["neg_item_id"][:, None]
+    return {"": {name: tf.constant(np.asarray(value, np.int64)) for name, value in examples.items()}}
+
+
+def loss(model, batch):
+    """The loss as the original has it: the mean over examples."""
+    return tf.reduce_mean(model.loss_terms(batch, training=True)[0])
+
+
+def outputs(model, batch):
+    """What a golden file records, under its names."""
+    history, target = batch["history"], batch["targets"][:, 0]
+    vectors = model.items(history)
+    query = model.encode(batch)
+    scores = model.score_items(query, tf.range(model.num_items + 1))
+    chosen = tf.gather(scores, target, axis=1, batch_dims=1)
+    causal = tf.linalg.band_part(tf.ones([history.shape[1]] * 2, tf.bool), -1, 0)
+    mask = causal & padding_mask(history)[:, None, None, :]
+    total = loss(model, batch)
+    found = {
+        "seq_output": query,
+        "full_sort_scores": scores,
+        "predict_scores": chosen,
+        "attention_mask": tf.where(mask, 0.0, -10000.0),
+        "loss_total": total,
+        "loss_item": total if model.item_loss == "bpr" else tf.reduce_mean(tf.reduce_logsumexp(scores, 1) - chosen),
+    }
+    for name, table, embedding in zip(model.attributes, model.tables, model.embeddings):
+        found[f"attribute_embedding_{name}"] = embedding(table(history))[:, :, None]
+    for name, predictor in zip(model.attributes, model.predictors):
+        found[f"attribute_logits/{name}"] = predictor(query)
+    for i, layer in enumerate(model.hidden(history, vectors)):
+        found[f"attention_probs_layer{i}"], found[f"layer{i}_attention_out"] = layer["weights"], layer["attended"]
+        found[f"layer{i}_out"] = layer["output"]
+        if layer["gates"] is not None:
+            found[f"gate_weights_layer{i}"] = layer["gates"]
+    return found

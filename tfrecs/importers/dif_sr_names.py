@@ -1,0 +1,51 @@
+"""Where each weight of DIF-SR's original lies in ours."""
+
+from tfrecs.importers.porter import Part
+
+TOKEN = "feature_embed_layer_list.{}.token_embedding_table.item.embedding.weight"
+LIST = "feature_embed_layer_list.{}.token_seq_embedding_table.item.0.weight"
+PROJECTIONS = {
+    **{"query": "query", "key": "key", "value": "value", "dense": "output"},
+    **{"query_p": "position_query", "key_p": "position_key"},
+}
+
+
+def name_table(model):
+    """Original name to variable or part; a PyTorch kernel is `[out, in]`."""
+    table = {"item_embedding.weight": model.items.embeddings, "position_embedding.weight": model.encoder.positions}
+
+    def dense(name, layer):
+        table[f"{name}.weight"], table[f"{name}.bias"] = _transposed(layer.kernel), layer.bias
+
+    def norm(name, layer):
+        table[f"{name}.weight"], table[f"{name}.bias"] = layer.gamma, layer.beta
+
+    norm("LayerNorm", model.encoder.norm)
+    for i, embedding in enumerate(model.embeddings):
+        table[(TOKEN if embedding.token else LIST).format(i)] = embedding.embeddings
+    for i, predictor in enumerate(model.predictors):
+        dense(f"ap.{i}", predictor.steps[-1])
+    for i, (attention, feed_forward) in enumerate(zip(model.encoder.attentions, model.encoder.feed_forwards)):
+        prefix = f"trm_encoder.layer.{i}.multi_head_attention"
+        for theirs, ours in PROJECTIONS.items():
+            dense(f"{prefix}.{theirs}", attention.projections[ours])
+        for part in ("query", "key"):
+            for j in range(len(model.tables)):
+                dense(f"{prefix}.{part}_layers.{j}", attention.projections[f"attribute_{part}_{j}"])
+        norm(f"{prefix}.LayerNorm", attention.norm)
+        fusion = attention.fusion
+        if fusion.kind == "concat":
+            dense(f"{prefix}.fusion_layer", fusion)
+        elif fusion.kind == "gate":
+            dense(f"{prefix}.fusion_layer.projection.0", fusion)
+            table[f"{prefix}.fusion_layer.projection.2.weight"] = _transposed(fusion.energy_kernel)
+            table[f"{prefix}.fusion_layer.projection.2.bias"] = fusion.energy_bias
+        prefix = f"trm_encoder.layer.{i}.feed_forward"
+        dense(f"{prefix}.dense_1", feed_forward.inner)
+        dense(f"{prefix}.dense_2", feed_forward.outer)
+        norm(f"{prefix}.LayerNorm", feed_forward.norm)
+    return table
+
+
+def _transposed(variable):
+    return Part(variable, lambda value: value.T)
