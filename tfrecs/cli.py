@@ -121,6 +121,10 @@ def _data(arguments):
     manifest = load(data_dir)
     if "dataset" in given and manifest.name != name:
         raise InputError(f"--dataset {name}: {data_dir} holds {manifest.name}")
+    raw = os.path.basename(os.path.normpath(options["raw_dir"])) if options["raw_dir"] else None
+    made_of = manifest.provenance.get("options", {}).get("raw_dir", raw)
+    if raw != made_of and raw is not None:
+        raise InputError(f"--raw_dir {options['raw_dir']}: {data_dir} was made of {made_of}; name another --data_dir")
     verify(data_dir, manifest)
     print(
         f"data: {data_dir}: {manifest.name}, {manifest.num_users} users, {manifest.num_items} items, "
