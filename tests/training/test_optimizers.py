@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfrecs.training.optimizers import FusedAdam
+from tfrecs.training.optimizers import FusedAdam, LazyAdam
 
 
 def run(optimizer, steps=20, **options):
@@ -34,14 +34,45 @@ def test_equals_the_textbook():
     np.testing.assert_allclose(run(FusedAdam), expected, atol=1e-5)
 
 
-def test_sparse_gradients_take_the_stock_path():
+def slices(values, rows):
+    return tf.IndexedSlices(tf.constant(values, tf.float32), tf.constant(rows), tf.constant([4, 2]))
+
+
+def test_sparse_gradients_are_dense_ones():
     variables = []
     for optimizer in (FusedAdam, keras.optimizers.Adam):
         variable = keras.Variable(np.ones((4, 2), np.float32))
-        slices = tf.IndexedSlices(tf.ones((1, 2)), tf.constant([2]), tf.constant([4, 2]))
         chosen = optimizer(0.1)
-        for _ in range(3):
-            chosen.apply_gradients([(slices, variable)])
+        for row in (2, 1, 2):
+            chosen.apply_gradients([(slices([[1.0, 3.0]], [row]), variable)])
         variables.append(variable.numpy())
-    np.testing.assert_array_equal(*variables)
+    np.testing.assert_allclose(*variables, atol=1e-5)
     assert variables[0][2, 0] < 0.8
+
+
+def test_lazy_adam_moves_touched_rows_only():
+    """A row's moments see its own gradients; the bias correction counts all steps."""
+    variable, optimizer = keras.Variable(np.ones((4, 2), np.float32)), LazyAdam(0.05)
+    expected, m, v = np.ones((4, 2)), np.zeros((4, 2)), np.zeros((4, 2))
+    generator = np.random.default_rng(0)
+    for step in range(1, 11):
+        rows = generator.choice(3, 2, replace=False)
+        gradient = generator.normal(size=(2, 2))
+        optimizer.apply_gradients([(slices(gradient, rows), variable)])
+        m[rows] = 0.9 * m[rows] + 0.1 * gradient
+        v[rows] = 0.999 * v[rows] + 0.001 * gradient**2
+        rate = 0.05 * np.sqrt(1 - 0.999**step) / (1 - 0.9**step)
+        expected[rows] -= rate * m[rows] / (np.sqrt(v[rows]) + 1e-7)
+    np.testing.assert_allclose(variable.numpy(), expected, atol=1e-5)
+    np.testing.assert_array_equal(variable.numpy()[3], 1.0)
+
+
+def test_lazy_adam_is_adam_where_every_row_is_touched():
+    variables = []
+    for optimizer in (LazyAdam, FusedAdam):
+        variable, chosen = keras.Variable(np.ones((4, 2), np.float32)), optimizer(0.1, global_clipnorm=1.0)
+        for step in range(3):
+            chosen.apply_gradients([(slices(np.arange(8).reshape(4, 2) - step, range(4)), variable)])
+        variables.append(variable.numpy())
+    np.testing.assert_allclose(*variables, atol=1e-6)
+    np.testing.assert_array_equal(run(LazyAdam), run(FusedAdam))

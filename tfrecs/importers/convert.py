@@ -12,11 +12,11 @@ import tensorflow as tf
 from tfrecs import files
 from tfrecs.arguments import parse
 from tfrecs.errors import InputError, nearest
-from tfrecs.importers import attrec, dif_sr
+from tfrecs.importers import arerec, attrec, dif_sr
 from tfrecs.importers.porter import parts, port
 from tfrecs.training.runs import CONFIG_FILE, load_model, read_config, write_run
 
-IMPORTERS = {"attrec": attrec, "dif_sr": dif_sr}
+IMPORTERS = {"arerec": arerec, "attrec": attrec, "dif_sr": dif_sr}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,13 +6,17 @@ import numbers
 from tfrecs.errors import InputError, nearest
 
 SIZE = "an integer of at least 1"
+COUNT = "an integer of at least 0"
 AMOUNT = "a number of at least 0"
+REAL = "a finite number"
 POSITIVE = "a number above 0"
 SHARE = "a number in [0, 1]"
 RATE = "a number in [0, 1)"
 INSIDE = {
     SIZE: lambda value: isinstance(value, numbers.Integral) and value >= 1,
+    COUNT: lambda value: isinstance(value, numbers.Integral) and value >= 0,
     AMOUNT: lambda value: 0 <= value < math.inf,
+    REAL: lambda value: -math.inf < value < math.inf,
     POSITIVE: lambda value: 0 < value < math.inf,
     SHARE: lambda value: 0 <= value <= 1,
     RATE: lambda value: 0 <= value < 1,

@@ -33,8 +33,8 @@ class TrainConfig:
         batch_tokens: int, items of histories per update instead, in batches of like length; 0 is off.
         learning_rate: float.
         decay_epochs: int, the rate falls along half a cosine, epoch by epoch, to 0 after so many; 0 keeps it constant.
-        optimizer: `adam` or `sgd`.
-        epsilon: float, Adam's.
+        optimizer: `adam`, `lazy_adam` (rows of large tables that a batch does not touch rest) or `sgd`.
+        epsilon: float, that of either Adam.
         global_clipnorm: float, gradients are scaled to at most this norm; 0 is off.
         patience: int, epochs without a better `select_metric` after which training stops; 0 is off.
         select_metric: str, the validation metric the epoch is chosen by.
@@ -93,7 +93,7 @@ class TrainConfig:
     seed: int = 0
 
     CHOICES: typing.ClassVar = {
-        "optimizer": ("adam", "sgd"),
+        "optimizer": ("adam", "lazy_adam", "sgd"),
         "train_split": ("train", "train_valid"),
         "validation_split": ("valid", "test"),
         "negative_sampling": ("uniform", "popularity"),

@@ -18,8 +18,8 @@ class FusedAdam(keras.optimizers.Adam):
     """
 
     def update_step(self, gradient, variable, learning_rate):
-        """Updates one variable and its moments."""
-        if isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
+        """Updates one variable and its moments; a sparse gradient is made dense, since every moment decays."""
+        if self.amsgrad:
             return super().update_step(gradient, variable, learning_rate)
         index = self._get_variable_index(variable)
         step = tf.cast(self.iterations.value + 1, variable.dtype)
@@ -34,14 +34,55 @@ class FusedAdam(keras.optimizers.Adam):
             beta1=beta_1,
             beta2=beta_2,
             epsilon=tf.constant(self.epsilon, variable.dtype),
-            grad=tf.cast(gradient, variable.dtype),
+            grad=tf.cast(tf.convert_to_tensor(gradient), variable.dtype),
         )
+
+
+@keras.saving.register_keras_serializable("tfrecs")
+class LazyAdam(FusedAdam):
+    """Adam that leaves rows without gradient alone: for tables of which a batch touches little.
+
+    NOTE: another algorithm than Adam: the moments of a row that no gradient reaches neither decay nor move it, until
+    one reaches it again. Only gradients that arrive sparse are treated so, with rows that do not repeat: on one
+    device, of tables above `models.base.DENSE_ROWS` rows, without XLA. All others are updated as by Adam.
+
+    Arguments as for `keras.optimizers.Adam`; `amsgrad` is not supported.
+
+    Example:
+        >>> table, optimizer = keras.Variable([[1.0], [1.0]]), LazyAdam(0.1)
+        >>> for row in (0, 1):
+        ...     slices = tf.IndexedSlices(tf.constant([[3.0]]), tf.constant([row]), tf.constant([2, 1]))
+        ...     _ = optimizer.apply_gradients([(slices, table)])
+        >>> round(float(table[0, 0]), 4)
+        0.9
+    """
+
+    def update_step(self, gradient, variable, learning_rate):
+        """Updates one variable, or those of its rows that have a gradient, and their moments."""
+        if not isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
+            return super().update_step(gradient, variable, learning_rate)
+        index, rows = self._get_variable_index(variable), gradient.indices
+        values, rate = tf.cast(gradient.values, variable.dtype), tf.cast(learning_rate, variable.dtype)
+        step = tf.cast(self.iterations.value + 1, variable.dtype)
+        rate *= tf.sqrt(1 - tf.pow(tf.cast(self.beta_2, variable.dtype), step))
+        rate /= 1 - tf.pow(tf.cast(self.beta_1, variable.dtype), step)
+        momentum, velocity = self._momentums[index].value, self._velocities[index].value
+        m = self.beta_1 * tf.gather(momentum, rows) + (1 - self.beta_1) * values
+        v = self.beta_2 * tf.gather(velocity, rows) + (1 - self.beta_2) * tf.square(values)
+        for slot, value in ((momentum, m), (velocity, v)):
+            tf.raw_ops.ResourceScatterUpdate(resource=slot.handle, indices=rows, updates=value)
+        step = rate * m / (tf.sqrt(v) + self.epsilon)
+        tf.raw_ops.ResourceScatterSub(resource=variable.handle, indices=rows, updates=step)
+
+
+OPTIMIZERS = {"adam": FusedAdam, "lazy_adam": LazyAdam}
 
 
 def create(config):
     """The optimizer of a `TrainConfig`.
 
-    NOTE: Adam here is dense: the moments of rows that a batch does not touch decay too, as in the originals.
+    NOTE: Adam here is dense: the moments of rows that a batch does not touch decay too, as in the originals;
+    `lazy_adam` is not.
 
     Example:
         >>> from tfrecs.training.config import TrainConfig
@@ -51,4 +92,4 @@ def create(config):
     clip = config.global_clipnorm or None
     if config.optimizer == "sgd":
         return keras.optimizers.SGD(config.learning_rate, global_clipnorm=clip)
-    return FusedAdam(config.learning_rate, epsilon=config.epsilon, global_clipnorm=clip)
+    return OPTIMIZERS[config.optimizer](config.learning_rate, epsilon=config.epsilon, global_clipnorm=clip)

@@ -1,0 +1,227 @@
+"""ARERec: how the users who rated an item before would see it, and which rating that makes."""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from tfrecs.layers import region
+from tfrecs.layers.neighbour_attention import NeighbourAttention
+from tfrecs.models.arerec_arguments import CLASSES, MAX_SEQ, checked
+from tfrecs.models.arerec_blocks import in_blocks
+from tfrecs.models.arerec_data import RatingRecommender
+from tfrecs.models.arerec_lists import NeighbourLists
+from tfrecs.models.arerec_region import RegionEmbedding
+
+INHERITED = ("self", "__class__", "kwargs", "num_users", "num_items", "loss_reduction", "clip_unmerged_rows")
+BLOCK = 16384  # numbers per user that scoring keeps at a time: bounds memory
+
+
+@keras.saving.register_keras_serializable("tfrecs")
+class ARERec(RatingRecommender):
+    """ARERec (2022, "Attentional Region Embedding for Recommendation"): predicts the class of a rating.
+
+    The neighbours of a user and an item are the first users who rated the item. Attention from the user weighs their
+    embeddings, `NeighbourAttention`; `RegionEmbedding` lets item and neighbours meet in local context units, one per
+    item and place in its list, and keeps the best meeting; a softmax over rating classes follows. The score of an item
+    is its expected rating. No order of the user's own history is used.
+
+    Each item's list is a fixed table: the first `max_seq` users in time. What was known before a moment is a prefix of
+    it, so examples hold no lists and a place keeps its local context unit.
+
+    Args:
+        num_users, num_items: int, as in `SequentialRecommender`.
+        num_units: int, local context units, unit 0 for padding: 1 + all places of all items' lists, whatever the split.
+        embedding_dim: int, a multiple of `num_heads`.
+        region_size: int, dimensions of the region.
+        num_heads: int, heads of the attention.
+        use_attention: bool, weigh neighbours; else all count as they are.
+        max_seq: int, neighbours per item at most, the earliest.
+        rating_classes: floats, the ratings there are, in increasing order.
+        dropout: nine floats, rates for user, neighbour, item, the units for the item and for the user, neighbour
+            profile, item profile, rating, rating vector.
+        l2: five floats, weights of the squared kernels of query, key, value, concat and the classes, without 1/2.
+        neighbours: `earlier`, training interactions strictly before the moment of the rating, never the user's own;
+            or `all`. NOTE: `all` repeats `dataset.py:311-325`: the list holds every interaction, later ones, held-out
+            ones and the very one to be predicted: a leak.
+        padding_floor: bool, NOTE: True repeats `model.py:66-70`: padding rates 0 before the maximum, so that the
+            vector of a short list is never negative. False leaves padding out.
+        random_split: float, this share of all interactions, at random, is held out of training; 0 is off. NOTE: 0.2
+            repeats `dataset.py:332`, but drawn by a hash of user and item; train on split `all` then.
+        random_split_seed: int, another random split.
+        probability_floor: float, probabilities are clipped to it and to 1 less it in the loss; 0 is off. NOTE: 1e-7
+            repeats `run.py:368`: Keras clips probabilities, and then no gradient passes.
+        loss_reduction, clip_unmerged_rows: see `SequentialRecommender`.
+
+    Inputs:
+        `user` int64 `[batch]`, 0 for an unknown one, whose row is never trained; `now` int64 `[batch]`, seconds, only
+        earlier neighbours count; without it all in the table do. Training examples add `item` and `label`, the rating's
+        class from 0, int64 `[batch]`. `neighbours` and `units` int64 `[batch, any]`, padded with 0, may replace what
+        the tables list. An item without neighbours has rating vector 0: the classes' biases decide.
+
+    Example:
+        >>> model = ARERec(num_users=4, num_items=9, num_units=20, embedding_dim=8)
+        >>> model.score({"user": tf.constant([1])}, tf.range(1, 10)).shape
+        TensorShape([1, 9])
+
+    Source: the paper; github umapornp/ARERec `model.py`, `preprocess.py`, `run.py`.
+    """
+
+    def __init__(
+        self,
+        num_users,
+        num_items,
+        num_units,
+        embedding_dim=16,
+        region_size=7,
+        num_heads=2,
+        use_attention=True,
+        max_seq=MAX_SEQ,
+        rating_classes=CLASSES,
+        dropout=(0.0,) * 9,
+        l2=(0.0,) * 5,
+        neighbours="earlier",
+        padding_floor=False,
+        random_split=0.0,
+        random_split_seed=0,
+        probability_floor=0.0,
+        loss_reduction="mean",
+        clip_unmerged_rows=False,
+        **kwargs,
+    ):
+        arguments = checked({name: value for name, value in locals().items() if name not in INHERITED})
+        super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
+        self._arguments = arguments
+        for name, value in arguments.items():
+            setattr(self, name, value)
+        d, policy, rates = embedding_dim, self.dtype_policy, arguments["dropout"]
+        uniform = keras.initializers.RandomUniform(-0.05, 0.05)
+        self.users = self.add_weight(name="users", shape=(num_users + 1, d), initializer=uniform)
+        self.items = self.add_weight(name="items", shape=(num_items + 1, d), initializer=uniform)
+        if use_attention:
+            self.attention = NeighbourAttention(d, num_heads, arguments["l2"][:4], name="attention", dtype=policy)
+        self.region = RegionEmbedding(
+            num_units, region_size, d, padding_floor, rates[3:], name="region_embedding", dtype=policy
+        )
+        amount = arguments["l2"][4]
+        regularizer = keras.regularizers.L2(amount) if amount else None
+        count = len(arguments["rating_classes"])
+        self.classes = keras.layers.Dense(count, kernel_regularizer=regularizer, name="classes", dtype=policy)
+        self.classes.build((None, region_size))
+        self.lists = NeighbourLists(num_items, num_units, max_seq, name="lists")
+        self.seeds = keras.random.SeedGenerator(name="seed_generator")
+        self.build()
+
+    def get_config(self):
+        return super().get_config() | self._arguments
+
+    def encode(self, inputs, training=False):
+        query = {name: tf.cast(inputs[name], tf.int64) for name in ("user", "now") if name in inputs}
+        return query | (self.attention.probe(self._read(self.users, query["user"])) if self.use_attention else {})
+
+    def score_items(self, query, items):
+        items = tf.cast(items, tf.int64)
+        # A user's own candidates read units of their own; shared ones are read once for all users.
+        per_item = self.max_seq * self.region_size * (1 if items.shape.rank == 1 else self.embedding_dim)
+        return in_blocks(functools.partial(self._expected, query), items, max(1, BLOCK // per_item))
+
+    def rate(self, inputs):
+        """Predicts ratings.
+
+        Args:
+            inputs: dict of `user`, `item` and, unless all neighbours count, `now`, int64 `[batch]`.
+
+        Returns:
+            float32 `[batch]` twice: the expected rating, and the most likely one.
+        """
+        probabilities = tf.nn.softmax(self.logits(inputs))
+        classes = tf.constant(self.rating_classes, tf.float32)
+        return tf.linalg.matvec(probabilities, classes), tf.gather(classes, tf.argmax(probabilities, axis=-1))
+
+    def logits(self, inputs, training=False):
+        """Of the rating classes, float32 `[batch, classes]`; inputs as for `rate`."""
+        return self._logits(self.rating_vector(inputs, training))
+
+    def rating_vector(self, inputs, training=False):
+        """What the classes are predicted from, float `[batch, region_size]`; inputs as for `rate`."""
+        user, item = tf.cast(inputs["user"], tf.int64), tf.cast(inputs["item"], tf.int64)
+        if "neighbours" in inputs:
+            units, neighbours = inputs["units"], inputs["neighbours"]
+            valid = neighbours != 0
+        else:
+            units, neighbours, valid = self._list(item, inputs | {"user": user}, 1)
+        vectors = embedded = self._read(self.users, neighbours)
+        if self.use_attention:
+            weights = self._weights(user, embedded, valid, training)
+            vectors = self.attention.combine(weights, embedded)
+        kept = self._drop(tf.ones_like(vectors), 1, training) if training and self.dropout[1] else None
+
+        def vectors_of(places):
+            found = tf.gather(embedded, places, batch_dims=1)
+            if self.use_attention:
+                found = self.attention.combine(tf.gather(weights, places, axis=2, batch_dims=1), found)
+            return found if kept is None else found * tf.gather(kept, places, batch_dims=1)
+
+        vectors = vectors if kept is None else vectors * kept
+        target = self._drop(self._read(self.items, item), 2, training)
+        return self.region(units, vectors, target, valid, vectors_of=vectors_of, training=training)
+
+    def loss_terms(self, examples, training=True):
+        logits, labels = self.logits(examples, training), examples["label"]
+        if not self.probability_floor:
+            terms = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        else:
+            probabilities = tf.gather(tf.nn.softmax(logits), labels, batch_dims=1)
+            terms = -tf.math.log(tf.clip_by_value(probabilities, self.probability_floor, 1 - self.probability_floor))
+        return terms, tf.ones_like(terms)
+
+    def _expected(self, query, items):
+        return tf.linalg.matvec(self.probabilities(query, items), tf.constant(self.rating_classes, tf.float32))
+
+    def probabilities(self, query, items):
+        """Of the rating classes, float32 `[batch, count, classes]`; arguments as for `score_items`."""
+        units, neighbours, valid = self._list(items, query, 2)
+        embedded, target = self._read(self.users, neighbours), self._read(self.items, items)
+        parts = self.attention.values(embedded) if self.use_attention else embedded[..., None, :]
+        # The attention only adds up, so each item's neighbours meet it once, not once per user.
+        parts = self.region.profiles(units, parts, target)
+        ratings = parts[..., -1, :]
+        if self.use_attention:
+            weights = self.attention.attend(query, embedded, valid)[..., None]
+            for head in range(self.num_heads):
+                ratings += weights[:, head] * parts[..., head, :]
+        return tf.nn.softmax(self._logits(region.highest(ratings, valid, self.padding_floor)))
+
+    def attend(self, user, neighbours, valid):
+        """Attention weights `[batch, heads, neighbours]` and the neighbours' vectors `[batch, neighbours, dim]`."""
+        embedded = self._read(self.users, neighbours)
+        weights = self._weights(user, embedded, valid)
+        return weights, self.attention.combine(weights, embedded)
+
+    def _weights(self, user, embedded, valid, training=False):
+        probe = self.attention.probe(self._drop(self._read(self.users, user), 0, training))
+        return self.attention.attend(probe, embedded[:, None], valid[:, None])[:, :, 0]
+
+    def _list(self, items, inputs, axes):
+        """Units, neighbours and which of them count for the users of `inputs`, whose shape grows by `axes`."""
+        units, neighbours, times = self.lists(items)
+        user, now = (_grown(inputs[name], axes) if name in inputs else None for name in ("user", "now"))
+        valid = tf.logical_and(neighbours != 0, tf.ones_like(user, tf.bool))
+        if self.neighbours == "all":
+            return units, neighbours, valid
+        valid = tf.logical_and(valid, neighbours != user)
+        return units, neighbours, valid if now is None else tf.logical_and(valid, times < now)
+
+    def _logits(self, vector):
+        return tf.cast(self.classes(vector), tf.float32)
+
+    def _read(self, table, ids):
+        return tf.cast(tf.gather(table.value, ids), self.compute_dtype)
+
+    def _drop(self, values, index, training):
+        rate = self.dropout[index] if training else 0.0
+        return keras.random.dropout(values, rate, seed=self.seeds) if rate else values
+
+
+def _grown(values, axes):
+    return tf.reshape(tf.cast(values, tf.int64), [-1] + [1] * axes)

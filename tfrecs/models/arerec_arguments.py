@@ -1,0 +1,62 @@
+"""What ARERec's constructor accepts."""
+
+import numbers
+
+from tfrecs.errors import InputError
+from tfrecs.models import ranges
+
+NEIGHBOURS = ("earlier", "all")
+MAX_SEQ, CLASSES = 30, (1.0, 2.0, 3.0, 4.0, 5.0)
+ACCEPTED = {
+    **dict.fromkeys(("num_units", "embedding_dim", "region_size", "num_heads", "max_seq"), ranges.SIZE),
+    "neighbours": NEIGHBOURS,
+    "random_split": ranges.RATE,
+    "random_split_seed": ranges.COUNT,
+    "probability_floor": ranges.RATE,
+}
+ELEMENTS = {"dropout": (9, ranges.RATE), "l2": (5, ranges.AMOUNT)}
+
+
+def checked(arguments):
+    """The arguments, once all are in their ranges, with tuples of floats where there are several numbers.
+
+    Args:
+        arguments: dict of the constructor's arguments, those of the base left out.
+
+    Returns:
+        dict.
+
+    Raises:
+        InputError: naming the first argument out of its range, and its value.
+
+    Example:
+        >>> list_arguments({"l2": [0, 0, 0, 0, -1]}, ["l2"])
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.InputError: --l2: expected a number of at least 0, got -1.0
+    """
+    ranges.check(arguments, ACCEPTED)
+    if arguments["embedding_dim"] % arguments["num_heads"]:
+        dim, heads = arguments["embedding_dim"], arguments["num_heads"]
+        raise InputError(f"--num_heads: {heads} heads do not divide --embedding_dim {dim}")
+    return arguments | list_arguments(arguments, ("rating_classes", *ELEMENTS))
+
+
+def list_arguments(arguments, names):
+    """Those of the arguments `names` that are several numbers, checked, as tuples of floats."""
+    found = {}
+    for name in names:
+        given = arguments[name]
+        values = list(given) if isinstance(given, list | tuple) else [given]
+        if not all(isinstance(value, numbers.Real) and not isinstance(value, bool) for value in values):
+            raise InputError(f"--{name}: expected numbers, got {given!r}")
+        values = tuple(float(value) for value in values)
+        count, rule = ELEMENTS.get(name, (len(values), ranges.REAL))
+        if len(values) != count:
+            raise InputError(f"--{name}: expected {count} numbers, got {len(values)}: {given!r}")
+        for value in values:
+            ranges.check({name: value}, {name: rule})
+        if name == "rating_classes" and (not values or list(values) != sorted(set(values))):
+            raise InputError(f"--{name}: expected increasing numbers, got {given!r}")
+        found[name] = values
+    return found

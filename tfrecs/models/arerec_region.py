@@ -1,0 +1,122 @@
+"""The two tables of local context units, read and trained a few rows at a time."""
+
+import keras
+import tensorflow as tf
+
+from tfrecs.layers import region
+
+# What the last six of ARERec's nine dropout rates act on.
+DROPPED = ("units_for_item", "units_for_user", "neighbour_profile", "item_profile", "rating", "vector")
+
+
+class RegionEmbedding(keras.layers.Layer):
+    """Max pooling over neighbours that differentiates what it has to and nothing else.
+
+    A neighbour at position s of an item's list owns one local context unit, a `[region_size, dim]` matrix, in either
+    table. The rating vector is `max_s (K_user_s n_s) * (K_item_s i)`, element by element. The maximum passes gradient
+    to one neighbour per dimension of the region, so the highest neighbours are found first, without gradient, and
+    only their rows, `batch * region_size` of each table, are read again to be differentiated: the gradient is the
+    same, and sparse. Rows are gathered from the variables themselves, since reading a large variable next to a sparse
+    update copies it.
+
+    NOTE: where several neighbours tie for the maximum, exactly, the first gets the gradient; TensorFlow's maximum
+    shares it among them.
+
+    Args:
+        num_units: int, rows of the tables, unit 0 for padding.
+        region_size: int.
+        dim: int, width of the embeddings.
+        padding_floor: bool, see `layers.region.winners`.
+        dropout: six floats, rates for `DROPPED`.
+
+    Call arguments:
+        units: int64 `[batch, neighbours]`.
+        vectors: float `[batch, neighbours, dim]`, the neighbours.
+        item: float `[batch, dim]`.
+        valid: bool `[batch, neighbours]`.
+        vectors_of: `f(int [batch, region]) -> float [batch, region, dim]`, the vectors at these positions of the
+            lists, to be differentiated.
+        training: bool.
+        Returns float `[batch, region_size]`.
+
+    Source: ARERec (2022), section "Region embedding"; github umapornp/ARERec `model.py:8-74`.
+    """
+
+    def __init__(self, num_units, region_size, dim, padding_floor=False, dropout=(0.0,) * 6, **kwargs):
+        super().__init__(**kwargs)
+        self.region_size, self.padding_floor, self.rates = region_size, padding_floor, dict(zip(DROPPED, dropout))
+        self.seeds = keras.random.SeedGenerator(name="seed_generator")
+        # A row per unit and dimension of the region: what one maximum touches. `user_item_LCU` and `item_user_LCU`.
+        self.for_item, self.for_user = (
+            self.add_weight(
+                name=name,
+                shape=(num_units * region_size, dim),
+                initializer=keras.initializers.RandomNormal(stddev=0.01),
+            )
+            for name in ("units_for_item", "units_for_user")
+        )
+        self.built = True
+
+    def call(self, units, vectors, item, valid, vectors_of, training=False):
+        kept = self._kept(tf.shape(vectors), training)
+        ratings = self._ratings(self.rows(units), vectors, item[:, None], kept)
+        best = region.winners(tf.stop_gradient(ratings), valid, self.padding_floor)
+        rows = tf.gather(units, best, batch_dims=1) * self.region_size + tf.range(self.region_size, dtype=units.dtype)
+        kept = {name: _at(mask, best) for name, mask in kept.items()}
+        ratings = self._ratings(rows[..., None], vectors_of(best), item[:, None], kept)[..., 0]
+        counts = tf.cast(tf.gather(valid, best, batch_dims=1), ratings.dtype)
+        return self.drop("vector", ratings * counts, training)
+
+    def rows(self, units):
+        """Rows of the tables, int64 `[..., region_size]`, for units `[...]`."""
+        return units[..., None] * self.region_size + tf.range(self.region_size, dtype=units.dtype)
+
+    def read(self, table, rows):
+        """Rows of a table, float `[..., dim]`, gathered from the variable itself."""
+        return tf.cast(tf.gather(table.value, rows), self.compute_dtype)
+
+    def profiles(self, units, vectors, item):
+        """What all users share: for weighted vectors the ratings are the same sums of `neighbours * item`.
+
+        Args:
+            units: int64 `[..., neighbours]`.
+            vectors: float `[..., neighbours, parts, dim]`, summands of the neighbours' vectors.
+            item: float `[..., dim]`.
+
+        Returns:
+            float `[..., neighbours, parts, region_size]`.
+        """
+        rows = self.rows(units)
+        of_neighbours = tf.matmul(vectors, self.read(self.for_user, rows), transpose_b=True)
+        of_item = region.profile(self.read(self.for_item, rows), item[..., None, :])
+        return of_neighbours * of_item[..., None, :]
+
+    def drop(self, name, values, training):
+        """Dropout of one of `DROPPED`."""
+        if not (training and self.rates[name]):
+            return values
+        return keras.random.dropout(values, self.rates[name], seed=self.seeds)
+
+    def _ratings(self, rows, vectors, item, kept):
+        """Float `[batch, neighbours, count]` for the rows `[batch, neighbours, count]` that each neighbour owns."""
+        for_user = self.read(self.for_user, rows) * kept.get("units_for_user", 1)
+        for_item = self.read(self.for_item, rows) * kept.get("units_for_item", 1)
+        of_neighbour = region.profile(for_user, vectors) * kept.get("neighbour_profile", 1)
+        of_item = region.profile(for_item, item) * kept.get("item_profile", 1)
+        return of_neighbour * of_item * kept.get("rating", 1)
+
+    def _kept(self, shape, training):
+        """Masks to multiply with, the same for finding the highest neighbour and for differentiating it."""
+        profile = tf.stack([shape[0], shape[1], self.region_size])
+        shapes = dict.fromkeys(DROPPED[:2], tf.concat([profile, shape[2:]], 0)) | dict.fromkeys(DROPPED[2:5], profile)
+        return {
+            name: self.drop(name, tf.ones(shapes[name], self.compute_dtype), training)
+            for name in shapes
+            if training and self.rates[name]
+        }
+
+
+def _at(values, best):
+    """`values[b, best[b, r], r]` of float `[batch, neighbours, region, ...]`, as `[batch, region, 1, ...]`."""
+    found = tf.gather(tf.experimental.numpy.swapaxes(values, 1, 2), best, axis=2, batch_dims=2)
+    return found[:, :, None]
