@@ -36,7 +36,7 @@ def load(path):
         if "weights_only" in str(error) or "Unsupported" in str(error):
             raise InputError(
                 f"--checkpoint {path}: holds pickled objects, which could run code and are not read. Where the "
-                "original is installed, save {'config': dict, 'state_dict': ..., 'other_parameter': ...} of tensors by name"
+                "original is installed, save a dict of config, state_dict and other_parameter, tensors by name"
             ) from None
         reason = (str(error).splitlines() or [repr(error)])[0]
         raise InputError(f"--checkpoint {path}: cannot be read: {reason}") from None

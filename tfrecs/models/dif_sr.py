@@ -57,7 +57,7 @@ class DIFSR(SequentialRecommender):
         loss_reduction, clip_unmerged_rows: see `SequentialRecommender`.
 
     Inputs:
-        `history` int64 `[batch, max_history or fewer]`, oldest first, left-aligned, padded with 0. Training examples
+        `user` int64 `[batch]`, not read; `history` int64 `[batch, max_history or fewer]`, oldest first, left-aligned, padded with 0. Training examples
         add `targets` of the same shape, the item after each position or 0 (`[batch, 1]`, the item after the history,
         where `all_positions` is False), and `negatives`, of that shape, for `bpr`.
 
@@ -153,7 +153,8 @@ class DIFSR(SequentialRecommender):
         """The last items of each history."""
         items = sequences["item"]
         rows = tf.range(items.nrows())
-        return {"history": windows.history_before(items, rows, items.row_lengths(), self.max_history)}
+        history = windows.history_before(items, rows, items.row_lengths(), self.max_history)
+        return {"user": sequences["user"], "history": history}
 
     def hidden(self, history, vectors, training=False):
         """The layers' outputs of each position.
