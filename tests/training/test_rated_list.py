@@ -1,0 +1,107 @@
+"""Lists of ratings: the published numbers, and values worked by hand."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests import rated
+from tfrecs.data.random_split import held_out
+from tfrecs.errors import InputError
+from tfrecs.training.rated_list import RatedList, judged_list, published_list
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "arerec_eval.npz"
+
+
+@pytest.mark.parametrize("min_rating", [3, 4])
+def test_the_published_numbers(min_rating):
+    with np.load(GOLDEN) as file:
+        arrays = {name: file[name] for name in file.files}
+    config = json.loads(str(arrays["config"]))
+    classes = np.array([config["id2label"][str(label)] for label in range(5)], np.float64)
+    predicted = classes[arrays["input/prob"].argmax(axis=1)]
+    ratings = classes[arrays["input/label_onehot"].argmax(axis=1)]
+    for k, expected in zip(config["topk"], arrays[f"output/hr_ndcg_cutoff{min_rating}"]):
+        found = [
+            published_list(arrays["input/item"][own], predicted[own], ratings[own], k, min_rating)
+            for own in (arrays["input/user"] == user for user in np.unique(arrays["input/user"]))
+        ]
+        np.testing.assert_allclose(np.nanmean(found, axis=0), expected, atol=1e-12)
+
+
+def test_judged_by_hand():
+    """Ranked 2, 5, 3, 4 by prediction; gains 2^rating - 1, discounts 1, 1/log2(3)."""
+    predicted, ratings = np.array([0.1, 0.9, 0.2, 0.5]), np.array([4.0, 2.0, 3.0, 5.0])
+    third = np.log2(3.0)
+    hr, ndcg = judged_list(predicted, ratings, 2, 4.0)
+    assert hr == 1 / 2  # of 4 and 5, only 5 is among the first two
+    assert ndcg == pytest.approx((3 + 31 / third) / (31 + 15 / third))
+    assert judged_list(predicted, ratings, 1, 4.0) == (0.0, pytest.approx(3 / 31))
+    assert judged_list(predicted, ratings, 4, 4.0)[0] == 1.0
+    assert judged_list(-ratings, ratings, 9, 4.0)[0] == 1.0  # fewer items than k: all are listed
+    assert np.isnan(judged_list(predicted, ratings, 2, 5.5)[0])
+    assert judged_list(ratings, ratings, 3, 4.0) == (1.0, 1.0)
+
+
+def test_equal_predictions_are_averaged_over_their_orders():
+    ratings = np.array([5.0, 1.0, 1.0])
+    hr, ndcg = judged_list(np.zeros(3), ratings, 1, 5.0)
+    assert hr == pytest.approx(1 / 3)
+    assert ndcg == pytest.approx((31 + 1 + 1) / 3 / 31)
+    random = np.random.default_rng(0)
+    predicted, ratings = random.integers(0, 3, 7).astype(float), random.integers(1, 6, 7).astype(float)
+    orders = [judged_list(predicted + 1e-6 * random.random(7), ratings, 3, 4.0) for _ in range(20000)]
+    np.testing.assert_allclose(judged_list(predicted, ratings, 3, 4.0), np.mean(orders, axis=0), atol=0.01)
+
+
+class Rater:
+    """Says 3.4 of even items and 2.6 of odd ones, and notes whom it was asked about."""
+
+    def __init__(self, **attributes):
+        vars(self).update(attributes)
+        self.asked = []
+
+    def rate(self, inputs):
+        tf.py_function(lambda *pair: self.asked.extend(zip(*np.array(pair))), [inputs["user"], inputs["item"]], [])
+        expected = tf.where(inputs["item"] % 2 == 0, 3.4, 2.6)
+        return expected, tf.round(expected)
+
+
+@pytest.fixture(scope="module")
+def rated_data(tmp_path_factory):
+    directory, sequences = str(tmp_path_factory.mktemp("rated") / "data"), rated.random_sequences(40, 30)
+    return directory, rated.prepared(directory, sequences, 30), sequences
+
+
+def test_each_held_out_rating_is_judged_once(rated_data):
+    directory, manifest, sequences = rated_data
+    for split, boundary in (("valid", 0), ("test", 1)):
+        rater = Rater()
+        metrics, seconds = RatedList(rater, directory, manifest, split, cutoffs=(1, 2))()
+        expected, errors = [], []
+        for user, (ends, items, _, ratings) in sequences.items():
+            own = slice(ends[boundary], ends[1] if split == "valid" else None)
+            expected += [(user, item) for item in items[own]]
+            errors += [(3.4 if item % 2 == 0 else 2.6) - rating for item, rating in zip(items[own], ratings[own])]
+        assert sorted(rater.asked) == sorted(expected) and seconds > 0
+        assert metrics["mae"] == pytest.approx(np.abs(errors).mean(), abs=1e-6)
+        assert metrics["rmse"] == pytest.approx(np.sqrt(np.square(errors).mean()), abs=1e-6)
+        assert metrics["users"] == metrics["users@2"] == len({user for user, _ in expected})
+        assert 0 < metrics["ndcg@1"] <= metrics["ndcg@2"] <= 1
+
+
+def test_the_random_split_is_over_whole_sequences(rated_data):
+    directory, manifest, sequences = rated_data
+    rater = Rater(random_split=0.4, random_split_seed=5)
+    metrics, _ = RatedList(rater, directory, manifest, "test", published=True, cutoffs=(1, 2))()
+    pairs = [(user, item) for user, (_, items, *_) in sequences.items() for item in items]
+    chosen = held_out(*np.array(pairs).T, 0.4, 5).numpy()
+    assert sorted(rater.asked) == sorted(pair for pair, out in zip(pairs, chosen) if out)
+    assert metrics["users@2"] < metrics["users@1"] == metrics["users"] and "rmse" not in metrics
+
+
+def test_models_without_ratings_are_refused(rated_data):
+    with pytest.raises(InputError, match="--protocol rated_list: object predicts no ratings"):
+        RatedList(object(), *rated_data[:2], "test")

@@ -1,0 +1,169 @@
+"""Lists of held-out ratings, ranked by predicted rating: ARERec's protocol, as published and put right."""
+
+import time
+
+import numpy as np
+import tensorflow as tf
+
+from tfrecs.data import pipeline
+from tfrecs.data.random_split import held_out
+from tfrecs.errors import InputError
+
+CUTOFFS = (3, 5, 7, 10)
+HELD_OUT_SPLITS = {"valid": 0, "test": 1}
+FIELDS = ("item", "timestamp", "rating")
+USERS, PAIRS = 256, 512  # users read, and ratings predicted, at a time: bounds memory
+
+
+class RatedList:
+    """Ranks each user's own held-out items by predicted rating.
+
+    Put right (`published` False): items are ranked by expected rating; `hr@k` is the share of the relevant items,
+    those rated `min_rating` or higher, that are among the first k, out of at most k; `ndcg@k` has gains
+    `2^rating - 1`. Equal predictions are averaged over their orders, so that a constant scores what chance does.
+    Users with fewer than k items count; a user without a relevant item does not for `hr@k`. `rmse` and `mae` of the
+    expected ratings go with it.
+
+    As published: see `published_list`. `users@k` says how many users a metric is the mean over.
+
+    Args:
+        rater: anything with `rate(inputs) -> (expected, most likely)`, as `ARERec` has it; where its `random_split` is
+            not 0, that share of whole sequences is held out, whatever `split` says.
+        data_dir: str.
+        manifest: its `Manifest`.
+        split: `valid` or `test`: all ratings of that part of each sequence.
+        published: bool.
+        min_rating: float, from which on an item is relevant.
+        cutoffs: ints, the k.
+
+    Call arguments:
+        None. Returns a dict of metric to float, and the seconds it took.
+
+    Raises:
+        InputError: the model predicts no ratings.
+
+    Source: github umapornp/ARERec `evaluate.py`.
+    """
+
+    def __init__(self, rater, data_dir, manifest, split, published=False, min_rating=3.0, cutoffs=CUTOFFS):
+        if not hasattr(rater, "rate"):
+            raise InputError(f"--protocol rated_list: {type(rater).__name__} predicts no ratings")
+        self.rater, self.data_dir, self.manifest, self.split = rater, data_dir, manifest, split
+        self.published, self.min_rating, self.cutoffs = published, min_rating, tuple(cutoffs)
+        signature = {name: tf.TensorSpec([None], tf.int64) for name in ("user", "item", "now")}
+        self._rate = tf.function(rater.rate, input_signature=[signature])
+
+    @property
+    def names(self):
+        """The metrics by which an epoch may be chosen."""
+        return tuple(f"{name}@{k}" for name in ("hr", "ndcg") for k in self.cutoffs)
+
+    def __call__(self):
+        started = time.perf_counter()
+        values, errors = {name: [] for name in self.names}, [np.zeros(0)]
+        for items, expected, likely, ratings in self._lists():
+            errors.append(expected - ratings)
+            for k in self.cutoffs:
+                if self.published:
+                    found = published_list(items, likely, ratings, k, self.min_rating)
+                else:
+                    found = judged_list(expected, ratings, k, self.min_rating)
+                values[f"hr@{k}"].append(found[0])
+                values[f"ndcg@{k}"].append(found[1])
+        counted = {name: np.array(found)[~np.isnan(found)] for name, found in values.items()}
+        metrics = {name: float(found.mean()) for name, found in counted.items() if len(found)}
+        metrics |= {f"users@{k}": len(counted[f"ndcg@{k}"]) for k in self.cutoffs}
+        metrics["users"] = len(errors) - 1
+        errors = np.concatenate(errors)
+        if len(errors) and not self.published:
+            metrics |= {"rmse": float(np.sqrt(np.mean(errors**2))), "mae": float(np.mean(np.abs(errors)))}
+        return metrics, time.perf_counter() - started
+
+    def _lists(self):
+        """Items, expected and most likely ratings, and ratings of each user with any held out, in order of time."""
+        for batch in pipeline.sequences(self.data_dir, self.manifest, FIELDS, USERS):
+            rows, chosen = batch["item"].value_rowids(), self._chosen(batch)
+            user = tf.boolean_mask(tf.gather(batch["user"], rows), chosen)
+            item, now, rating = (tf.boolean_mask(batch[name].flat_values, chosen) for name in FIELDS)
+            pairs = {"user": user, "item": item, "now": now}
+            predicted = [np.zeros([2, 0])]
+            for first in range(0, len(user), PAIRS):
+                block = {name: value[first : first + PAIRS] for name, value in pairs.items()}
+                predicted.append(np.stack([value.numpy() for value in self._rate(block)]))
+            columns = [item.numpy(), *np.concatenate(predicted, axis=1), rating.numpy().astype(np.float64)]
+            ends = np.flatnonzero(np.diff(user)) + 1
+            if len(user):
+                yield from zip(*(np.split(column, ends) for column in columns))
+
+    def _chosen(self, batch):
+        """Which ratings of a batch of users are held out, bool over their flat values."""
+        items, rows = batch["item"], batch["item"].value_rowids()
+        share = getattr(self.rater, "random_split", 0.0)
+        if share:
+            users = tf.gather(batch["user"], rows)
+            return held_out(users, items.flat_values, share, self.rater.random_split_seed)
+        place = tf.range(tf.size(rows, tf.int64)) - tf.gather(items.row_starts(), rows)
+        first = batch["split"][:, HELD_OUT_SPLITS[self.split]]
+        end = batch["split"][:, 1] if self.split == "valid" else items.row_lengths()
+        return tf.logical_and(place >= tf.gather(first, rows), place < tf.gather(end, rows))
+
+
+def judged_list(predicted, ratings, k, min_rating):
+    """One user's list, put right.
+
+    Args:
+        predicted: float array `[items]`, higher is better; of equal ones every order is as likely.
+        ratings: float array `[items]`.
+        k: int.
+        min_rating: float, from which on an item is relevant.
+
+    Returns:
+        `(hr, ndcg)`; NaN where no item is relevant, or none has a gain.
+
+    Example:
+        >>> judged_list(np.array([3.0, 2.0, 1.0]), np.array([1.0, 5.0, 4.0]), 2, 4.0)[0]
+        0.5
+    """
+    _, group, count = np.unique(-predicted, return_inverse=True, return_counts=True)
+
+    def in_order(values):
+        """The mean of each group of equal predictions, at every place the group takes."""
+        return np.repeat(np.bincount(group, values) / count, count)[:k]
+
+    relevant, gains = (ratings >= min_rating).astype(np.float64), np.exp2(ratings) - 1
+    discount = 1 / np.log2(np.arange(2, min(k, len(ratings)) + 2))
+    ideal = (np.sort(gains)[::-1][:k] * discount).sum()
+    hr = in_order(relevant).sum() / min(k, relevant.sum()) if relevant.any() else np.nan
+    ndcg = (in_order(gains) * discount).sum() / ideal if ideal > 0 else np.nan
+    return float(hr), float(ndcg)
+
+
+def published_list(items, predicted, ratings, k, min_rating):
+    """One user's list as the published code judges it.
+
+    The ideal list is the first k items by rating, the predicted one the first k by predicted class, ties in either in
+    order of appearance (`evaluate.py:60,66`). `hr`: the share of ideal items rated `min_rating` or higher that the
+    predicted list has. `ndcg`: an ideal item that the predicted list has at position p gains the rating of the ideal
+    item at p, not its own (:72), and is discounted by the rank of its own rating among the ideal ones (:140).
+
+    Args:
+        items: int array; of an item that repeats the last rating counts, at the first place.
+        predicted, ratings: float arrays, classes.
+        k: int, users with fewer items are left out (:56).
+        min_rating: float.
+
+    Returns:
+        `(hr, ndcg)`; NaN for a user left out, and where no ideal item is relevant.
+    """
+    said, rated = dict(zip(items, predicted)), dict(zip(items, ratings))
+    if len(rated) < k:
+        return np.nan, np.nan
+    ideal = sorted(rated, key=rated.get, reverse=True)[:k]
+    listed = sorted(said, key=said.get, reverse=True)[:k]
+    best = np.array([rated[item] for item in ideal])
+    hits = [item in listed for item in ideal if rated[item] >= min_rating]
+    gained = [best[listed.index(item)] if item in listed else 0.0 for item in ideal]
+    discount = np.log2(1 + (best[None] > best[:, None]).sum(axis=1) + 1)
+    ideal_gain = ((np.exp2(best) - 1) / discount).sum()
+    ndcg = ((np.exp2(gained) - 1) / discount).sum() / ideal_gain if ideal_gain else np.nan
+    return np.mean(hits) if hits else np.nan, ndcg
