@@ -7,6 +7,7 @@ from tfrecs.data import pipeline
 from tfrecs.errors import InputError
 
 BUFFER = 1 << 20  # interactions gathered before they are sorted in; the lists themselves may be longer
+USERS = 1024  # users read at a time
 
 
 def rating_classes(ratings, classes):
@@ -71,7 +72,7 @@ def first_raters(data_dir, manifest, limit, split, kept=None):
         `starts[i]` to `starts[i + 1]`. Memory grows with these lists, not with the data.
     """
     fields, lists, waiting = ("item", "timestamp"), np.zeros([3, 0], np.int64), []
-    for batch in pipeline.sequences(data_dir, manifest, fields):
+    for batch in pipeline.sequences(data_dir, manifest, fields, USERS):
         training = pipeline.cut(batch, fields, pipeline.training_ends(batch, split))
         items, times = training["item"].flat_values, training["timestamp"].flat_values
         users = tf.gather(training["user"], training["item"].value_rowids())
