@@ -146,7 +146,7 @@ def other_config(**changes):
 @pytest.mark.parametrize(
     "key, change, message",
     [
-        ("source", lambda source: np.array("github jinze1994/ATRank"), "no model for"),
+        ("source", lambda source: np.array("github nobody/Nothing"), "no model for"),
         ("config", other_config(keep_prob=0.5), "keep_prob 0.5"),
         ("config", other_config(optimizer="tf.train.AdagradOptimizer"), "AdagradOptimizer"),
         ("config", other_config(sequence_length=4), "case not supported"),

@@ -30,11 +30,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfrecs.errors import InputError
-from tfrecs.importers import arerec, attrec, dif_sr
+from tfrecs.importers import arerec, atrank, attrec, dif_sr
 from tfrecs.importers.porter import parts, port
 from tfrecs.importers.steps import NUM_STEPS, Steps, spread
 
-ORIGINALS = (arerec, attrec, dif_sr)
+ORIGINALS = (arerec, atrank, attrec, dif_sr)
 UNREADABLE = (ValueError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error)
 TOLERANCE = {"outputs": 1e-5, "loss": 1e-5, "gradients": 1e-4, "updates": 1e-5}
 SMALLEST_GRADIENT = 1e-3  # a variable whose gradient is smaller throughout is compared as if it were this large

@@ -7,16 +7,15 @@ import zipfile
 import zlib
 
 import numpy as np
-import tensorflow as tf
 
 from tfrecs import files
 from tfrecs.arguments import parse
 from tfrecs.errors import InputError, nearest
-from tfrecs.importers import arerec, attrec, dif_sr
-from tfrecs.importers.porter import parts, port
+from tfrecs.importers import arerec, atrank, attrec, dif_sr
+from tfrecs.importers.porter import parts, port, read_checkpoint
 from tfrecs.training.runs import CONFIG_FILE, load_model, read_config, write_run
 
-IMPORTERS = {"arerec": arerec, "attrec": attrec, "dif_sr": dif_sr}
+IMPORTERS = {"arerec": arerec, "atrank": atrank, "attrec": attrec, "dif_sr": dif_sr}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +29,7 @@ class Conversion:
         variables: tuple of `(original name, shape)`, each read back and found equal bit for bit.
         ignored: tuple of str, names in the checkpoint that are no weights.
         note: str, what the importer has to say of constant tables; may be empty.
+        item_ids: str, how ids relate to the original's.
         out: str, the run directory.
     """
 
@@ -39,6 +39,7 @@ class Conversion:
     variables: tuple
     ignored: tuple
     note: str
+    item_ids: str
     out: str
 
     def __str__(self):
@@ -47,7 +48,7 @@ class Conversion:
         lines += [self.note] if self.note else []
         given = ", ".join(f"{name} {value}" for name, value in sorted(self.arguments.items()))
         lines.append(f"{self.model}, preset {self.preset}: {given}")
-        lines.append(f"written: {self.out} (config.json, cp-0000); user and item ids are those of the original")
+        lines.append(f"written: {self.out} (config.json, cp-0000); {self.item_ids}")
         lines.append(
             f"load it with tfrecs.training.runs.load_model({self.out!r}), or judge it on data of the same ids:"
         )
@@ -72,7 +73,8 @@ def convert(name, checkpoint, out, flags=(), tables=None):
     - `read(checkpoint)`: dict of original name to array, where it is no TensorFlow 1 checkpoint; raises `InputError`;
     - `beside(checkpoint)`: list of flags, hyper-parameters that the original stored beside its checkpoint;
     - `fill(model, tables)`: assigns constant tables that lie in no checkpoint, `tables` by their original names, and
-      returns a sentence for the report; called with `{}` where none are given.
+      returns a sentence for the report; called with `{}` where none are given;
+    - `ITEM_IDS`: a sentence, where ids are not those of the original.
 
     Args:
         name: str, a key of `IMPORTERS`.
@@ -101,7 +103,7 @@ def convert(name, checkpoint, out, flags=(), tables=None):
     if os.path.lexists(out):
         raise InputError(f"--out {out}: exists")
     importer = IMPORTERS[name]
-    arrays = getattr(importer, "read", _read)(checkpoint)
+    arrays = getattr(importer, "read", read_checkpoint)(checkpoint)
     try:
         preset = importer.preset(arrays)
     except InputError as error:
@@ -120,6 +122,7 @@ def convert(name, checkpoint, out, flags=(), tables=None):
         tuple((key, np.shape(arrays[key])) for key in table),
         tuple(sorted(set(arrays) - set(table))),
         note,
+        getattr(importer, "ITEM_IDS", "user and item ids are those of the original"),
         out,
     )
 
@@ -148,15 +151,6 @@ def _fill(importer, model, path):
         return importer.fill(model, tables)
     except InputError as error:
         raise InputError(f"--tables {path}: {error}") from None
-
-
-def _read(checkpoint):
-    try:
-        reader = tf.train.load_checkpoint(checkpoint)
-        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-    except (ValueError, LookupError, RuntimeError, OSError, tf.errors.OpError) as error:
-        reason = (str(error).splitlines() or [repr(error)])[0]
-        raise InputError(f"--checkpoint {checkpoint}: cannot be read: {reason}") from None
 
 
 def _parse(name, preset, flags):

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import tensorflow as tf
 
 from tfrecs.errors import InputError
 
@@ -86,3 +87,20 @@ def port(arrays, table, source, ignore=()):
             raise InputError(f"{source}: {name} has shape {weights[name].shape}, the model expects {part.shape}")
     for name, part in table.items():
         part.assign(weights[name])
+
+
+def read_checkpoint(checkpoint):
+    """The arrays of a TensorFlow checkpoint by their names.
+
+    Args:
+        checkpoint: str, the prefix given to `tf.train.Saver`, or its directory.
+
+    Raises:
+        InputError: there is none, or it is damaged.
+    """
+    try:
+        reader = tf.train.load_checkpoint(checkpoint)
+        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    except (ValueError, LookupError, RuntimeError, OSError, tf.errors.OpError) as error:
+        reason = (str(error).splitlines() or [repr(error)])[0]
+        raise InputError(f"--checkpoint {checkpoint}: cannot be read: {reason}") from None

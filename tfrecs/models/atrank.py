@@ -1,0 +1,223 @@
+"""ATRank: self-attention over heterogeneous behaviours, read by attention from each candidate."""
+
+import keras
+from keras import ops
+
+from tfrecs.layers.masks import padding_mask
+from tfrecs.models import atrank_data
+from tfrecs.models.atrank_layers import INHERITED, check, create
+from tfrecs.models.base import SequentialRecommender
+
+
+@keras.saving.register_keras_serializable("tfrecs")
+class ATRank(SequentialRecommender):
+    """ATRank (Zhou et al., AAAI 2018, "ATRank: An Attention-Based User Behavior Modeling Framework").
+
+    A behaviour is an object, an action and a time. Its vector joins the item's, its attributes', the action's and that
+    of the time bucket, and each group of behaviours projects it to one width. Blocks of self-attention in K latent
+    spaces relate the behaviours of all groups; blocks of attention from the candidate read them into a user vector e;
+    the score is `e . h + b`, h the candidate and b its bias. Loss: sigmoid cross-entropy of a positive and its
+    negatives. A history is encoded once, for any number of candidates.
+
+    Args:
+        num_users, num_items: int, as in `SequentialRecommender`; users have no vectors.
+        attribute_sizes: tuple of int, values of each attribute of the data.
+        attribute_lengths: tuple of int, values of an item at most; 0 for an attribute that is a single token.
+        num_actions: int, actions in the data; 0 where it has none.
+        num_groups: int, groups of behaviours; 1 where nothing tells them apart.
+        attributes: tuple of str, names of the item attributes to use; `all` for all.
+        attribute_values: int, values of an attribute that count, the first ones; 0 for all. NOTE: 1 repeats
+            `2_remap_id.py`, one category for each item.
+        object_type: str, name of an item attribute that tells kinds of objects (items, queries, coupons) apart, which
+            are the groups then; empty: the actions are.
+        item_dim, attribute_dim: int, width of an item's own vector and of each attribute's.
+        action_dim: int, width of an action's vector, shared by all groups; 0 for none.
+        time: the time feature: `embedding`, a vector for each bucket and group (paper); `one_hot`; `tanh`, a dense
+            layer of the bucket's number is added instead of the projection; or `none`. NOTE: `one_hot` repeats
+            `model.py:71`; `tanh` repeats `model.py:75-78` but for the TypeError it raises as published.
+        time_dim: int, width of a time bucket's vector.
+        num_buckets: int.
+        time_unit: float, seconds, the end of the first bucket; the next ones double.
+        bucket_rule: see `layers.behaviours.time_buckets`. NOTE: `calendar` repeats `build_dataset.py:14-22`.
+        hidden_units: int, the one width; 0 for that of an item's vectors, own and attributes'.
+        num_blocks: int, of either attention.
+        num_heads: int, K latent spaces; divides the width.
+        similarity, activation: see `LatentAttentionBlock`.
+        candidate: `projected` by a layer of its own; `group`, by its kind's layer, action and time being zeros; or
+            `raw`. NOTE: `raw` repeats `model.py:59-62,97`, where an item's vectors are as wide as the behaviours';
+            `group` repeats `multi/model.py:113-136`.
+        dropout, output_dropout: see `LatentAttentionBlock`.
+        embedding_dropout: float in [0, 1), on the vectors of behaviours and candidates.
+        activation_penalty: float, weight of `(|e|^2 + |h|^2) / 2`.
+        sum_penalty: bool, the penalty is summed over the batch, not averaged. NOTE: True repeats `model.py:110-119`.
+        attend_padding: see `LatentAttentionBlock`: only for users without any history.
+        max_history: int, behaviours that are read. NOTE: the code reads them all.
+        num_negatives: int, per positive. NOTE: drawn anew each epoch; `build_dataset.py:30-34` draws one for all.
+        split_pairs: bool, a positive and its negative are two examples, shuffled apart. NOTE: True repeats
+            `build_dataset.py:40-41,46`.
+        initializer: str, of tables and projections.
+        negatives_exclude_held_out: bool. NOTE: True repeats `build_dataset.py:30-33`, which never draws the validation
+            and test items: a leak.
+        loss_reduction, clip_unmerged_rows: see `SequentialRecommender`.
+
+    Inputs:
+        `history` int64 `[batch, time]`, oldest first, left-aligned, padded with 0; `bucket` int64 of the same shape,
+        -1 where the time is not known; `action` likewise, 0 where not known, if the data has actions. `valid` bool
+        may say which positions count, instead of the ids. Training examples add `targets` `[batch, candidates]` and
+        `labels`, 1 or 0.
+
+    Example:
+        >>> model = ATRank(3, 9, (), (), 0, 1, item_dim=8, hidden_units=8, num_heads=2)
+        >>> inputs = {"history": ops.convert_to_tensor([[3, 5, 0]]), "bucket": ops.convert_to_tensor([[2, 0, 0]])}
+        >>> model.recommend(inputs, k=4)[0].shape
+        TensorShape([1, 4])
+
+    Source: the paper; github jinze1994/ATRank `atrank/model.py`, `multi/model.py` (heterogeneous behaviours).
+    """
+
+    candidate_chunk = 512
+    smallest = {
+        "num_users": 1,
+        "num_items": 1,
+        "attribute_sizes": (1,),
+        "attribute_lengths": (0,),
+        "num_actions": 0,
+        "num_groups": 1,
+    }
+
+    def __init__(
+        self,
+        num_users,
+        num_items,
+        attribute_sizes,
+        attribute_lengths,
+        num_actions,
+        num_groups,
+        attributes=("all",),
+        attribute_values=0,
+        object_type="",
+        item_dim=64,
+        attribute_dim=64,
+        action_dim=0,
+        time="embedding",
+        time_dim=16,
+        num_buckets=12,
+        time_unit=86400.0,
+        bucket_rule="doubling",
+        hidden_units=128,
+        num_blocks=1,
+        num_heads=8,
+        similarity="bilinear",
+        activation="relu",
+        candidate="projected",
+        dropout=0.0,
+        output_dropout=0.0,
+        embedding_dropout=0.0,
+        activation_penalty=0.0,
+        sum_penalty=False,
+        attend_padding=False,
+        max_history=50,
+        num_negatives=1,
+        split_pairs=False,
+        initializer="glorot_uniform",
+        negatives_exclude_held_out=False,
+        loss_reduction="mean",
+        clip_unmerged_rows=False,
+        **kwargs,
+    ):
+        arguments = {name: value for name, value in locals().items() if name not in INHERITED}
+        check(arguments)
+        super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
+        arguments |= {name: tuple(value) for name, value in arguments.items() if isinstance(value, list)}
+        self._arguments = arguments
+        for name, value in arguments.items():
+            setattr(self, name, value)
+        self.fields = ("item", *(["timestamp"] if time != "none" else []), *(["action"] if num_actions else []))
+        self.request_fields = self.fields[1:]
+        self.padded_fields = ("history", *(["bucket"] if time != "none" else []), *(["action"] if num_actions else []))
+        create(self)
+        self.build()
+
+    def get_config(self):
+        return super().get_config() | self._arguments
+
+    @classmethod
+    def missing(cls, manifest, arguments):
+        return atrank_data.missing(manifest, arguments)
+
+    @classmethod
+    def data_arguments(cls, data_dir, manifest, arguments):
+        sizes = super().data_arguments(data_dir, manifest, arguments)
+        return sizes | atrank_data.sizes(data_dir, manifest, arguments)
+
+    def adapt(self, data_dir, manifest, split):
+        """Fills the tables of the items' attributes and kinds."""
+        atrank_data.fill(self, data_dir, manifest)
+
+    def training_examples(self, sequences, draw, seed):
+        """Every prefix with the item after it and its negatives; see `data.pipeline.TrainingBatches`."""
+        return atrank_data.training_examples(self, sequences, draw)
+
+    def history_inputs(self, sequences):
+        """The last behaviours of each history, their times seen from `now`."""
+        return atrank_data.history_inputs(self, sequences)
+
+    def encode(self, inputs, training=False):
+        query, _ = self.encode_with_weights(inputs, training)
+        return query
+
+    def encode_with_weights(self, inputs, training=False):
+        """What `encode` gives, and the attention weights of the last block `[batch, K, time, time]`."""
+        history = inputs["history"]
+        valid = inputs["valid"] if "valid" in inputs else padding_mask(history)
+        action = inputs.get("action", ops.zeros_like(history))
+        groups = self._kinds(history) if self.object_type or not self.num_actions else ops.maximum(action, 1)
+        bucket = inputs.get("bucket", -ops.ones_like(history))
+        behaviours = self.behaviours(self.objects(history), groups, action, bucket)
+        behaviours, weights = self.embedding_dropout_layer(behaviours, training=training), None
+        for block in self.self_attention:
+            behaviours, weights = block(behaviours, block.memorize(behaviours), valid, valid, training=training)
+        memories = [block.memorize(behaviours) for block in self.candidate_attention]
+        return {"memories": memories, "valid": valid}, weights
+
+    def _kinds(self, items):
+        return self.kinds(items)[..., 0] if self.object_type else ops.ones_like(items)
+
+    def match(self, query, items, training=False):
+        """Candidates against histories.
+
+        Args:
+            query: as from `encode`.
+            items: int `[count]` or `[batch, count]`.
+            training: bool.
+
+        Returns:
+            scores float32 `[batch, count]`, user vectors e float32 `[batch, count, dim]`, candidates h, and the
+            attention weights of the last block `[batch, K, count, time]`.
+        """
+        h = self.objects(items)
+        if self.candidate == "projected":
+            h = self.candidates(h)
+        elif self.candidate == "group":
+            h = self.behaviours(h, self._kinds(items), ops.zeros_like(items), -ops.ones_like(items))
+        h = self.embedding_dropout_layer(h, training=training)
+        e, weights = h, None
+        for block, memory in zip(self.candidate_attention, query["memories"], strict=True):
+            e, weights = block(e, memory, query["valid"], training=training)
+        e, h = ops.cast(e, "float32"), ops.cast(h, "float32")
+        return ops.sum(e * h, axis=-1) + ops.take(self.item_bias, items, axis=0), e, h, weights
+
+    def score_items(self, query, items):
+        return self.match(query, items)[0]
+
+    def loss_terms(self, examples, training=True):
+        query = self.encode(examples, training=training)
+        scores, e, h, _ = self.match(query, examples["targets"], training=training)
+        terms = ops.binary_crossentropy(ops.cast(examples["labels"], "float32"), scores, from_logits=True)
+        weights, penalty = ops.ones_like(terms), 0.0
+        if self.activation_penalty:
+            squares = ops.sum(ops.square(e), axis=-1) + ops.sum(ops.square(h), axis=-1)
+            penalty = self.activation_penalty * squares / 2
+        if self.sum_penalty:
+            return terms, weights, ops.sum(penalty)
+        return terms + penalty, weights

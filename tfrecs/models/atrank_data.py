@@ -1,0 +1,127 @@
+"""ATRank's side of the data: which columns and attributes it reads, and prefixes as examples."""
+
+import tensorflow as tf
+
+from tfrecs.data import windows
+from tfrecs.data.schema import PAD
+from tfrecs.layers.behaviours import time_buckets
+from tfrecs.models import dif_sr_data as attribute_data
+
+FIRST = ("first",)
+
+
+def missing(manifest, arguments):
+    """Names of columns and attributes that the data lacks; see `SequentialRecommender.missing`."""
+    lacking = [] if arguments.get("time") == "none" or "timestamp" in manifest.fields else ["timestamp"]
+    kind = arguments.get("object_type")
+    lacking += [kind] if kind and kind not in manifest.attributes else []
+    names = tuple(arguments.get("attributes", ("all",)))
+    return lacking + [name for name in names if name not in ("all", "first") and not manifest.attributes]
+
+
+def attribute_names(manifest, arguments):
+    """The attributes that are features, a tuple of str."""
+    names = tuple(arguments.get("attributes", ("all",)))
+    kind = arguments.get("object_type")
+    known = [name for name in manifest.attributes if name != kind]
+    if names == FIRST:
+        return tuple(known[:1])
+    return tuple(name for name in attribute_data.chosen(names, manifest) if name != kind)
+
+
+def sizes(data_dir, manifest, arguments):
+    """The arguments of the model that the data decides, beside users and items."""
+    kind = arguments.get("object_type")
+    num_actions = manifest.vocabularies["action"].size if "action" in manifest.fields else 0
+    num_groups = manifest.vocabularies[kind].size if kind else max(1, num_actions)
+    sizes = attribute_data.sizes(attribute_names(manifest, arguments), data_dir, manifest)
+    return sizes | {"num_actions": num_actions, "num_groups": num_groups}
+
+
+def fill(model, data_dir, manifest):
+    """Assigns the tables of attributes and kinds."""
+    arguments = {"attributes": model.attributes, "object_type": model.object_type}
+    tables = dict(zip(attribute_names(manifest, arguments), model.objects.tables, strict=True))
+    if model.object_type:
+        tables[model.object_type] = model.kinds
+    for name, table in tables.items():
+        longest = manifest_length(data_dir, manifest, name)
+        values = attribute_data.table(data_dir, manifest, name, longest, keep_repeats=False)
+        table.values.assign(values[:, : table.values.shape[1]])
+
+
+def manifest_length(data_dir, manifest, name):
+    """int, values of an item at most, at least 1."""
+    return max(1, attribute_data.sizes((name,), data_dir, manifest)["attribute_lengths"][0])
+
+
+def training_examples(model, sequences, draw):
+    """Prefixes as examples; see `ATRank`.
+
+    Args:
+        model: `ATRank`.
+        sequences: dict of `user` int64 `[users]` and ragged fields.
+        draw: `f(rows, count)`, negatives.
+
+    Returns:
+        dict of tensors, a row per prefix, or with `split_pairs` a row per prefix and candidate.
+    """
+    items = sequences["item"]
+    positions = windows.target_positions(items.row_lengths(), 1, 1)
+    rows, ends = positions.value_rowids(), positions.flat_values
+    examples = behaviours_before(model, sequences, rows, ends, target_times(sequences, rows, ends))
+    positive = windows.items_from(items, rows, ends, 1)
+    examples["targets"] = tf.concat([positive, draw(rows, model.num_negatives)], axis=1)
+    examples["labels"] = tf.cast(tf.range(1 + model.num_negatives) < 1, tf.float32) * tf.ones_like(
+        examples["targets"], tf.float32
+    )
+    if model.split_pairs:
+        candidates = {name: tf.reshape(examples.pop(name), [-1, 1]) for name in ("targets", "labels")}
+        examples = {name: tf.repeat(value, 1 + model.num_negatives, axis=0) for name, value in examples.items()}
+        examples |= candidates
+    return examples
+
+
+def target_times(sequences, rows, ends):
+    """The times of the interactions at `ends`, int64 `[windows]`, or None where the data has none."""
+    if "timestamp" not in sequences:
+        return None
+    return windows.items_from(sequences["timestamp"], rows, ends, 1)[:, 0]
+
+
+def history_inputs(model, sequences):
+    """What is read of each history; without `now`, the time of its last behaviour is taken for it."""
+    ends = sequences["item"].row_lengths()
+    rows = tf.range(tf.size(ends, tf.int64))
+    now = sequences.get("now")
+    if now is None:
+        now = target_times(sequences, rows, tf.maximum(ends - 1, 0))
+    return behaviours_before(model, sequences, rows, ends, now)
+
+
+def behaviours_before(model, sequences, rows, ends, now):
+    """The last behaviours before a position: items, time buckets seen from `now`, actions.
+
+    Args:
+        model: `ATRank`.
+        sequences: dict of ragged fields.
+        rows, ends: int64 `[windows]`, see `windows.history_before`.
+        now: int64 `[windows]`, seconds, or None where times are not known.
+
+    Returns:
+        dict of int64 `[windows, max_history]`.
+    """
+    history = windows.history_before(sequences["item"], rows, ends, model.max_history)
+    found = {"history": history}
+    if model.time != "none":
+        found["bucket"] = -tf.ones_like(history)
+        if now is not None and "timestamp" in sequences:
+            times = windows.history_before(sequences["timestamp"], rows, ends, model.max_history)
+            buckets = time_buckets(times, now, model.num_buckets, model.time_unit, model.bucket_rule)
+            found["bucket"] = tf.where(history == PAD, tf.zeros_like(buckets), buckets)
+    if model.num_actions:
+        actions = sequences.get("action")
+        found["action"] = tf.zeros_like(history)
+        if actions is not None:
+            found["action"] = windows.history_before(actions, rows, ends, model.max_history)
+    return found

@@ -1,0 +1,71 @@
+"""ATRank's presets, and the names its original gave to flags."""
+
+from tfrecs.errors import InputError
+
+
+def _time(concat_time_emb):
+    times = {"1": "one_hot", "True": "one_hot", "0": "tanh", "False": "tanh"}
+    if concat_time_emb not in times:
+        raise InputError(f"--concat_time_emb: expected 0 or 1, got {concat_time_emb!r}")
+    return times[concat_time_emb]
+
+
+PRESETS = {
+    "recommended": {
+        "model": dict(),
+        "training": dict(learning_rate=1e-3, batch_size=64, epochs=5, select_metric="ndcg@10"),
+    },
+    "original": {
+        "model": dict(
+            attributes=("first",),
+            attribute_values=1,
+            time="one_hot",
+            bucket_rule="calendar",
+            similarity="dot",
+            candidate="raw",
+            hidden_units=0,
+            activation_penalty=5e-5,
+            sum_penalty=True,
+            attend_padding=True,
+            split_pairs=True,
+            clip_unmerged_rows=True,
+            negatives_exclude_held_out=True,
+        ),
+        "training": dict(
+            optimizer="sgd",
+            learning_rate=1.0,
+            batch_size=32,
+            epochs=10,
+            global_clipnorm=5.0,
+            protocol="pair_auc",
+            select_metric="auc",
+            train_split="train_valid",
+            validation_split="test",
+        ),
+    },
+}
+# multi/: several kinds of objects, told apart by the item attribute that `object_type` names.
+PRESETS["multi"] = {
+    "model": PRESETS["original"]["model"]
+    | dict(
+        attributes=("all",),
+        action_dim=64,
+        candidate="group",
+        hidden_units=256,
+        num_heads=4,
+        dropout=0.1,
+        activation_penalty=1e-5,
+    ),
+    "training": PRESETS["original"]["training"] | dict(learning_rate=0.1),
+}
+# The original's flag names: (ours, how the value changes).
+ALIASES = {
+    "itemid_embedding_size": ("item_dim", None),
+    "cateid_embedding_size": ("attribute_dim", None),
+    "concat_time_emb": ("time", _time),
+    "regulation_rate": ("activation_penalty", None),
+    "max_gradient_norm": ("global_clipnorm", None),
+    "train_batch_size": ("batch_size", None),
+    "test_batch_size": ("eval_batch_size", None),
+    "max_epochs": ("epochs", None),
+}
