@@ -21,8 +21,13 @@ def held_out(users, items, share, seed):
         >>> held_out(tf.constant([1, 2, 3, 4, 5], tf.int64), tf.constant(7, tf.int64), 0.5, 0).numpy().tolist()
         [True, True, False, True, False]
     """
+    return position(users, items, seed) < share
+
+
+def position(users, items, seed):
+    """A number for each interaction, float64 `[...]` in [0, 1), that looks drawn at random; see `held_out`."""
     mixed = _mix(_mix(tf.cast(users, tf.uint64) + _constant(seed)) + tf.cast(items, tf.uint64))
-    return tf.cast(tf.bitwise.right_shift(mixed, _constant(40)), tf.float64) < share * 2.0**24
+    return tf.cast(tf.bitwise.right_shift(mixed, _constant(11)), tf.float64) / 2.0**53
 
 
 def _mix(value):

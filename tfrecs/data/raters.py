@@ -86,6 +86,26 @@ def first_raters(data_dir, manifest, limit, split, kept=None):
     return users, times, np.searchsorted(items, np.arange(manifest.num_items + 2))
 
 
+def training_ratings(data_dir, manifest, split, kept=None):
+    """All ratings of the training parts, in memory: 20 bytes each.
+
+    Args:
+        data_dir, manifest: prepared data with ratings.
+        split, kept: as for `first_raters`.
+
+    Returns:
+        int64 `users [ratings]` and `items [ratings]`, float32 `ratings [ratings]`.
+    """
+    fields, found = ("item", "rating"), [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
+    for batch in pipeline.sequences(data_dir, manifest, fields, USERS):
+        training = pipeline.cut(batch, fields, pipeline.training_ends(batch, split))
+        users, items = tf.gather(training["user"], training["item"].value_rowids()), training["item"].flat_values
+        chosen = tf.ones_like(users, tf.bool) if kept is None else kept(users, items)
+        columns = (users, items, training["rating"].flat_values)
+        found.append(tuple(tf.boolean_mask(column, chosen).numpy() for column in columns))
+    return tuple(np.concatenate(columns) for columns in zip(*found))
+
+
 def _merge(blocks, limit):
     found = np.concatenate(blocks, axis=1)
     items, times, users = found = found[:, np.lexsort((found[2], found[1], found[0]))]

@@ -72,7 +72,7 @@ def build(weights, arguments):
     Raises:
         InputError: the weights are not ARERec's, or an argument contradicts them.
     """
-    arguments = PRESETS["arerec"][preset(weights)]["model"] | arguments
+    published = PRESETS["arerec"][preset(weights)]["model"]
     num_units, region_size, dim = np.shape(weights[UNITS])
     count = len(weights["fc/bias:0"])
     classes = arguments.get("rating_classes", tuple(range(1, count + 1)))
@@ -83,13 +83,11 @@ def build(weights, arguments):
         "num_items": len(weights["item_embedding/embeddings:0"]) - 1,
         "num_units": num_units,
     }
-    read_off = {
-        "region_size": region_size,
-        "embedding_dim": dim,
-        "use_attention": ATTENTION in weights,
-        "rating_classes": classes,
-    }
-    return ARERec(**sizes, **arguments | read_off)
+    read_off = {"region_size": region_size, "embedding_dim": dim, "use_attention": ATTENTION in weights}
+    for name, value in read_off.items():
+        if arguments.get(name, value) not in (value, published.get(name)):
+            raise InputError(f"--{name} {arguments[name]}: the weights have {value}")
+    return ARERec(**sizes, **published | arguments | read_off | {"rating_classes": classes})
 
 
 def model_of(config, weights, inputs):

@@ -83,7 +83,10 @@ class NeighbourAttention(keras.layers.Layer):
         flat = ops.reshape(neighbours, (*batch, lists * count, dim))
         logits = ops.matmul(probe["along"], ops.swapaxes(flat, -1, -2)) + probe["shift"][:, :, None]
         logits = ops.reshape(logits, (-1, self.num_heads, lists, count))
-        return ops.softmax(ops.where(valid[:, None], logits, ops.cast(MASKED, logits.dtype)), axis=-1)
+        logits = ops.where(valid[:, None], logits, ops.cast(MASKED, logits.dtype))
+        # Not `ops.softmax`, which warns of lists of one neighbour.
+        odds = ops.exp(logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True)))
+        return odds / ops.sum(odds, axis=-1, keepdims=True)
 
     def combine(self, weights, neighbours):
         """The neighbours' vectors as one user sees them.

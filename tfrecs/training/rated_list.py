@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrecs.data import pipeline
-from tfrecs.data.random_split import held_out
+from tfrecs.data.random_split import held_out, position
 from tfrecs.errors import InputError
 
 CUTOFFS = (3, 5, 7, 10)
@@ -24,7 +24,8 @@ class RatedList:
     Users with fewer than k items count; a user without a relevant item does not for `hr@k`. `rmse` and `mae` of the
     expected ratings go with it.
 
-    As published: see `published_list`. `users@k` says how many users a metric is the mean over.
+    As published: see `published_list`; a user's items come in random order, always the same.
+    `users@k` says how many users a metric is the mean over.
 
     Args:
         rater: anything with `rate(inputs) -> (expected, most likely)`, as `ARERec` has it; where its `random_split` is
@@ -80,7 +81,10 @@ class RatedList:
         return metrics, time.perf_counter() - started
 
     def _lists(self):
-        """Items, expected and most likely ratings, and ratings of each user with any held out, in order of time."""
+        """Items, expected and most likely ratings, and ratings of each user with any held out.
+
+        In order of time; as published, in random order, by which the published code breaks ties.
+        """
         for batch in pipeline.sequences(self.data_dir, self.manifest, FIELDS, USERS):
             rows, chosen = batch["item"].value_rowids(), self._chosen(batch)
             user = tf.boolean_mask(tf.gather(batch["user"], rows), chosen)
@@ -91,6 +95,9 @@ class RatedList:
                 block = {name: value[first : first + PAIRS] for name, value in pairs.items()}
                 predicted.append(np.stack([value.numpy() for value in self._rate(block)]))
             columns = [item.numpy(), *np.concatenate(predicted, axis=1), rating.numpy().astype(np.float64)]
+            if self.published:
+                order = np.lexsort((position(user, item, 0), user))
+                columns = [column[order] for column in columns]
             ends = np.flatnonzero(np.diff(user)) + 1
             if len(user):
                 yield from zip(*(np.split(column, ends) for column in columns))
