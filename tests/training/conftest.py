@@ -73,8 +73,8 @@ def as_it_was():
 def command(data_dir, capfd):
     """Runs the command line on the tiny sample; gives (exit code, stdout, stderr)."""
 
-    def run(run_dir, *flags, data=data_dir):
-        argv = ["--model", "attrec", "--data_dir", data, "--run_dir", run_dir, *SMALL, *flags]
+    def run(run_dir, *flags, data=data_dir, small=SMALL):
+        argv = ["--model", "attrec", "--data_dir", data, "--run_dir", run_dir, *small, *flags]
         code = cli.main([str(flag) for flag in argv])
         return code, *capfd.readouterr()
 
@@ -101,7 +101,7 @@ def run_dir(reference, tmp_path):
 def before_step(monkeypatch, command):
     """Runs the command line; before step `number` of the process, over epochs and phases, calls `action(loop)`."""
 
-    def run(number, action, *args):
+    def run(number, action, *args, **options):
         left, make = [number], Loop._step_function
 
         def counting(loop, dataset):
@@ -117,7 +117,7 @@ def before_step(monkeypatch, command):
 
         with monkeypatch.context() as patch:
             patch.setattr(Loop, "_step_function", counting)
-            return command(*args)
+            return command(*args, **options)
 
     return run
 

@@ -41,9 +41,9 @@ def evaluator(measure, replicas=None):
 def expected_ranks(data, scores, exclude_seen=True):
     """`scores(user) -> [items + 1]`; the rank of every user's test item, by hand."""
     found = []
-    for user, (history, held_out) in data[0].items():
-        if held_out:
-            row, target = scores(user), held_out[0]
+    for user, (history, targets) in data[0].items():
+        if targets:
+            row, target = scores(user), targets[0]
             rivals = [i for i in range(1, NUM_ITEMS + 1) if i != target and not (exclude_seen and i in history)]
             found.append(1 + sum(row[item] >= row[target] for item in rivals))
     return sorted(found)
