@@ -53,8 +53,9 @@ class Transitions(Popularity):
 
     def score(self, batch, items):
         """Scores `[batch, count]`: the count, and below one for popularity."""
-        filled = tf.reduce_sum(tf.cast(batch["history"] != 0, tf.int64), axis=1)
-        last = tf.gather(batch["history"], tf.maximum(filled - 1, 0), axis=1, batch_dims=1)
+        history = tf.pad(batch["seen"], [[0, 0], [0, 1]])  # one place more: nobody may have any
+        filled = tf.reduce_sum(tf.cast(history != 0, tf.int64), axis=1)
+        last = tf.gather(history, tf.maximum(filled - 1, 0), axis=1, batch_dims=1)
         counts = self._of_catalogue(last, items) if items.shape.rank == 1 else self._of_candidates(last, items)
         return counts + tf.gather(self.below_one, items)
 
