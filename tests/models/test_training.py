@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tests.models import replicas
 from tfrecs.models import base
+from tfrecs.models.atrank import ATRank
 from tfrecs.models.attrec import AttRec
 from tfrecs.models.presets import PRESETS
 
@@ -45,6 +46,27 @@ def examples():
 )
 def test_two_replicas_equal_one_device(examples, arguments, optimizer, options):
     replicas.compare(lambda: make(**arguments), examples, optimizer, **options)
+
+
+@pytest.mark.parametrize("preset, options", [("recommended", {}), ("original", {"global_clipnorm": 2.0})])
+def test_two_replicas_equal_one_device_for_atrank(preset, options):
+    """Several blocks; in `original` a penalty summed over the batch, and the norm over unmerged rows."""
+    random = np.random.default_rng(0)
+    real = np.arange(4) < random.integers(1, 5, (17, 1))
+    examples = {
+        "history": random.integers(1, 12, (17, 4)) * real,
+        "bucket": random.integers(0, 13, (17, 4)) * real,
+        "targets": random.integers(1, 12, (17, 2)),
+        "labels": np.tile(np.array([[1, 0]], np.float32), (17, 1)),
+    }
+    arguments = PRESETS["atrank"][preset]["model"] | {"hidden_units": 8, "item_dim": 8, "time_dim": 3, "num_heads": 2}
+    arguments |= {"dropout": 0.0, "output_dropout": 0.0, "embedding_dropout": 0.0, "num_blocks": 2}
+
+    def atrank():
+        keras.utils.set_random_seed(0)
+        return ATRank(9, 11, (), (), 0, 1, **arguments)
+
+    replicas.compare(atrank, examples, "sgd", tolerance=5e-6, steps=30, learning_rate=0.5, **options)
 
 
 def one_step(examples, optimizer, **arguments):

@@ -96,7 +96,7 @@ def history_inputs(model, sequences):
     now = sequences.get("now")
     if now is None:
         now = target_times(sequences, rows, tf.maximum(ends - 1, 0))
-    return behaviours_before(model, sequences, rows, ends, now)
+    return {"user": sequences["user"]} | behaviours_before(model, sequences, rows, ends, now)
 
 
 def behaviours_before(model, sequences, rows, ends, now):
