@@ -8,11 +8,15 @@ import pytest
 import tensorflow as tf
 
 from tests import rated
+from tfrecs.data import pipeline
 from tfrecs.data.random_split import held_out
 from tfrecs.errors import InputError
+from tfrecs.models.arerec import ARERec
+from tfrecs.training import rated_list
 from tfrecs.training.rated_list import RatedList, judged_list, published_list
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "arerec_eval.npz"
+ONE_EACH = np.arange(31) > 0
 
 
 @pytest.mark.parametrize("min_rating", [3, 4])
@@ -100,6 +104,28 @@ def test_the_random_split_is_over_whole_sequences(rated_data):
     chosen = held_out(*np.array(pairs).T, 0.4, 5).numpy()
     assert sorted(rater.asked) == sorted(pair for pair, out in zip(pairs, chosen) if out)
     assert metrics["users@2"] < metrics["users@1"] == metrics["users"] and "rmse" not in metrics
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_the_whole_way_with_the_model(rated_data, share):
+    """Trained on what the split leaves, judged on what it holds out, beside the baselines on the same ratings."""
+    directory, manifest, sequences = rated_data
+    given = {"random_split": share, "embedding_dim": 4, "max_seq": 3}
+    model = ARERec(**given, **ARERec.data_arguments(directory, manifest, given))
+    model.adapt(directory, manifest, "train")
+    everything = [(user, item) for user, (_, items, *_) in sequences.items() for item in items]
+    part = "all" if share else "train"
+    batches = pipeline.TrainingBatches(directory, manifest, model.training_examples, ONE_EACH, 8, 0, part, model.fields)
+    seen = [pair for batch in batches() for pair in zip(batch["user"].numpy(), batch["item"].numpy())]
+    held = [pair for pair, kept in zip(everything, model.trained_on(*np.array(everything).T).numpy()) if not kept]
+    if share:
+        assert sorted(seen + held) == sorted(everything) and len(held) > 20
+    for published in (True, False):
+        own, _ = RatedList(model, directory, manifest, "test", published, cutoffs=(1, 2))()
+        for name, rater in rated_list.baselines(model, directory, manifest, part).items():
+            found, _ = RatedList(rater, directory, manifest, "test", published, cutoffs=(1, 2))()
+            assert found.keys() == own.keys() and found["users"] == own["users"], name
+            assert all(np.isfinite(value) for value in [*found.values(), *own.values()])
 
 
 def test_models_without_ratings_are_refused(rated_data):

@@ -5,9 +5,10 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from tfrecs.data import pipeline
+from tfrecs.data import pipeline, raters
 from tfrecs.data.random_split import held_out, position
 from tfrecs.errors import InputError
+from tfrecs.models.rating_baselines import ItemMean, MatrixFactorisation
 
 CUTOFFS = (3, 5, 7, 10)
 HELD_OUT_SPLITS = {"valid": 0, "test": 1}
@@ -113,6 +114,29 @@ class RatedList:
         first = batch["split"][:, HELD_OUT_SPLITS[self.split]]
         end = batch["split"][:, 1] if self.split == "valid" else items.row_lengths()
         return tf.logical_and(place >= tf.gather(first, rows), place < tf.gather(end, rows))
+
+
+def baselines(model, data_dir, manifest, trained):
+    """What a model of ratings has to beat, fitted to the ratings it trains on; hand each to `RatedList`.
+
+    Args:
+        model: `ARERec`.
+        data_dir, manifest: prepared data with ratings.
+        trained: str, the training split.
+
+    Returns:
+        dict of name to rater: `constant` (the mean of all), `item_mean` and `matrix_factorisation`.
+    """
+    known = raters.training_ratings(data_dir, manifest, trained, model.trained_on)
+    arguments = {"num_items": manifest.num_items, "rating_classes": model.rating_classes}
+    found = {
+        "constant": ItemMean(*known, **arguments, strength=np.inf),
+        "item_mean": ItemMean(*known, **arguments),
+        "matrix_factorisation": MatrixFactorisation(*known, **arguments, num_users=manifest.num_users),
+    }
+    for rater in found.values():
+        rater.random_split, rater.random_split_seed = model.random_split, model.random_split_seed
+    return found
 
 
 def judged_list(predicted, ratings, k, min_rating):
