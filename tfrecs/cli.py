@@ -77,7 +77,7 @@ def run(arguments):
         "dataset": manifest.name,
         "protocol": config.protocol,
         "seed": config.seed,
-        "exclude_seen": experiment.protocol.exclude_seen,
+        "exclude_seen": experiment.judge.protocol.exclude_seen,
         "retrained_on_validation": config.retrain,
         "num_users": manifest.num_users,
         "num_items": manifest.num_items,
@@ -177,7 +177,7 @@ def _of_judged(path, progress):
 
 
 def _print_recommendations(experiment, data_dir, manifest, count):
-    batch = next(iter(experiment.evaluation_batches("test", max_users=1)), None)
+    batch = next(iter(experiment.judge.batches("test", max_users=1)), None)
     if batch is None:
         return
     users, items = (read_vocabulary(data_dir, manifest, name) for name in ("user", "item"))

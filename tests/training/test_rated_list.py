@@ -83,7 +83,7 @@ def test_each_held_out_rating_is_judged_once(rated_data):
     directory, manifest, sequences = rated_data
     for split, boundary in (("valid", 0), ("test", 1)):
         rater = Rater()
-        metrics, seconds = RatedList(rater, directory, manifest, split, cutoffs=(1, 2))()
+        metrics, seconds = RatedList(rater, directory, manifest, cutoffs=(1, 2))(split)
         expected, errors = [], []
         for user, (ends, items, _, ratings) in sequences.items():
             own = slice(ends[boundary], ends[1] if split == "valid" else None)
@@ -99,7 +99,7 @@ def test_each_held_out_rating_is_judged_once(rated_data):
 def test_the_random_split_is_over_whole_sequences(rated_data):
     directory, manifest, sequences = rated_data
     rater = Rater(random_split=0.4, random_split_seed=5)
-    metrics, _ = RatedList(rater, directory, manifest, "test", published=True, cutoffs=(1, 2))()
+    metrics, _ = RatedList(rater, directory, manifest, published=True, cutoffs=(1, 2))("test")
     pairs = [(user, item) for user, (_, items, *_) in sequences.items() for item in items]
     chosen = held_out(*np.array(pairs).T, 0.4, 5).numpy()
     assert sorted(rater.asked) == sorted(pair for pair, out in zip(pairs, chosen) if out)
@@ -121,13 +121,13 @@ def test_the_whole_way_with_the_model(rated_data, share):
     if share:
         assert sorted(seen + held) == sorted(everything) and len(held) > 20
     for published in (True, False):
-        own, _ = RatedList(model, directory, manifest, "test", published, cutoffs=(1, 2))()
+        own, _ = RatedList(model, directory, manifest, published, cutoffs=(1, 2))("test")
         for name, rater in rated_list.baselines(model, directory, manifest, part).items():
-            found, _ = RatedList(rater, directory, manifest, "test", published, cutoffs=(1, 2))()
+            found, _ = RatedList(rater, directory, manifest, published, cutoffs=(1, 2))("test")
             assert found.keys() == own.keys() and found["users"] == own["users"], name
             assert all(np.isfinite(value) for value in [*found.values(), *own.values()])
 
 
 def test_models_without_ratings_are_refused(rated_data):
     with pytest.raises(InputError, match="--protocol rated_list: object predicts no ratings"):
-        RatedList(object(), *rated_data[:2], "test")
+        RatedList(object(), *rated_data[:2])

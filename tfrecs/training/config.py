@@ -19,7 +19,7 @@ CHANGEABLE = (
     "retrain",
 )
 # What may differ, besides, when a run is only judged.
-JUDGED_BY = ("protocol", "exclude_seen", "num_eval_negatives")
+JUDGED_BY = ("protocol", "exclude_seen", "num_eval_negatives", "published_lists")
 AT_LEAST_0 = ("batch_tokens", "decay_epochs", "patience", "save_checkpoints_epochs", "save_checkpoints_steps", "seed")
 
 
@@ -40,13 +40,16 @@ class TrainConfig:
         select_metric: str, the validation metric the epoch is chosen by.
         retrain: bool, train once more from scratch on training and validation items, for as many epochs as
             validation chose, before the test items are looked at.
-        train_split: `train`, or `train_valid`: validation items are trained on and validation means nothing.
+        train_split: `train`, or `train_valid`: validation items are trained on and validation means nothing; or
+            `all`: whole sequences, for a model that holds some out by itself (`--random_split` of ARERec).
         validation_split: `valid`, or `test`. NOTE: `test` chooses the epoch on the test items, as AttRec's `main.py`
             does: a leak, for the `original` preset only.
         negative_sampling: `uniform` or `popularity`.
-        protocol: `full_ranking`, `recbole` (the same with seen items kept; adds Recall@k) or `pair_auc`.
+        protocol: `full_ranking`, `recbole` (the same with seen items kept; adds Recall@k), `pair_auc` (the held-out
+            item against unseen ones) or `rated_list` (each user's held-out items by predicted rating).
         exclude_seen: bool, leave the items of a user's history out of the ranking.
         num_eval_negatives: int, unseen items per user for `pair_auc`.
+        published_lists: bool, `rated_list` as ARERec's code judges, defects and all, see `rated_list`.
         eval_batch_size: int, users ranked at a time.
         save_checkpoints_epochs: int, epochs between checkpoints; 0 is off.
         save_checkpoints_steps: int, steps between checkpoints within an epoch, in addition; 0 is off.
@@ -83,6 +86,7 @@ class TrainConfig:
     protocol: str = "full_ranking"
     exclude_seen: bool = True
     num_eval_negatives: int = 1
+    published_lists: bool = False
     eval_batch_size: int = 512
     save_checkpoints_epochs: int = 1
     save_checkpoints_steps: int = 0
@@ -94,10 +98,10 @@ class TrainConfig:
 
     CHOICES: typing.ClassVar = {
         "optimizer": ("adam", "lazy_adam", "sgd"),
-        "train_split": ("train", "train_valid"),
+        "train_split": ("train", "train_valid", "all"),
         "validation_split": ("valid", "test"),
         "negative_sampling": ("uniform", "popularity"),
-        "protocol": ("full_ranking", "recbole", "pair_auc"),
+        "protocol": ("full_ranking", "recbole", "pair_auc", "rated_list"),
         "strategy": ("auto", "none", "mirrored"),
         "precision": ("float32", "mixed_bfloat16"),
     }

@@ -7,12 +7,12 @@ import keras
 import tensorflow as tf
 
 from tfrecs import files
-from tfrecs.data import held_out, pipeline, statistics
+from tfrecs.data import pipeline, statistics
 from tfrecs.errors import InputError, nearest
 from tfrecs.models import MODELS
-from tfrecs.models.baselines import Popularity, Transitions
-from tfrecs.training import evaluation, listing, optimizers, protocols, reports, runs, strategy
+from tfrecs.training import listing, optimizers, protocols, reports, runs, strategy
 from tfrecs.training.checkpoints import Checkpoints
+from tfrecs.training.judge import Judge
 from tfrecs.training.loop import Loop
 from tfrecs.training.progress import ProgressLine
 
@@ -37,7 +37,6 @@ class Experiment:
         decided = MODELS[model_name].data_arguments(data_dir, manifest, model_arguments)
         self.arguments = {**model_arguments, **decided}
         self.strategy = strategy.create(config.strategy)
-        self.protocol = protocols.create(config)
         self.model = self._build(config.train_split)
 
     def _build(self, split):
@@ -47,8 +46,7 @@ class Experiment:
             model.compile(optimizer=optimizers.create(self.config), jit_compile=self.config.jit_compile)
             model.optimizer.build(model.trainable_variables)
         model.adapt(self.data_dir, self.manifest, split)
-        self._evaluator = self._evaluator_of(model, self.strategy)
-        self._evaluation_batches = {}  # they hold the model they read for
+        self.judge = Judge(model, self.config, self.strategy, self.data_dir, self.manifest)
         return model
 
     def train(self, resume=False, name=None, describe=None, tensorboard=False):
@@ -72,7 +70,7 @@ class Experiment:
         os.makedirs(self.run_dir, exist_ok=True)
         path = os.path.join(self.run_dir, runs.CONFIG_FILE)
         files.write_json(path, self.description() | (describe or {}))
-        validated = (self.config.train_split, self.config.validation_split) != ("train_valid", "valid")
+        validated = self.config.train_split == "train" or self.config.validation_split == "test"
         split = self.config.train_split
         progress = self._fit(self.run_dir, self.model, self.config, split, validated, name, tensorboard)
         retrained = None
@@ -117,7 +115,7 @@ class Experiment:
             note(f"resuming from {os.path.join(run_dir, name)}")
         record = reports.History(run_dir, tensorboard)
         record(progress)
-        validate = (lambda: self.evaluate(config.validation_split)) if validated else None
+        validate = (lambda: self.judge.evaluate(config.validation_split)) if validated else None
         return Loop(model, self.strategy, config, store, self.training_batches(split), validate, record).run(progress)
 
     def training_batches(self, split):
@@ -140,41 +138,6 @@ class Experiment:
             config.batch_tokens,
             model.padded_fields,
         )
-
-    def evaluate(self, split):
-        """Metrics of the model as it stands, under the protocol, and the seconds they took."""
-        return self._evaluator(self.evaluation_batches(split))
-
-    def _evaluator_of(self, scorer, replicas=None):
-        return evaluation.Evaluator(self.protocol.measure(scorer), self.protocol.summarise, replicas)
-
-    def baselines(self, split):
-        """Metrics of popularity and transitions on the same users, items and exclusions.
-
-        Counts are taken from the items the model may have trained on: with retraining, validation items too.
-        """
-        trained = "train_valid" if self.config.retrain else self.config.train_split
-        counts = statistics.item_counts(self.data_dir, self.manifest, trained)
-        pairs = statistics.transition_pairs(self.data_dir, self.manifest, trained)
-        found = {}
-        for name, baseline in (("popularity", Popularity(counts)), ("transitions", Transitions(counts, pairs))):
-            found[name], _ = self._evaluator_of(baseline)(self.evaluation_batches(split))
-        return found
-
-    def evaluation_batches(self, split, max_users=None):
-        """See `data.held_out.EvaluationBatches`; traced once, iterated many times."""
-        if (split, max_users) not in self._evaluation_batches:
-            self._evaluation_batches[split, max_users] = held_out.EvaluationBatches(
-                self.data_dir,
-                self.manifest,
-                self.model.history_inputs,
-                self.config.eval_batch_size,
-                split,
-                max_users,
-                self.model.fields,
-                self.protocol.num_negatives,
-            )
-        return self._evaluation_batches[split, max_users]
 
     def description(self):
         """What `config.json` holds: enough to rebuild the model, repeat the run and know its data again."""

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tfrecs import metrics
 from tfrecs.data.schema import PAD
+from tfrecs.training import rated_list
 
 
 class FullRanking:
@@ -68,7 +69,7 @@ class PairAUC:
         num_negatives: int, unseen items per user.
 
     Example:
-        >>> summary = PairAUC(2).summarise(np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]))
+        >>> summary = PairAUC(2).summarise(np.array([[1.0, 0.0, 1.0], [0.0, 0.5, 1.0]]))
         >>> summary["auc"], summary["gauc"]
         (0.5, 0.625)
     """
@@ -112,6 +113,14 @@ class PairAUC:
         return {"auc": _mean(won), "gauc": _mean(won + drawn / 2), "users": len(shares)}
 
 
+class RatedLists:
+    """Each user's own held-out items, ranked by predicted rating; `rated_list.RatedList` does the judging."""
+
+    names = rated_list.names()
+    num_negatives = 0
+    exclude_seen = False
+
+
 def create(config):
     """The protocol of a `TrainConfig`.
 
@@ -122,6 +131,8 @@ def create(config):
         >>> create(TrainConfig(protocol="recbole")).exclude_seen
         False
     """
+    if config.protocol == "rated_list":
+        return RatedLists()
     if config.protocol == "pair_auc":
         return PairAUC(config.num_eval_negatives)
     if config.protocol == "recbole":

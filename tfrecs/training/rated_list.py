@@ -33,13 +33,13 @@ class RatedList:
             not 0, that share of whole sequences is held out, whatever `split` says.
         data_dir: str.
         manifest: its `Manifest`.
-        split: `valid` or `test`: all ratings of that part of each sequence.
         published: bool.
         min_rating: float, from which on an item is relevant.
         cutoffs: ints, the k.
 
     Call arguments:
-        None. Returns a dict of metric to float, and the seconds it took.
+        split: `valid` or `test`: all ratings of that part of each sequence. Returns a dict of metric to float, and
+        the seconds it took.
 
     Raises:
         InputError: the model predicts no ratings.
@@ -47,23 +47,18 @@ class RatedList:
     Source: github umapornp/ARERec `evaluate.py`.
     """
 
-    def __init__(self, rater, data_dir, manifest, split, published=False, min_rating=3.0, cutoffs=CUTOFFS):
+    def __init__(self, rater, data_dir, manifest, published=False, min_rating=3.0, cutoffs=CUTOFFS):
         if not hasattr(rater, "rate"):
             raise InputError(f"--protocol rated_list: {type(rater).__name__} predicts no ratings")
-        self.rater, self.data_dir, self.manifest, self.split = rater, data_dir, manifest, split
+        self.rater, self.data_dir, self.manifest = rater, data_dir, manifest
         self.published, self.min_rating, self.cutoffs = published, min_rating, tuple(cutoffs)
         signature = {name: tf.TensorSpec([None], tf.int64) for name in ("user", "item", "now")}
         self._rate = tf.function(rater.rate, input_signature=[signature])
 
-    @property
-    def names(self):
-        """The metrics by which an epoch may be chosen."""
-        return tuple(f"{name}@{k}" for name in ("hr", "ndcg") for k in self.cutoffs)
-
-    def __call__(self):
+    def __call__(self, split):
         started = time.perf_counter()
-        values, errors = {name: [] for name in self.names}, [np.zeros(0)]
-        for items, expected, likely, ratings in self._lists():
+        values, errors = {name: [] for name in names(self.cutoffs)}, [np.zeros(0)]
+        for items, expected, likely, ratings in self._lists(split):
             errors.append(expected - ratings)
             for k in self.cutoffs:
                 if self.published:
@@ -81,13 +76,13 @@ class RatedList:
             metrics |= {"rmse": float(np.sqrt(np.mean(errors**2))), "mae": float(np.mean(np.abs(errors)))}
         return metrics, time.perf_counter() - started
 
-    def _lists(self):
+    def _lists(self, split):
         """Items, expected and most likely ratings, and ratings of each user with any held out.
 
         In order of time; as published, in random order, by which the published code breaks ties.
         """
         for batch in pipeline.sequences(self.data_dir, self.manifest, FIELDS, USERS):
-            rows, chosen = batch["item"].value_rowids(), self._chosen(batch)
+            rows, chosen = batch["item"].value_rowids(), self._chosen(batch, split)
             user = tf.boolean_mask(tf.gather(batch["user"], rows), chosen)
             item, now, rating = (tf.boolean_mask(batch[name].flat_values, chosen) for name in FIELDS)
             pairs = {"user": user, "item": item, "now": now}
@@ -103,7 +98,7 @@ class RatedList:
             if len(user):
                 yield from zip(*(np.split(column, ends) for column in columns))
 
-    def _chosen(self, batch):
+    def _chosen(self, batch, split):
         """Which ratings of a batch of users are held out, bool over their flat values."""
         items, rows = batch["item"], batch["item"].value_rowids()
         share = getattr(self.rater, "random_split", 0.0)
@@ -111,9 +106,19 @@ class RatedList:
             users = tf.gather(batch["user"], rows)
             return held_out(users, items.flat_values, share, self.rater.random_split_seed)
         place = tf.range(tf.size(rows, tf.int64)) - tf.gather(items.row_starts(), rows)
-        first = batch["split"][:, HELD_OUT_SPLITS[self.split]]
-        end = batch["split"][:, 1] if self.split == "valid" else items.row_lengths()
+        first = batch["split"][:, HELD_OUT_SPLITS[split]]
+        end = batch["split"][:, 1] if split == "valid" else items.row_lengths()
         return tf.logical_and(place >= tf.gather(first, rows), place < tf.gather(end, rows))
+
+
+def names(cutoffs=CUTOFFS):
+    """The metrics by which an epoch may be chosen.
+
+    Example:
+        >>> names([3])
+        ('hr@3', 'ndcg@3')
+    """
+    return tuple(f"{name}@{k}" for name in ("hr", "ndcg") for k in cutoffs)
 
 
 def baselines(model, data_dir, manifest, trained):

@@ -7,12 +7,15 @@ SHOWN = {
     "full_ranking": ("hr@5", "hr@10", "hr@20", "hr@50", "ndcg@10", "mrr"),
     "recbole": ("recall@5", "recall@10", "recall@20", "recall@50", "ndcg@10", "ndcg@20", "mrr"),
     "pair_auc": ("auc", "gauc"),
+    "rated_list": ("hr@3", "hr@5", "hr@10", "ndcg@3", "ndcg@5", "ndcg@10", "rmse"),
 }
 DRAWN = {
     "full_ranking": ("ndcg@10", "hr@10", "mrr"),
     "recbole": ("ndcg@20", "recall@20", "mrr"),
     "pair_auc": ("auc",),
+    "rated_list": ("ndcg@10", "hr@10", "rmse"),
 }
+BASELINES = ("popularity", "transitions", "constant", "item_mean", "matrix_factorisation")
 
 
 def of_training(progress, retrained=None):
@@ -61,8 +64,8 @@ def of_test(experiment):
         dict: `test_*`, `popularity_*`, `transitions_*`, `oracle_*` and `share_of_oracle_*` metrics, `test_users`,
         `eval_seconds`.
     """
-    test, seconds = experiment.evaluate("test")
-    groups = {"test": test, **experiment.baselines("test"), "oracle": experiment.manifest.oracle or {}}
+    test, seconds = experiment.judge.evaluate("test")
+    groups = {"test": test, **experiment.judge.baselines("test"), "oracle": experiment.manifest.oracle or {}}
     metrics = {"test_users": test["users"], "eval_seconds": seconds}
     for group, values in groups.items():
         metrics |= {f"{group}_{name}": value for name, value in values.items() if name not in ("users", "num_users")}
@@ -85,7 +88,8 @@ def title(metrics, split):
         'sample, test split, full_ranking, seen items excluded; attrec, preset recommended, seed 0, epoch 2 of 3'
     """
     ranked = "seen items excluded" if metrics["exclude_seen"] else "seen items included"
-    ranked = "against unseen items" if metrics["protocol"] == "pair_auc" else ranked
+    others = {"pair_auc": "against unseen items", "rated_list": "each user's own held-out items"}
+    ranked = others.get(metrics["protocol"], ranked)
     users = f", {metrics[f'{split}_users']} users" if f"{split}_users" in metrics else ""
     epochs = f", epoch {metrics['best_epoch']} of {metrics['epochs_run']}" if "best_epoch" in metrics else ""
     again = ", retrained on validation" if metrics.get("retrained_on_validation") else ""
@@ -104,12 +108,15 @@ def tables(metrics):
     Returns:
         str.
     """
-    labels = {"test": metrics["model"], "popularity": "popularity", "transitions": "transitions"}
-    labels |= {"oracle": "best reachable"} if any(name.startswith("oracle_") for name in metrics) else {}
+    labels = {"test": metrics["model"]} | {name: name.replace("_", " ") for name in BASELINES}
+    labels["oracle"] = "best reachable"
     rows = {
-        label: {name.removeprefix(f"{group}_"): value for name, value in metrics.items() if name.startswith(group)}
+        label: {
+            name.removeprefix(f"{group}_"): value for name, value in metrics.items() if name.startswith(f"{group}_")
+        }
         for group, label in labels.items()
     }
+    rows = {label: values for label, values in rows.items() if values}
     text = f"{title(metrics, 'test')}\n{reports.table(rows, SHOWN[metrics['protocol']])}"
     share = metrics.get("share_of_oracle_hr@10")
     return text if share is None else f"{text}\n{metrics['model']} reaches {share:.1%} of the best reachable HR@10"
@@ -125,6 +132,6 @@ def plot(run_dir, progress, metrics, split):
         split: str, what was trained on, for the title.
     """
     names = DRAWN[metrics["protocol"]]
-    keys = {f"{name}, test {names[0]}": f"{name}_{names[0]}" for name in ("popularity", "transitions")}
+    keys = {f"{name}, test {names[0]}": f"{name}_{names[0]}" for name in BASELINES}
     levels = {label: metrics[key] for label, key in keys.items() if key in metrics}
     reports.plot_history(run_dir, progress.history, title(metrics, split), names, levels)
