@@ -17,7 +17,16 @@ PRESETS = {
             random_split=0.2,
             probability_floor=1e-7,
         ),
-        "training": dict(learning_rate=1e-4, batch_size=128, epochs=2),
+        "training": dict(
+            learning_rate=1e-4,
+            batch_size=128,
+            epochs=2,
+            train_split="all",
+            validation_split="test",
+            protocol="rated_list",
+            published_lists=True,
+            select_metric="hr@10",
+        ),
     },
 }
 # The original's flag names: (ours, how the value changes). Its `--use_dropout 0 --use_regularizer 0` are our defaults.
