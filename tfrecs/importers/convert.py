@@ -74,6 +74,7 @@ def convert(name, checkpoint, out, flags=(), tables=None):
     - `beside(checkpoint)`: list of flags, hyper-parameters that the original stored beside its checkpoint;
     - `fill(model, tables)`: assigns constant tables that lie in no checkpoint, `tables` by their original names, and
       returns a sentence for the report; called with `{}` where none are given;
+    - `sizes(tables, arguments)`: dict of arguments that such tables decide; `arguments` as for `build`;
     - `ITEM_IDS`: a sentence, where ids are not those of the original.
 
     Args:
@@ -109,10 +110,12 @@ def convert(name, checkpoint, out, flags=(), tables=None):
     except InputError as error:
         raise InputError(f"--checkpoint {checkpoint}: {error}") from None
     parsed = _parse(name, preset, _beside(importer, checkpoint, flags))
-    model = importer.build(arrays, parsed.model)
+    tables_given = _tables(importer, tables)
+    sizes = importer.sizes(tables_given, parsed.model) if hasattr(importer, "sizes") else {}
+    model = importer.build(arrays, parsed.model | sizes)
     table = importer.name_table(model)
     port(arrays, table, checkpoint, importer.IGNORED)
-    note = _fill(importer, model, tables)
+    note = _fill(importer, model, tables_given, tables)
     config = {"preset": preset, "train": dataclasses.asdict(parsed.config)}
     _write(out, name, model, config, importer, {key: arrays[key] for key in table})
     return Conversion(
@@ -135,20 +138,21 @@ def _beside(importer, checkpoint, flags):
     return [text for pair in pairs if pair[0] not in given for text in pair] + list(flags)
 
 
-def _fill(importer, model, path):
-    if not hasattr(importer, "fill"):
-        if path is not None:
-            raise InputError(f"--tables {path}: this model has no constant tables outside its checkpoint")
-        return ""
+def _tables(importer, path):
     if path is None:
-        return importer.fill(model, {})
+        return {}
+    if not hasattr(importer, "fill"):
+        raise InputError(f"--tables {path}: this model has no constant tables outside its checkpoint")
     try:
         with np.load(path) as file:
-            tables = {key.removeprefix("input/"): file[key] for key in file.files}
+            return {key.removeprefix("input/"): file[key] for key in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"--tables {path}: cannot be read: {error}") from None
+
+
+def _fill(importer, model, tables, path):
     try:
-        return importer.fill(model, tables)
+        return importer.fill(model, tables) if hasattr(importer, "fill") else ""
     except InputError as error:
         raise InputError(f"--tables {path}: {error}") from None
 

@@ -100,7 +100,9 @@ class DecoupledAttention(keras.layers.Layer):
             for i, attribute in enumerate(attributes)
         ]
         sources.append((self._heads("query", values), self._heads("key", values)))
-        if self.fusion.kind == "sum":  # the sum of products is the product of what lies side by side
+        # The sum of products is the product of what lies side by side; but not to the last digit, which decides between
+        # keys whose scores the additive mask is too small for.
+        if self.fusion.kind == "sum" and not self.additive_mask:
             sources = [tuple(ops.concatenate(part, axis=-1) for part in zip(*sources))]
         positions = ops.cast(positions, values.dtype)[None]
         sources.append((self._heads("position_query", positions), self._heads("position_key", positions)))

@@ -9,7 +9,7 @@ from tfrecs.layers.aggregation import last
 from tfrecs.layers.masks import padding_mask
 from tfrecs.models import dif_sr_data, dif_sr_layers
 from tfrecs.models.base import SequentialRecommender
-from tfrecs.models.dif_sr_arguments import ALL, INHERITED, check, each
+from tfrecs.models.dif_sr_arguments import ALL, check, each, given
 
 
 @keras.saving.register_keras_serializable("tfrecs")
@@ -57,9 +57,9 @@ class DIFSR(SequentialRecommender):
         loss_reduction, clip_unmerged_rows: see `SequentialRecommender`.
 
     Inputs:
-        `user` int64 `[batch]`, not read; `history` int64 `[batch, max_history or fewer]`, oldest first, left-aligned, padded with 0. Training examples
-        add `targets` of the same shape, the item after each position or 0 (`[batch, 1]`, the item after the history,
-        where `all_positions` is False), and `negatives`, of that shape, for `bpr`.
+        `user` int64 `[batch]`, not read; `history` int64 `[batch, max_history or fewer]`, oldest first, left-aligned,
+        padded with 0. Training examples add `targets` of the same shape, the item after each position or 0 (`[batch,
+        1]`, the item after the history, where `all_positions` is False), and `negatives`, of that shape, for `bpr`.
 
     Example:
         >>> model = DIFSR(4, 9, attribute_sizes=(3,), attribute_lengths=(2,), dim=8, num_heads=2, attribute_dim=(4,))
@@ -106,7 +106,7 @@ class DIFSR(SequentialRecommender):
         clip_unmerged_rows=False,
         **kwargs,
     ):
-        arguments = {name: value for name, value in locals().items() if name not in INHERITED}
+        arguments = given(locals())
         check(arguments)
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
         self._arguments = arguments
@@ -200,22 +200,28 @@ class DIFSR(SequentialRecommender):
 
     def loss_terms(self, examples, training=True):
         history, targets = self._lengthened(examples["history"]), examples["targets"]
-        matrix = tf.cast(self.items.matrix([table.values for table in self.tables]), tf.float32)
+        matrix = dif_sr_layers.item_matrix(self.items, self.tables, self.jit_compile)
         vectors = tf.cast(tf.gather(matrix, history), self.compute_dtype)
         if self._reads_padding:  # PyTorch's padding_idx: what is read at padding gives PAD's row no gradient
             vectors = tf.where(padding_mask(history)[:, :, None], vectors, tf.stop_gradient(vectors))
         output = self.hidden(history, vectors, training)[-1]["output"]
-        output = output if self.all_positions else last(output, padding_mask(history))[:, None]
-        real = padding_mask(targets)
-        # Logits of real positions only: the product with all items is most of the work.
-        hidden, target = tf.cast(output[real], tf.float32), targets[real]
+        if self.all_positions:
+            output = output[:, : tf.shape(targets)[1]]  # without what `_lengthened` added
+        else:
+            output = last(output, padding_mask(history))[:, None]
+        real, negatives = padding_mask(targets), examples.get("negatives", targets)
+        if self.jit_compile:  # XLA knows no shape that depends on values: it computes what does not count, too
+            hidden, target, other = (tf.reshape(part, [-1, *part.shape[2:]]) for part in (output, targets, negatives))
+        else:  # logits of real positions only: the product with all items is most of the work
+            hidden, target, other = output[real], targets[real], negatives[real]
+        hidden = tf.cast(hidden, tf.float32)
         if self.item_loss == "bpr":
-            chosen, other = tf.gather(matrix, target), tf.gather(matrix, examples["negatives"][real])
-            terms = losses.bayesian_ranking(*(tf.reduce_sum(hidden * part, 1) for part in (chosen, other)))
+            scores = [tf.reduce_sum(hidden * tf.gather(matrix, items), axis=1) for items in (target, other)]
+            terms = losses.bayesian_ranking(*scores)
         else:
             first = 0 if self.pad_class else 1
-            terms = losses.softmax_cross_entropy(hidden, matrix[first:], target - first)
+            terms = losses.softmax_cross_entropy(hidden, matrix[first:], tf.maximum(target - first, 0))
             for table, predictor, weight in zip(self.tables, self.predictors, self.label_weights):
                 logits = tf.cast(predictor(hidden), tf.float32)
                 terms += weight * losses.multi_label_cross_entropy(logits, table(target))
-        return terms, tf.ones_like(terms)
+        return terms, tf.cast(padding_mask(target), tf.float32)

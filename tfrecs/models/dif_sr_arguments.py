@@ -67,6 +67,17 @@ def check(arguments):
         _check_count("attributes", arguments["attributes"], (count,))
 
 
+def given(scope):
+    """The constructor's own arguments among its local names; lists, as JSON has them, become tuples.
+
+    Example:
+        >>> given({"self": None, "num_users": 3, "dim": 8, "attribute_dim": [4]})
+        {'dim': 8, 'attribute_dim': (4,)}
+    """
+    arguments = {name: value for name, value in scope.items() if name not in INHERITED}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}
+
+
 def each(values, count):
     """One value for each of `count` attributes, where one may stand for all.
 
