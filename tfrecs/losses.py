@@ -91,8 +91,10 @@ def multi_label_cross_entropy(logits, labels):
     """
     logits, labels = ops.convert_to_tensor(logits), ops.convert_to_tensor(labels)
     real = ops.cast(ops.not_equal(labels, 0), logits.dtype)
-    positive = ops.sum(ops.take_along_axis(logits, labels, axis=1) * real, axis=1)
-    return (ops.sum(ops.softplus(logits[:, 1:]), axis=1) - positive) / (logits.shape[1] - 1)
+    rows, classes = ops.shape(logits)[0], logits.shape[1]
+    index = ops.arange(rows, dtype="int32")[:, None] * classes + ops.cast(labels, "int32")
+    positive = ops.sum(ops.take(ops.reshape(logits, [-1]), index) * real, axis=1)
+    return (ops.sum(ops.softplus(logits[:, 1:]), axis=1) - positive) / (classes - 1)
 
 
 def bayesian_ranking(positive, negative, epsilon=1e-10):

@@ -46,12 +46,9 @@ def last(values, valid):
         >>> last(ops.convert_to_tensor([[[1.0], [9.0]]]), ops.convert_to_tensor([[True, False]])).numpy()
         array([[1.]], dtype=float32)
     """
-    length = ops.sum(ops.cast(valid, "int32"), axis=1)
-    index = ops.maximum(length - 1, 0)[:, None, None]
-    found = ops.take_along_axis(
-        values, ops.broadcast_to(index, (ops.shape(values)[0], 1, ops.shape(values)[2])), axis=1
-    )
-    return found[:, 0] * ops.cast(length > 0, values.dtype)[:, None]
+    length = ops.sum(ops.cast(valid, "int32"), axis=1, keepdims=True)
+    chosen = ops.equal(ops.arange(ops.shape(values)[1], dtype="int32")[None], length - 1)
+    return ops.sum(ops.where(chosen[:, :, None], values, ops.zeros((), values.dtype)), axis=1)
 
 
 def weighted_squared_distance(terms):

@@ -1,0 +1,71 @@
+"""What DIF-SR trains on, and which attributes it reads."""
+
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.models import replicas
+from tests.models.test_dif_sr import TestDIFSR as Case
+from tfrecs.errors import InputError
+from tfrecs.models import dif_sr_data
+
+SEQUENCES = [
+    list(range(10 * user + 1, 10 * user + 1 + length)) for user, length in enumerate([1, 2, 4, 5, 6, 9, 10, 0])
+]
+
+
+@pytest.mark.parametrize("length", [1, 2, 4, 5, 50])
+def test_every_next_item_is_trained_once(length):
+    items = tf.ragged.constant(SEQUENCES, tf.int64, row_splits_dtype=tf.int64)
+    rows, history, targets = (part.numpy() for part in dif_sr_data.all_position_examples(items, length))
+    found = []
+    for row, inputs, outputs in zip(rows, history, targets):
+        sequence = SEQUENCES[row]
+        first = sequence.index(inputs[0])
+        kept = inputs[inputs > 0].tolist()
+        assert kept == sequence[first : first + len(kept)] and not inputs[len(kept) :].any()
+        for position in np.flatnonzero(outputs):
+            assert outputs[position] == sequence[first + position + 1]
+            # Enough before it: half a window, or all there is.
+            assert position + 1 >= min(first + position + 1, length - max(1, length // 2) + 1)
+            found.append(outputs[position])
+    assert sorted(found) == sorted(item for sequence in SEQUENCES for item in sequence[1:])
+
+
+def test_one_prefix_each():
+    items = tf.ragged.constant([[1, 2, 3, 4], [5]], tf.int64, row_splits_dtype=tf.int64)
+    rows, history, targets = dif_sr_data.one_prefix_examples(items, 2)
+    assert rows.numpy().tolist() == [0, 0, 0]
+    assert history.numpy().tolist() == [[1, 0], [1, 2], [2, 3]] and targets.numpy().tolist() == [[2], [3], [4]]
+
+
+def test_padded_tables():
+    values, splits = np.array([3, 1, 3, 2]), np.array([0, 0, 3, 4])
+    assert dif_sr_data.padded(values, splits, 3).tolist() == [[0, 0, 0], [3, 1, 0], [2, 0, 0]]
+    assert dif_sr_data.padded(values, splits, 3, keep_repeats=True).tolist() == [[0, 0, 0], [3, 1, 3], [2, 0, 0]]
+    assert dif_sr_data.padded(values[:0], splits[:1], 1).shape == (0, 1)
+
+
+def test_which_attributes():
+    some, none = (types.SimpleNamespace(attributes=given) for given in ({"brand": "token", "genre": "list"}, {}))
+    assert dif_sr_data.chosen(("all",), some) == ("brand", "genre")
+    assert dif_sr_data.chosen(("genre",), some) == ("genre",) and dif_sr_data.chosen((), some) == ()
+    assert dif_sr_data.missing(("all",), none) == ["item attributes"] and dif_sr_data.missing((), none) == []
+    assert dif_sr_data.missing(("brand",), none) == ["brand"] and dif_sr_data.missing(("brand",), some) == []
+    with pytest.raises(InputError, match="--attributes: the data has no 'brnd'; did you mean 'brand'?"):
+        dif_sr_data.chosen(("brnd",), some)
+
+
+def test_two_replicas_equal_one_device():
+    case = Case()
+    examples = case.examples(np.random.default_rng(0), 17)
+    options = {"steps": 10, "batch_size": 7, "optimizer": "sgd", "learning_rate": 0.5}
+    one, two = (
+        replicas.train(case.make, examples, strategy=strategy, **options) for strategy in (None, replicas.mirrored())
+    )
+    moved = [np.abs(single - start).max() for single, start in zip(one, case.make().get_weights())]
+    assert sum(move > 1e-3 for move in moved) > 0.7 * len(moved)  # not which item has which attributes
+    for single, double in zip(one, two):
+        np.testing.assert_allclose(double, single, rtol=0, atol=1e-5)
