@@ -52,6 +52,7 @@ def test_which_attributes():
     some, none = (types.SimpleNamespace(attributes=given) for given in ({"brand": "token", "genre": "list"}, {}))
     assert dif_sr_data.chosen(("all",), some) == ("brand", "genre")
     assert dif_sr_data.chosen(("genre",), some) == ("genre",) and dif_sr_data.chosen((), some) == ()
+    assert dif_sr_data.chosen(("none",), some) == () and dif_sr_data.missing(("none",), none) == []
     assert dif_sr_data.missing(("all",), none) == ["item attributes"] and dif_sr_data.missing((), none) == []
     assert dif_sr_data.missing(("brand",), none) == ["brand"] and dif_sr_data.missing(("brand",), some) == []
     with pytest.raises(InputError, match="--attributes: the data has no 'brnd'; did you mean 'brand'?"):

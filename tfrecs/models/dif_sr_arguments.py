@@ -7,7 +7,7 @@ from tfrecs.layers.fusion import FUSIONS
 from tfrecs.layers.predictors import PREDICTORS
 from tfrecs.models import ranges
 
-ALL = ("all",)  # the attributes that the data has
+ALL, NONE = ("all",), ("none",)  # the attributes that the data has
 ACCEPTED = {
     **dict.fromkeys(("max_history", "num_layers", "num_heads", "dim", "inner_dim"), ranges.SIZE),
     **dict.fromkeys(("dropout", "attention_dropout"), ranges.RATE),

@@ -6,14 +6,14 @@ import tensorflow as tf
 from tfrecs.data import windows
 from tfrecs.data.pipeline import item_attributes
 from tfrecs.errors import InputError, nearest
-from tfrecs.models.dif_sr_arguments import ALL
+from tfrecs.models.dif_sr_arguments import ALL, NONE
 
 
 def chosen(attributes, manifest):
     """The names behind the argument `attributes`.
 
     Args:
-        attributes: tuple of str, names, `("all",)`, or empty.
+        attributes: tuple of str, names, `("all",)`, `("none",)` or empty.
         manifest: `data.manifest.Manifest`.
 
     Returns:
@@ -22,8 +22,8 @@ def chosen(attributes, manifest):
     Raises:
         InputError: the data lacks one, though it has others.
     """
-    if tuple(attributes) == ALL:
-        return tuple(manifest.attributes)
+    if tuple(attributes) in (ALL, NONE):
+        return tuple(manifest.attributes) if tuple(attributes) == ALL else ()
     for name in attributes:
         if manifest.attributes and name not in manifest.attributes:
             raise InputError(f"--attributes: the data has no {name!r}; {nearest(name, manifest.attributes)}")
@@ -32,7 +32,7 @@ def chosen(attributes, manifest):
 
 def missing(attributes, manifest):
     """Names of attributes that the data lacks; see `SequentialRecommender.missing`."""
-    if manifest.attributes or not attributes:
+    if manifest.attributes or tuple(attributes) in ((), NONE):
         return []
     return ["item attributes"] if tuple(attributes) == ALL else list(attributes)
 
