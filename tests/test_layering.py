@@ -16,6 +16,7 @@ RANKS = {
     "": 0,
     "errors": 1,
     "files": 2,
+    "flags": 2,
     "data": 3,
     "layers": 3,
     "losses": 3,

@@ -3,12 +3,13 @@
 import argparse
 import dataclasses
 import inspect
-import re
 
+from tfrecs import flags
 from tfrecs.errors import InputError, nearest
 from tfrecs.models import MODELS
 from tfrecs.models.presets import ALIASES, PRESETS
 from tfrecs.training.config import CHANGEABLE, JUDGED_BY, TrainConfig
+from tfrecs.training.protocols import DEFAULT_METRICS
 
 # name: (default, help); what a run does besides training.
 RUN_OPTIONS = {
@@ -83,18 +84,18 @@ def parse(argv):
     )
     run = {name: default for name, (default, _) in RUN_OPTIONS.items()}
     groups = {"run": run, f"training, preset {preset}": training, f"model {model}, preset {preset}": options}
-    texts = {name: text for name, (_, text) in RUN_OPTIONS.items()} | documented(TrainConfig, MODELS[model])
+    texts = {name: text for name, (_, text) in RUN_OPTIONS.items()} | flags.documented(TrainConfig, MODELS[model])
     for title, group in groups.items():
         section = parser.add_argument_group(title)
         for name, default in group.items():
-            text = _help(texts.get(name, ""), {**group, **_preset(model, preset)}[name])
-            section.add_argument(f"--{name}", type=_converter(default), metavar=_kind(default), help=text)
+            text = flags.text(texts.get(name, ""), {**group, **_preset(model, preset)}[name])
+            section.add_argument(f"--{name}", type=flags.converter(default), metavar=flags.kind(default), help=text)
     section = parser.add_argument_group("names the originals used")
     for name, target in aliases.items():
         default = {**training, **options}[target]
         note = ", changed" if ALIASES[model].get(name, (None, None))[1] else ""
         text = f"for --{target}{note}"
-        section.add_argument(f"--{name}", type=_converter(default), metavar=_kind(default), help=text)
+        section.add_argument(f"--{name}", type=flags.converter(default), metavar=flags.kind(default), help=text)
     namespace, unknown = parser.parse_known_args(argv)
     if unknown:
         flag = unknown[0].partition("=")[0]
@@ -141,31 +142,6 @@ def _same(kept, value):
     return kept == (list(value) if isinstance(value, tuple) and isinstance(kept, list) else value)
 
 
-def documented(*owners):
-    """What the `Args:` sections of class docstrings say of each argument; base classes fill in `see ...`.
-
-    Example:
-        >>> documented(TrainConfig)["strategy"]
-        '`auto` (all GPUs), `none` (one device) or `mirrored` (all GPUs, else all logical CPUs)'
-    """
-    texts = {}
-    for base in (base for owner in owners for base in owner.__mro__[:2]):
-        section = re.search(r"Args:\n(.*?)(\n\n|\Z)", inspect.cleandoc(base.__doc__ or ""), re.S)
-        for entry in re.split(r"\n    (?=\S)", "\n" + section[1] if section else "")[1:]:
-            names, _, text = entry.partition(":")
-            text = re.sub(r"^(int|float|str|bool|dict|tuple)(, |\. (?=NOTE))", "", " ".join(text.split())).rstrip(".")
-            for name in names.split(", "):
-                if name not in texts or texts[name].startswith("see "):
-                    texts[name] = text
-    return texts
-
-
-def _help(text, default):
-    default = int(default) if isinstance(default, bool) else default
-    default = ",".join(map(str, default)) or None if isinstance(default, tuple) else default
-    return (text if default is None else f"{text} (default {default})").replace("%", "%%")
-
-
 def _preset(model, preset):
     return {**PRESETS[model][preset]["model"], **PRESETS[model][preset]["training"]}
 
@@ -207,36 +183,23 @@ def _resolve(model, given, options, training):
     given_run, given_model, given_config = (
         {name: value for name, value in given.items() if name in group} for group in (run, options, training)
     )
-    config = TrainConfig(**{**preset["training"], **given_config})
+    config = configure(preset["training"], given_config)
     return Arguments(run, {**preset["model"], **given_model}, config, given_run, given_model, given_config)
 
 
-def _kind(default):
-    if isinstance(default, bool):
-        return "0|1"
-    if isinstance(default, tuple):
-        return f"{_kind(default[0] if default else None)},..."
-    return "STR" if default is None else type(default).__name__.upper()
+def configure(known, given):
+    """A preset's or a stored run's configuration with given values on top; another protocol brings its own metric.
 
+    Args:
+        known, given: dicts of `TrainConfig`'s arguments.
 
-def _converter(default):
-    kind = str if default is None else type(default)
-    if kind is tuple:
-        entry = _converter(default[0] if default else None)
-        return lambda text: tuple(entry(part) for part in text.split(","))
+    Returns:
+        `TrainConfig`.
 
-    def convert(text):
-        if kind is bool:
-            if text in ("0", "1"):
-                return text == "1"
-            raise argparse.ArgumentTypeError(f"expected 0 or 1, got {text!r}")
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or value == "":
-            noun = {int: "an integer", float: "a number", str: "a name"}[kind]
-            raise argparse.ArgumentTypeError(f"expected {noun}, got {text!r}")
-        return value
-
-    return convert
+    Example:
+        >>> configure({"select_metric": "mrr"}, {"protocol": "pair_auc"}).select_metric
+        'auc'
+    """
+    protocol = given.get("protocol")
+    other = protocol in DEFAULT_METRICS and protocol != known.get("protocol", TrainConfig.protocol)
+    return TrainConfig(**{**known, **({"select_metric": DEFAULT_METRICS[protocol]} if other else {}), **given})

@@ -8,13 +8,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes and war
 from data_prep.prepare import prepare
 from data_prep.sources import SOURCES
 from tfrecs import files
-from tfrecs.arguments import contradictions, parse
+from tfrecs.arguments import configure, contradictions, parse
 from tfrecs.data.manifest import FILE_NAME, load, read_vocabulary, verify
 from tfrecs.errors import InputError, nearest
 from tfrecs.export import export
 from tfrecs.models import MODELS
 from tfrecs.training import listing, reports, results, runs
-from tfrecs.training.config import TrainConfig
 from tfrecs.training.experiment import Experiment, check_arguments, check_data, enable_determinism, note
 from tfrecs.training.loop import NotFiniteError
 
@@ -158,7 +157,7 @@ def _stored(run_dir, arguments, data_dir, manifest):
     decided = MODELS[stored["model"]].smallest
     model_arguments = {k: v for k, v in stored["model_arguments"].items() if k not in decided}
     try:
-        config = TrainConfig(**{**stored["train"], **arguments.given_config})
+        config = configure(stored["train"], arguments.given_config)
         check_arguments(stored["model"], model_arguments, config)
     except (TypeError, InputError) as error:
         path = os.path.join(run_dir, runs.CONFIG_FILE)

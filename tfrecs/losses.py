@@ -41,8 +41,8 @@ def softmax_cross_entropy(queries, items, targets):
     gradient, which is two matrix products and no further pass over `[rows, items]`.
 
     Args:
-        queries: float32 `[rows, dim]`.
-        items: float32 `[items, dim]`.
+        queries: float `[rows, dim]`.
+        items: float `[items, dim]`, of the same type: that of the products. The softmax itself is float32.
         targets: int `[rows]`, index of each row's item.
 
     Returns:
@@ -55,19 +55,20 @@ def softmax_cross_entropy(queries, items, targets):
 
     @ops.custom_gradient
     def loss(queries, items):
-        logits = ops.matmul(queries, ops.transpose(items))
+        logits = ops.cast(ops.matmul(queries, ops.transpose(items)), "float32")
         largest = ops.max(logits, axis=1, keepdims=True)
         exponentials = ops.exp(logits - largest)
         total = ops.sum(exponentials, axis=1, keepdims=True)
         chosen = ops.take(items, targets, axis=0)
-        value = (ops.log(total) + largest)[:, 0] - ops.sum(queries * chosen, axis=1)
+        value = (ops.log(total) + largest)[:, 0] - ops.sum(ops.cast(queries * chosen, "float32"), axis=1)
+        factors, dtype = ops.cast(exponentials, queries.dtype), queries.dtype
 
         def gradient(upstream):
             upstream = upstream[:, None]
-            share = upstream / total
-            of_queries = ops.matmul(exponentials, items) * share - chosen * upstream
-            of_items = ops.transpose(ops.matmul(ops.transpose(queries * share), exponentials))
-            pulled = ops.segment_sum(queries * upstream, targets, num_segments=ops.shape(items)[0])
+            share, pull = ops.cast(upstream / total, dtype), ops.cast(upstream, dtype)
+            of_queries = ops.matmul(factors, items) * share - chosen * pull
+            of_items = ops.transpose(ops.matmul(ops.transpose(queries * share), factors))
+            pulled = ops.segment_sum(queries * pull, targets, num_segments=ops.shape(items)[0])
             return of_queries, of_items - pulled
 
         return value, gradient

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests.models import replicas
 from tests.models.test_dif_sr import TestDIFSR as Case
 from tfrecs.errors import InputError
-from tfrecs.models import dif_sr_data
+from tfrecs.models import dif_sr_data, item_attributes
 
 SEQUENCES = [
     list(range(10 * user + 1, 10 * user + 1 + length)) for user, length in enumerate([1, 2, 4, 5, 6, 9, 10, 0])
@@ -43,20 +43,20 @@ def test_one_prefix_each():
 
 def test_padded_tables():
     values, splits = np.array([3, 1, 3, 2]), np.array([0, 0, 3, 4])
-    assert dif_sr_data.padded(values, splits, 3).tolist() == [[0, 0, 0], [3, 1, 0], [2, 0, 0]]
-    assert dif_sr_data.padded(values, splits, 3, keep_repeats=True).tolist() == [[0, 0, 0], [3, 1, 3], [2, 0, 0]]
-    assert dif_sr_data.padded(values[:0], splits[:1], 1).shape == (0, 1)
+    assert item_attributes.padded(values, splits, 3).tolist() == [[0, 0, 0], [3, 1, 0], [2, 0, 0]]
+    assert item_attributes.padded(values, splits, 3, keep_repeats=True).tolist() == [[0, 0, 0], [3, 1, 3], [2, 0, 0]]
+    assert item_attributes.padded(values[:0], splits[:1], 1).shape == (0, 1)
 
 
 def test_which_attributes():
     some, none = (types.SimpleNamespace(attributes=given) for given in ({"brand": "token", "genre": "list"}, {}))
-    assert dif_sr_data.chosen(("all",), some) == ("brand", "genre")
-    assert dif_sr_data.chosen(("genre",), some) == ("genre",) and dif_sr_data.chosen((), some) == ()
-    assert dif_sr_data.chosen(("none",), some) == () and dif_sr_data.missing(("none",), none) == []
-    assert dif_sr_data.missing(("all",), none) == ["item attributes"] and dif_sr_data.missing((), none) == []
-    assert dif_sr_data.missing(("brand",), none) == ["brand"] and dif_sr_data.missing(("brand",), some) == []
+    assert item_attributes.chosen(("all",), some) == ("brand", "genre")
+    assert item_attributes.chosen(("genre",), some) == ("genre",) and item_attributes.chosen((), some) == ()
+    assert item_attributes.chosen(("none",), some) == () and item_attributes.missing(("none",), none) == []
+    assert item_attributes.missing(("all",), none) == ["item attributes"] and item_attributes.missing((), none) == []
+    assert item_attributes.missing(("brand",), none) == ["brand"] and item_attributes.missing(("brand",), some) == []
     with pytest.raises(InputError, match="--attributes: the data has no 'brnd'; did you mean 'brand'?"):
-        dif_sr_data.chosen(("brnd",), some)
+        item_attributes.chosen(("brnd",), some)
 
 
 def test_two_replicas_equal_one_device():

@@ -5,7 +5,7 @@ import tensorflow as tf
 from tfrecs.data import windows
 from tfrecs.data.schema import PAD
 from tfrecs.layers.behaviours import time_buckets
-from tfrecs.models import dif_sr_data as attribute_data
+from tfrecs.models import item_attributes
 
 FIRST = ("first",)
 
@@ -25,8 +25,8 @@ def attribute_names(manifest, arguments):
     kind = arguments.get("object_type")
     known = [name for name in manifest.attributes if name != kind]
     if names == FIRST:
-        return tuple(known[:1])
-    return tuple(name for name in attribute_data.chosen(names, manifest) if name != kind)
+        return ("category",) if "category" in known else tuple(known[:1])
+    return tuple(name for name in item_attributes.chosen(names, manifest) if name != kind)
 
 
 def sizes(data_dir, manifest, arguments):
@@ -34,7 +34,7 @@ def sizes(data_dir, manifest, arguments):
     kind = arguments.get("object_type")
     num_actions = manifest.vocabularies["action"].size if "action" in manifest.fields else 0
     num_groups = manifest.vocabularies[kind].size if kind else max(1, num_actions)
-    sizes = attribute_data.sizes(attribute_names(manifest, arguments), data_dir, manifest)
+    sizes = item_attributes.sizes(attribute_names(manifest, arguments), data_dir, manifest)
     return sizes | {"num_actions": num_actions, "num_groups": num_groups}
 
 
@@ -46,13 +46,13 @@ def fill(model, data_dir, manifest):
         tables[model.object_type] = model.kinds
     for name, table in tables.items():
         longest = manifest_length(data_dir, manifest, name)
-        values = attribute_data.table(data_dir, manifest, name, longest, keep_repeats=False)
+        values = item_attributes.table(data_dir, manifest, name, longest, keep_repeats=False)
         table.values.assign(values[:, : table.values.shape[1]])
 
 
 def manifest_length(data_dir, manifest, name):
     """int, values of an item at most, at least 1."""
-    return max(1, attribute_data.sizes((name,), data_dir, manifest)["attribute_lengths"][0])
+    return max(1, item_attributes.sizes((name,), data_dir, manifest)["attribute_lengths"][0])
 
 
 def training_examples(model, sequences, draw):

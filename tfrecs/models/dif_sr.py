@@ -7,9 +7,10 @@ from tfrecs import losses
 from tfrecs.data import windows
 from tfrecs.layers.aggregation import last
 from tfrecs.layers.masks import padding_mask
-from tfrecs.models import dif_sr_data, dif_sr_layers
+from tfrecs.models import dif_sr_data, dif_sr_layers, item_attributes
 from tfrecs.models.base import SequentialRecommender
-from tfrecs.models.dif_sr_arguments import ALL, check, each, given
+from tfrecs.models.dif_sr_arguments import check, each, given
+from tfrecs.models.item_attributes import ALL
 
 
 @keras.saving.register_keras_serializable("tfrecs")
@@ -125,19 +126,19 @@ class DIFSR(SequentialRecommender):
 
     @classmethod
     def missing(cls, manifest, arguments):
-        return dif_sr_data.missing(arguments.get("attributes", ALL), manifest)
+        return item_attributes.missing(arguments.get("attributes", ALL), manifest)
 
     @classmethod
     def data_arguments(cls, data_dir, manifest, arguments):
         names = arguments.get("attributes", ALL)
-        return super().data_arguments(data_dir, manifest, arguments) | dif_sr_data.sizes(names, data_dir, manifest)
+        return super().data_arguments(data_dir, manifest, arguments) | item_attributes.sizes(names, data_dir, manifest)
 
     def adapt(self, data_dir, manifest, split):
         """Fills the tables of items' attributes."""
-        names = dif_sr_data.chosen(self.attributes, manifest)
+        names = item_attributes.chosen(self.attributes, manifest)
         for name, table in zip(names, self.tables):
             table.values.assign(
-                dif_sr_data.table(data_dir, manifest, name, table.values.shape[1], self.repeated_attributes)
+                item_attributes.table(data_dir, manifest, name, table.values.shape[1], self.repeated_attributes)
             )
 
     def training_examples(self, sequences, draw, seed):
@@ -214,13 +215,14 @@ class DIFSR(SequentialRecommender):
             hidden, target, other = (tf.reshape(part, [-1, *part.shape[2:]]) for part in (output, targets, negatives))
         else:  # logits of real positions only: the product with all items is most of the work
             hidden, target, other = output[real], targets[real], negatives[real]
-        hidden = tf.cast(hidden, tf.float32)
         if self.item_loss == "bpr":
+            hidden = tf.cast(hidden, tf.float32)
             scores = [tf.reduce_sum(hidden * tf.gather(matrix, items), axis=1) for items in (target, other)]
             terms = losses.bayesian_ranking(*scores)
         else:
             first = 0 if self.pad_class else 1
-            terms = losses.softmax_cross_entropy(hidden, matrix[first:], tf.maximum(target - first, 0))
+            items = tf.cast(matrix[first:], self.compute_dtype)
+            terms = losses.softmax_cross_entropy(hidden, items, tf.maximum(target - first, 0))
             for table, predictor, weight in zip(self.tables, self.predictors, self.label_weights):
                 logits = tf.cast(predictor(hidden), tf.float32)
                 terms += weight * losses.multi_label_cross_entropy(logits, table(target))

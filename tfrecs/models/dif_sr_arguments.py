@@ -6,8 +6,8 @@ from tfrecs.layers.feed_forward import ACTIVATIONS
 from tfrecs.layers.fusion import FUSIONS
 from tfrecs.layers.predictors import PREDICTORS
 from tfrecs.models import ranges
+from tfrecs.models.item_attributes import ALL
 
-ALL, NONE = ("all",), ("none",)  # the attributes that the data has
 ACCEPTED = {
     **dict.fromkeys(("max_history", "num_layers", "num_heads", "dim", "inner_dim"), ranges.SIZE),
     **dict.fromkeys(("dropout", "attention_dropout"), ranges.RATE),

@@ -96,6 +96,7 @@ class Loop:
             parts = self.strategy.experimental_local_results(batch["epoch"])
             if int(parts[0][0]) != progress.epoch:
                 progress.train_seconds += time.perf_counter() - clock
+                meter.steps_per_epoch = progress.step
                 if self._close_epoch(progress):
                     return
                 meter.restart(progress)
@@ -178,6 +179,10 @@ class _Meter:
     def __init__(self, progress_line, config, progress):
         self.progress_line, self.config = progress_line, config
         self.started, self.first = time.monotonic(), (progress.epoch, progress.step)
+        self.steps_per_epoch = 0.0  # not known yet
+        if progress.epoch and not config.batch_tokens:
+            before = progress.examples - progress.step * config.batch_size
+            self.steps_per_epoch = max(before / config.batch_size / progress.epoch, 1.0)
         self.restart(progress)
 
     def restart(self, progress):
@@ -187,9 +192,7 @@ class _Meter:
     def show(self, progress):
         """Updates the line; how long an epoch is, and so the time left, is known after the first."""
         rate = (progress.examples - self.examples) / max(time.monotonic() - self.since, 1e-9)
-        before = progress.examples - progress.step * self.config.batch_size
-        per_epoch = max(before / self.config.batch_size / progress.epoch, 1.0) if progress.epoch else 0.0
-        done = total = 0.0
+        done, total, per_epoch = 0.0, 0.0, self.steps_per_epoch
         if per_epoch:
             first = self.first[0] + self.first[1] / per_epoch
             done, total = progress.epoch + progress.step / per_epoch - first, self.config.epochs - first

@@ -121,6 +121,10 @@ class RatedLists:
     exclude_seen = False
 
 
+# What an epoch is chosen by where a protocol is asked for and no metric named.
+DEFAULT_METRICS = {"full_ranking": "ndcg@10", "recbole": "recall@20", "pair_auc": "auc", "rated_list": "ndcg@10"}
+
+
 def create(config):
     """The protocol of a `TrainConfig`.
 

@@ -22,8 +22,7 @@ PRESETS = {
             batch_tokens=2048,
             epochs=12,
             decay_epochs=12,
-            protocol="recbole",
-            select_metric="recall@20",
+            select_metric="ndcg@20",
         ),
     },
     "paper": {
