@@ -135,6 +135,7 @@ class ModelCase:
         dataset = tf.data.Dataset.from_tensor_slices(batch).batch(4)
         np.testing.assert_allclose(fitted.predict(dataset, verbose=0), catalogue, atol=1e-5)
 
+    @pytest.mark.slow
     def test_xla_trains_alike(self):
         weights = []
         for jit_compile in (False, True):

@@ -38,6 +38,7 @@ def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, model, command, before
     assert len(same) > 20 and {name: again[name] for name in same} == {name: found[name] for name in same}
 
 
+@pytest.mark.slow  # that updates are equal is tested model by model
 @pytest.mark.parametrize("model", MODELS)
 def test_a_run_on_two_replicas(tmp_path, model, command, metrics):
     flags = ("--model", model, *SMALL[model], *FLAGS, "--save_checkpoints_steps", "0", "--dropout")

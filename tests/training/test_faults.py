@@ -11,7 +11,7 @@ from tfrecs.errors import InputError
 from tfrecs.models.attrec import AttRec
 from tfrecs.training import listing
 from tfrecs.training.checkpoints import Checkpoints
-from tfrecs.training.experiment import Experiment
+from tfrecs.training.judge import Judge
 
 # As the fixture `reference` is made.
 FLAGS = ("--epochs", "2", "--save_checkpoints_steps", "2", "--keep_checkpoints", "2", "--do_eval", "0")
@@ -106,7 +106,7 @@ def test_a_new_run_clears_what_an_old_one_left_and_nothing_else(run_dir, before_
 
 
 def test_data_without_validation_items_cannot_choose_an_epoch(tmp_path, command, monkeypatch):
-    monkeypatch.setattr(Experiment, "evaluate", lambda self, split: ({"users": 0}, 0.0))
+    monkeypatch.setattr(Judge, "evaluate", lambda self, split: ({"users": 0}, 0.0))
     code, _, stderr = command(tmp_path / "run", *FLAGS, "--retrain", "1")
     assert code == 2 and "--retrain: no user of this data has a valid item" in stderr
     assert not list((tmp_path / "run").glob("best-*"))

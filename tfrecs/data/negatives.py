@@ -128,7 +128,7 @@ def hashed_uniform(ids, count):
 
     Example:
         >>> hashed_uniform(tf.constant([7, 8, 7], tf.int64), 1).numpy().round(3)[:, 0].tolist()
-        [0.391, 0.12, 0.391]
+        [0.066, 0.231, 0.066]
     """
     shift = tf.bitwise.right_shift
     state = tf.cast(ids, tf.uint64)[:, tf.newaxis] * tf.constant(0xD1B54A32D192ED03, tf.uint64)
