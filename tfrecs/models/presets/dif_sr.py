@@ -15,13 +15,15 @@ PUBLISHED = dict(
     attributes_in_items=False,
 )
 PRESETS = {
+    # Chosen on Beauty's validation items (seed 0), of few tries: without the attributes' loss, which the attributes in
+    # the item table make superfluous, and with more dropout (Recall@20 .1663 against .1632 with .3).
     "recommended": {
-        "model": dict(),
+        "model": dict(fusion="sum", attribute_predictor="none", dropout=0.5),
         "training": dict(
             learning_rate=2e-3,
             batch_tokens=2048,
-            epochs=12,
-            decay_epochs=12,
+            epochs=16,
+            decay_epochs=16,
             select_metric="ndcg@20",
         ),
     },
