@@ -7,7 +7,9 @@ import shutil
 import pytest
 
 from tfrecs import cli
-from tfrecs.training import listing
+from tfrecs.data import manifest
+from tfrecs.errors import InputError
+from tfrecs.training import listing, runs
 
 # As the fixture `reference` is made.
 FLAGS = ("--epochs", "2", "--save_checkpoints_steps", "2", "--keep_checkpoints", "2", "--do_eval", "0")
@@ -144,3 +146,16 @@ def test_a_missing_checkpoint_is_an_error_that_lists_those_there_are(run_dir, co
     code, _, stderr = command(run_dir, *RESUME, "--load_weight_path", "cp-0009")
     assert code == 2
     assert f"{run_dir}/cp-0009: no such checkpoint; there are: best-000" in stderr and ", cp-0002" in stderr
+
+
+@pytest.mark.parametrize("model, fits", [("dif_sr", True), ("atrank", True), ("attrec", False), ("arerec", False)])
+def test_weights_of_an_original_suit_any_users_where_users_have_no_vectors(data_dir, model, fits):
+    found = manifest.load(data_dir)
+    config = {"model": model, "model_arguments": {"num_users": 1, "num_items": found.num_items}, "train": {}}
+    if fits:
+        runs.check_data("run", config, data_dir, found, training=False)
+    else:
+        with pytest.raises(InputError, match="num_users 1 there, 60 here"):
+            runs.check_data("run", config, data_dir, found, training=False)
+    with pytest.raises(InputError, match="num_users 1 there, 60 here"):
+        runs.check_data("run", config | {"data": {}}, data_dir, found, training=False)

@@ -75,6 +75,7 @@ class ATRank(SequentialRecommender):
     Source: the paper; github jinze1994/ATRank `atrank/model.py`, `multi/model.py` (heterogeneous behaviours).
     """
 
+    reads_users = False
     candidate_chunk = 512
     smallest = {
         "num_users": 1,

@@ -71,6 +71,7 @@ class DIFSR(SequentialRecommender):
     `recbole/model/layers.py`.
     """
 
+    reads_users = False
     smallest = {"num_users": 1, "num_items": 1, "attribute_sizes": (), "attribute_lengths": ()}
 
     def __init__(

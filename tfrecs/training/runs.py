@@ -154,7 +154,9 @@ def check_data(run_dir, config, data_dir, manifest, training):
     """
     arguments, here = config["model_arguments"], data_identity(manifest)
     there = {name: arguments.get(name, here[name]) for name in ("num_users", "num_items")} | config.get("data", {})
-    names = ["num_users", "num_items", "vocabularies_sha256"]
+    # An original's weights name no data; where users have no vectors, any users will do.
+    any_users = "data" not in config and not MODELS[config["model"]].reads_users
+    names = ["num_items", "vocabularies_sha256"] if any_users else ["num_users", "num_items", "vocabularies_sha256"]
     names += ["num_interactions", "sequences_sha256"] if training else []
     different = [name for name in names if there.get(name, here[name]) != here[name]]
     if different:
