@@ -58,7 +58,8 @@ def _parser():
     converting.add_argument(
         "--tables",
         metavar="FILE.npz",
-        help="constant tables that a checkpoint does not hold, by the original's names (ATRank: cate_list; ARERec: itemId, item_user_sequence; DIF-SR: item_attributes/NAME)",
+        help="constant tables that a checkpoint does not hold, by the original's names (ATRank: cate_list; "
+        "ARERec: itemId, item_user_sequence; DIF-SR: item_attributes/NAME)",
     )
     return parser
 
