@@ -1,9 +1,10 @@
 """Kills one run many times with SIGKILL, resumes it each time, and compares it bit for bit with a run left alone.
 
-    python benchmarks/kill_resume.py --data_dir data/sample --run_dir kill_resume --kills 30
+    python benchmarks/kill_resume.py --data_dir data/sample --run_dir kill_resume --kills 30 [-- --model atrank ...]
 
+What follows `--` goes to `examples/run.py`; by default AttRec, small, with dropout.
 Checkpoints are written every few steps, so that kills fall into saving too. The moment of a kill is drawn between the
-start of the process and some seconds after its first new checkpoint. Dropout is on, early stopping ends the first
+start of the process and some seconds after its first new checkpoint. Early stopping ends the first
 phase and a second one (`--retrain 1`) follows. Both runs lie below `--run_dir`, which must not exist. Prints a line per
 kill and a verdict; exits 0 where `history.csv` of both phases and every tensor of every checkpoint both runs have at
 their end are equal, 1 where anything differs or the run ended before it was killed often enough.
@@ -27,20 +28,18 @@ from tfrecs.training import listing
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 UNTRACKED = ("_CHECKPOINTABLE_OBJECT_GRAPH", "save_counter/.ATTRIBUTES/VARIABLE_VALUE")
+ATTREC = ("--model", "attrec", "--embedding_dim", "16", "--dropout", "0.5")
 LIMIT = 900  # seconds that one process may take
 
 
-def start(data_dir, run_dir, epochs, resume):
+def start(data_dir, run_dir, epochs, resume, more):
     """Starts the run's process; its output goes to `<run_dir>.log`."""
     flags = {
-        "model": "attrec",
         "data_dir": data_dir,
         "run_dir": run_dir,
         "load_model": int(resume),
         "epochs": epochs,
         "batch_size": 128,
-        "embedding_dim": 16,
-        "dropout": 0.5,
         "patience": 2,
         "retrain": 1,
         "save_checkpoints_steps": 2,
@@ -50,6 +49,7 @@ def start(data_dir, run_dir, epochs, resume):
     }
     command = [sys.executable, os.path.join(ROOT, "examples", "run.py")]
     command += [part for name, value in flags.items() for part in (f"--{name}", str(value))]
+    command += more
     with open(f"{run_dir}.log", "ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log)
 
@@ -111,18 +111,19 @@ def main():
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=1.5, help="longest wait after a first new checkpoint")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    arguments = parser.parse_args()
+    split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    arguments, more = parser.parse_args(sys.argv[1:split]), sys.argv[split + 1 :] or ATTREC
     os.makedirs(arguments.run_dir)
     whole, killed = (os.path.join(arguments.run_dir, name) for name in ("whole", "killed"))
     began = time.monotonic()
-    if start(arguments.data_dir, whole, arguments.epochs, resume=False).wait():
+    if start(arguments.data_dir, whole, arguments.epochs, False, more).wait():
         print(f"the reference failed: see {whole}.log")
         return 1
     alone = time.monotonic() - began
     print(f"reference: {newest(whole)}, best {listing.best(whole)}, {alone:.1f} s", flush=True)
     moments, done, saving = random.Random(arguments.seed), 0, 0
     while done < arguments.kills:
-        process = start(arguments.data_dir, killed, arguments.epochs, resume=done > 0)
+        process = start(arguments.data_dir, killed, arguments.epochs, done > 0, more)
         # One kill in ten falls into the start, before anything new is saved.
         moment = "start" if done and moments.random() < 0.1 else "training"
         result = kill_once(process, killed, moment, moments.uniform(0, arguments.seconds))
@@ -133,7 +134,7 @@ def main():
         done += 1
         saving += "while saving" in result[0]
         print(f"kill {done:2d} after {result[1]:5.1f} s: {result[0]}", flush=True)
-    last = start(arguments.data_dir, killed, arguments.epochs, resume=True).wait()
+    last = start(arguments.data_dir, killed, arguments.epochs, True, more).wait()
     expected, found = contents(whole), contents(killed) if not last else {}
     different = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     with open(f"{killed}.log", encoding="utf-8", errors="replace") as file:
