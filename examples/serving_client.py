@@ -2,8 +2,9 @@
 
     python examples/serving_client.py --url http://localhost:8501/v1/models/attrec:predict --user u1 --history i1,i2
 
-prints a line `item<TAB>score` per recommendation, best first. Bad input and a server that cannot be reached or refuses
-end with exit code 2.
+prints a line `item<TAB>score` per recommendation, best first. A model that reads times takes `--times
+1700000000,1700000100 --now 1700000500` as well, one that reads kinds of behaviour `--actions view,buy`; 0 and nothing are unknown. Bad input
+and a server that cannot be reached or refuses end with exit code 2.
 """
 
 import argparse
@@ -22,7 +23,7 @@ class ClientError(Exception):
     """What the user can correct, in a sentence."""
 
 
-def recommend(url, user, history, timeout=10.0):
+def recommend(url, user, history, timeout=10.0, more=None):
     """One request.
 
     Args:
@@ -30,6 +31,7 @@ def recommend(url, user, history, timeout=10.0):
         user: str, `""` for an unknown user.
         history: list of str, item tokens, oldest first.
         timeout: float, seconds.
+        more: dict of further inputs, `timestamp` and `action` as long as `history`, and `now`.
 
     Returns:
         list of `(item, score)`, best first, as many as there are.
@@ -40,7 +42,7 @@ def recommend(url, user, history, timeout=10.0):
     if not re.fullmatch(r"https?://\S+:predict", url):
         raise ClientError(f"--url {url}: expected http://HOST:PORT/v1/models/NAME:predict")
     # An empty history is one of padding, so that its JSON has a string to tell the type by.
-    inputs = {"user": [user], "history": [history or [""]]}
+    inputs = {"user": [user], "history": [history or [""]]} | {name: [value] for name, value in (more or {}).items()}
     body = json.dumps({"signature_name": "serving_default", "inputs": inputs}).encode()
     try:
         request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
@@ -67,18 +69,31 @@ def _reason(error):
         return error.reason
 
 
+def seconds(text):
+    """Whole seconds, separated by commas."""
+    return [int(number) for number in text.split(",")]
+
+
 def main(argv=None):
     """The command line; gives the exit code, 0 or 2."""
     parser = argparse.ArgumentParser(description="Asks TensorFlow Serving for recommendations.", allow_abbrev=False)
     parser.add_argument("--url", default=URL, help="the model's predict address; default %(default)s")
     parser.add_argument("--user", default="", help="a user of the training data; default an unknown one")
     parser.add_argument("--history", default="", help="items, oldest first, separated by commas")
+    parser.add_argument("--times", type=seconds, help="when, in seconds, separated by commas, one of each item")
+    parser.add_argument("--now", type=int, help="the time of the request, in seconds; with --times")
+    parser.add_argument("--actions", type=lambda text: text.split(","), help="how, one of each item")
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds; default %(default)s")
     options = parser.parse_args(argv)
     try:
         if not options.timeout > 0:
             raise ClientError(f"--timeout {options.timeout}: expected seconds above 0")
-        answer = recommend(options.url, options.user, [i for i in options.history.split(",") if i], options.timeout)
+        given = {"timestamp": options.times, "now": options.now, "action": options.actions}
+        if options.times is not None:
+            given["now"] = options.now or 0
+        more = {name: value for name, value in given.items() if value is not None}
+        history = [item for item in options.history.split(",") if item]
+        answer = recommend(options.url, options.user, history, options.timeout, more)
     except ClientError as error:
         print(f"serving_client.py: error: {error}", file=sys.stderr)
         return 2

@@ -126,6 +126,9 @@ def server(folder):
                     200,
                     json.dumps({"outputs": {"items": items, "scores": outputs["scores"].numpy().tolist()}}),
                 )
+            elif self.path == "/echo:predict":
+                answer = json.dumps({"outputs": {"items": [[json.dumps(body["inputs"])]], "scores": [[1.0]]}})
+                status = 200
             elif self.path == "/text:predict":
                 status, answer = 200, "hello"
             else:
@@ -163,7 +166,16 @@ def test_the_client_prints_what_the_model_recommends(sample, server):
     assert code == 0 and len(out.splitlines()) == 3
 
 
+def test_the_client_sends_times_and_actions(server):
+    flags = ("--history", "a,b", "--times", "5,7", "--actions", "view,buy")
+    expected = {"user": [""], "history": [["a", "b"]], "timestamp": [[5, 7]], "action": [["view", "buy"]]}
+    for now, value in (((), 0), (("--now", "9"), 9)):
+        code, out, _ = ask("--url", f"{server}/echo:predict", *flags, *now)
+        assert code == 0 and json.loads(out.split("\t")[0]) == expected | {"now": [value]}
+
+
 @pytest.mark.parametrize("arguments, message", [
+    (["--times", "soon"], "--times: invalid seconds value: 'soon'"),
     (["--url", "{server}/v1/models/absent:predict"], "absent:predict: HTTP 404: Servable not found"),
     (["--url", "{server}/text:predict"], "/text:predict: not an answer of a tfrecs export"),
     (["--url", "http://127.0.0.1:9/v1/models/m:predict"], "models/m:predict: cannot be reached: "),
