@@ -2,9 +2,9 @@
 
     python examples/serving_client.py --url http://localhost:8501/v1/models/attrec:predict --user u1 --history i1,i2
 
-prints a line `item<TAB>score` per recommendation, best first. A model that reads times takes `--times
-1700000000,1700000100 --now 1700000500` as well, one that reads kinds of behaviour `--actions view,buy`; 0 and nothing are unknown. Bad input
-and a server that cannot be reached or refuses end with exit code 2.
+prints a line `item<TAB>score` per recommendation, best first. A model that reads times takes `--times` and `--now` as
+well (`--times 1700000000,1700000100 --now 1700000500`), one that reads kinds of behaviour `--actions view,buy`; 0 and
+nothing are unknown. Bad input and a server that cannot be reached or refuses end with exit code 2.
 """
 
 import argparse
