@@ -8,6 +8,8 @@ beyond one more binary search.
 
 import tensorflow as tf
 
+from tfrecs.data import hashing
+
 
 def cumulative_weights(weights):
     """Running sums of integer sampling weights.
@@ -124,20 +126,14 @@ def hashed_uniform(ids, count):
         count: int, numbers per id.
 
     Returns:
-        float64 `[rows, count]`, from the mixing function of SplitMix64.
+        float64 `[rows, count]`; each id starts a splitmix64 stream of its own.
 
     Example:
         >>> hashed_uniform(tf.constant([7, 8, 7], tf.int64), 1).numpy().round(3)[:, 0].tolist()
         [0.066, 0.231, 0.066]
     """
-    shift = tf.bitwise.right_shift
-    state = tf.cast(ids, tf.uint64)[:, tf.newaxis] * tf.constant(0xD1B54A32D192ED03, tf.uint64)
-    state += tf.cast(tf.range(1, count + 1), tf.uint64) * tf.constant(0x9E3779B97F4A7C15, tf.uint64)
-    for bits, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        state = tf.bitwise.bitwise_xor(state, shift(state, tf.constant(bits, tf.uint64)))
-        state *= tf.constant(factor, tf.uint64)
-    state = tf.bitwise.bitwise_xor(state, shift(state, tf.constant(31, tf.uint64)))
-    return tf.cast(shift(state, tf.constant(11, tf.uint64)), tf.float64) / 2.0**53
+    stream = tf.cast(ids, tf.uint64)[:, tf.newaxis] * hashing.constant(0xD1B54A32D192ED03)
+    return hashing.unit(hashing.mix(stream + tf.cast(tf.range(count), tf.uint64) * hashing.constant(hashing.GOLDEN)))
 
 
 def _weights(ids, cumulative):

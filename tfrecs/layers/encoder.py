@@ -3,10 +3,8 @@
 import keras
 from keras import ops
 
-from tfrecs.layers.decoupled import DecoupledAttention
+from tfrecs.layers.decoupled import LAYER_NORM_EPSILON, DecoupledAttention
 from tfrecs.layers.feed_forward import FeedForward
-
-LAYER_NORM_EPSILON = 1e-12
 
 
 @keras.saving.register_keras_serializable("tfrecs")

@@ -7,13 +7,13 @@ import tensorflow as tf
 
 from tfrecs.layers import region
 from tfrecs.layers.neighbour_attention import NeighbourAttention
+from tfrecs.models import ranges
 from tfrecs.models.arerec_arguments import CLASSES, MAX_SEQ, checked
 from tfrecs.models.arerec_blocks import in_blocks
 from tfrecs.models.arerec_data import RatingRecommender
 from tfrecs.models.arerec_lists import NeighbourLists
 from tfrecs.models.arerec_region import RegionEmbedding
 
-INHERITED = ("self", "__class__", "kwargs", "num_users", "num_items", "loss_reduction", "clip_unmerged_rows")
 BLOCK = 16384  # numbers per user that scoring keeps at a time: bounds memory
 
 
@@ -92,11 +92,9 @@ class ARERec(RatingRecommender):
         clip_unmerged_rows=False,
         **kwargs,
     ):
-        arguments = checked({name: value for name, value in locals().items() if name not in INHERITED})
+        arguments = checked(ranges.own(locals()))
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
-        self._arguments = arguments
-        for name, value in arguments.items():
-            setattr(self, name, value)
+        self._keep(arguments)
         d, policy, rates = embedding_dim, self.dtype_policy, arguments["dropout"]
         uniform = keras.initializers.RandomUniform(-0.05, 0.05)
         self.users = self.add_weight(name="users", shape=(num_users + 1, d), initializer=uniform)
@@ -114,9 +112,6 @@ class ARERec(RatingRecommender):
         self.lists = NeighbourLists(num_items, num_units, max_seq, name="lists")
         self.seeds = keras.random.SeedGenerator(name="seed_generator")
         self.build()
-
-    def get_config(self):
-        return super().get_config() | self._arguments
 
     def encode(self, inputs, training=False):
         query = {name: tf.cast(inputs[name], tf.int64) for name in ("user", "now") if name in inputs}

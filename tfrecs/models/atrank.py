@@ -4,8 +4,8 @@ import keras
 from keras import ops
 
 from tfrecs.layers.masks import padding_mask
-from tfrecs.models import atrank_data
-from tfrecs.models.atrank_layers import INHERITED, check, create
+from tfrecs.models import atrank_data, ranges
+from tfrecs.models.atrank_layers import check, create
 from tfrecs.models.base import SequentialRecommender
 
 
@@ -126,21 +126,16 @@ class ATRank(SequentialRecommender):
         clip_unmerged_rows=False,
         **kwargs,
     ):
-        arguments = {name: value for name, value in locals().items() if name not in INHERITED}
+        arguments = ranges.own(locals())
         check(arguments)
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
         arguments |= {name: tuple(value) for name, value in arguments.items() if isinstance(value, list)}
-        self._arguments = arguments
-        for name, value in arguments.items():
-            setattr(self, name, value)
+        self._keep(arguments)
         self.fields = ("item", *(["timestamp"] if time != "none" else []), *(["action"] if num_actions else []))
         self.request_fields = self.fields[1:]
         self.padded_fields = ("history", *(["bucket"] if time != "none" else []), *(["action"] if num_actions else []))
         create(self)
         self.build()
-
-    def get_config(self):
-        return super().get_config() | self._arguments
 
     @classmethod
     def missing(cls, manifest, arguments):

@@ -23,8 +23,6 @@ ACCEPTED = {
     "similarity": SIMILARITIES,
     "activation": ACTIVATIONS,
 }
-# Of the constructor's names, those that are the base's to keep.
-INHERITED = ("self", "__class__", "kwargs", "num_users", "num_items", "loss_reduction", "clip_unmerged_rows")
 
 
 def check(arguments):

@@ -24,8 +24,6 @@ ACCEPTED = {
     "norm_bound": BOUNDS,
     "pair_reduction": losses.REDUCTIONS,
 }
-# Of the constructor's names, those that are the base's to keep.
-INHERITED = ("self", "__class__", "kwargs", "num_users", "num_items", "loss_reduction", "clip_unmerged_rows")
 
 
 @keras.saving.register_keras_serializable("tfrecs")
@@ -110,12 +108,10 @@ class AttRec(SequentialRecommender):
         clip_unmerged_rows=False,
         **kwargs,
     ):
-        arguments = {name: value for name, value in locals().items() if name not in INHERITED}
+        arguments = ranges.own(locals())
         ranges.check(arguments, ACCEPTED)
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
-        self._arguments = arguments
-        for name, value in arguments.items():
-            setattr(self, name, value)
+        self._keep(arguments)
         d, policy = embedding_dim, self.dtype_policy
         table = dict(dim=d, bound=norm_bound, embeddings_initializer=initializer, dtype=policy)
         self.items_short = BoundedEmbedding(num_items + 1, name="items_short", **table)  # X
@@ -126,9 +122,6 @@ class AttRec(SequentialRecommender):
         )
         self.signal = time_signal(max_history, embedding_dim, signal_exponent)
         self.build()
-
-    def get_config(self):
-        return super().get_config() | self._arguments
 
     def training_examples(self, sequences, draw, seed):
         """Sliding windows: L items, the T after them, N negatives; see `data.pipeline.TrainingBatches`."""

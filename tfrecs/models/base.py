@@ -58,6 +58,7 @@ class SequentialRecommender(keras.Model):
         super().__init__(**kwargs)
         self.num_users, self.num_items = num_users, num_items
         self.loss_reduction, self.clip_unmerged_rows = loss_reduction, clip_unmerged_rows
+        self._arguments = {}
         self.loss_mean = keras.metrics.Mean(name="loss")
         names = metrics.of_rank(tf.ones([1], tf.int64), self.cutoffs)
         self.ranking_means = {name: keras.metrics.Mean(name=name) for name in names}
@@ -68,7 +69,14 @@ class SequentialRecommender(keras.Model):
             "num_items": self.num_items,
             "loss_reduction": self.loss_reduction,
             "clip_unmerged_rows": self.clip_unmerged_rows,
+            **self._arguments,
         }
+
+    def _keep(self, arguments):
+        """Makes a subclass's own arguments attributes and entries of `get_config`."""
+        self._arguments = arguments
+        for name, value in arguments.items():
+            setattr(self, name, value)
 
     @classmethod
     def missing(cls, manifest, arguments):

@@ -111,9 +111,7 @@ class DIFSR(SequentialRecommender):
         arguments = given(locals())
         check(arguments)
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
-        self._arguments = arguments
-        for name, value in arguments.items():
-            setattr(self, name, value)
+        self._keep(arguments)
         self.padded_fields = ("history", "targets", "negatives")[
             : (3 if item_loss == "bpr" else 2) if all_positions else 1
         ]
@@ -121,9 +119,6 @@ class DIFSR(SequentialRecommender):
         for name, layers in dif_sr_layers.create(num_items, arguments, self.dtype_policy).items():
             setattr(self, name, layers)
         self.build()
-
-    def get_config(self):
-        return super().get_config() | self._arguments
 
     @classmethod
     def missing(cls, manifest, arguments):

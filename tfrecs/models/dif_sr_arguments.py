@@ -18,8 +18,6 @@ ACCEPTED = {
     "attribute_predictor": PREDICTORS,
     "item_loss": ("ce", "bpr"),
 }
-# Of the constructor's names, those that are the base's to keep.
-INHERITED = ("self", "__class__", "kwargs", "num_users", "num_items", "loss_reduction", "clip_unmerged_rows")
 # Those that `DecoupledEncoder` takes under the same names.
 ENCODER = (
     *("num_layers", "dim", "num_heads", "inner_dim", "activation", "fusion", "causal_fusion", "additive_mask"),
@@ -74,8 +72,7 @@ def given(scope):
         >>> given({"self": None, "num_users": 3, "dim": 8, "attribute_dim": [4]})
         {'dim': 8, 'attribute_dim': (4,)}
     """
-    arguments = {name: value for name, value in scope.items() if name not in INHERITED}
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in ranges.own(scope).items()}
 
 
 def each(values, count):

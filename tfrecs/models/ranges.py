@@ -22,6 +22,19 @@ INSIDE = {
     RATE: lambda value: 0 <= value < 1,
 }
 
+# Of a model's constructor's names, those that are the base's to keep.
+INHERITED = ("self", "__class__", "kwargs", "num_users", "num_items", "loss_reduction", "clip_unmerged_rows")
+
+
+def own(scope):
+    """A model's own arguments among the local names of its constructor.
+
+    Example:
+        >>> own({"self": None, "num_users": 3, "dim": 8})
+        {'dim': 8}
+    """
+    return {name: value for name, value in scope.items() if name not in INHERITED}
+
 
 def check(arguments, accepted):
     """Compares arguments with what is accepted.

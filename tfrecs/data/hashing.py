@@ -1,0 +1,28 @@
+"""Numbers that look drawn and follow from ids alone: splitmix64 (Steele, Lea and Flood, 2014) in the graph."""
+
+import tensorflow as tf
+
+GOLDEN, FIRST, SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+
+
+def mix(value):
+    """Spreads counters, uint64 `[...]`, over 64 bits: the output of splitmix64 after the state `value`."""
+    value += constant(GOLDEN)
+    for shift, factor in ((30, FIRST), (27, SECOND), (31, 1)):
+        value = tf.bitwise.bitwise_xor(value, tf.bitwise.right_shift(value, constant(shift))) * constant(factor)
+    return value
+
+
+def unit(mixed):
+    """The upper 53 bits of uint64 `[...]` as float64 in [0, 1).
+
+    Example:
+        >>> float(unit(mix(constant(0))).numpy().round(3))
+        0.883
+    """
+    return tf.cast(tf.bitwise.right_shift(mixed, constant(11)), tf.float64) / 2.0**53
+
+
+def constant(value):
+    """A Python int as a uint64 scalar."""
+    return tf.constant(value, tf.uint64)
