@@ -163,11 +163,16 @@ def test_evaluation_ranks_each_user_with_a_held_out_item_once(data, split, bound
             expected[user] = (items[:start], items[start])
     found = {}
     loaded = held_out.EvaluationBatches(directory, manifest, lambda s: {"user": s["user"]}, batch_size, split)
+    lengths = []
     for batch in loaded:
         for user, target, seen in zip(batch["user"].numpy(), batch["target"].numpy(), batch["seen"].numpy()):
             assert user not in found
             found[user] = ([item for item in seen.tolist() if item], target)
+            lengths.append(len(found[user][0]))
+        assert batch["seen"].shape[1] == lengths[-1]  # like lengths share a batch
     assert found == expected
+    block = batch_size * held_out.BATCHES_PER_BLOCK
+    assert block < len(lengths) or lengths == sorted(lengths)
 
 
 def test_fields_are_cut_together(prepare, random_sequences):

@@ -7,6 +7,7 @@ from tfrecs.data.pipeline import cut, serialized
 from tfrecs.data.schema import PAD
 
 HELD_OUT_SPLITS = {"valid": 0, "test": 1}  # which boundary the held-out item follows
+BATCHES_PER_BLOCK = 16  # users of so many batches are sorted by length, so that a batch holds like lengths
 
 
 class EvaluationBatches:
@@ -17,7 +18,7 @@ class EvaluationBatches:
     Args:
         data_dir, manifest: as for `TrainingBatches`.
         make_inputs: `f(sequences)`, a model's `history_inputs`.
-        batch_size: int, users read per step; those without a held-out item leave a batch smaller.
+        batch_size: int, users per batch; the last of a block of `BATCHES_PER_BLOCK` holds what is left.
         split: `valid` or `test`.
         max_users: int or None, only the first so many users of the shards (a quick look, not a result).
         fields: names of the per-interaction features that `make_inputs` reads; `item` is among them.
@@ -36,8 +37,11 @@ class EvaluationBatches:
         self.num_items, self.num_negatives = manifest.num_items, num_negatives
         self._cumulative = negatives.cumulative_weights([0] + [1] * manifest.num_items)
         users = serialized(data_dir, manifest)
-        self._users = (users if max_users is None else users.take(max_users)).batch(batch_size)
-        self._inputs = tf.function(self._make, input_signature=[tf.TensorSpec([None], tf.string)])
+        self.batch_size = batch_size
+        self._blocks = (users if max_users is None else users.take(max_users)).batch(batch_size * BATCHES_PER_BLOCK)
+        self._block = tf.function(self._read, input_signature=[tf.TensorSpec([None], tf.string)])
+        block = self._blocks.map(self._block).element_spec
+        self._batch = tf.function(self._make, input_signature=[block, tf.TensorSpec([], tf.int64)])
 
     def __iter__(self):
         # Neither `map` nor optimisers nor threads: to start an iterator with them takes longer than to rank
@@ -45,37 +49,46 @@ class EvaluationBatches:
         plain = tf.data.Options()
         plain.autotune.enabled = False
         plain.experimental_optimization.apply_default_optimizations = False
-        for users in self._users.with_options(plain):
-            batch = self._inputs(users)
-            if batch["target"].shape[0]:
-                yield batch
+        for users in self._blocks.with_options(plain):
+            block = self._block(users)
+            for first in range(0, block["target"].shape[0], self.batch_size):
+                yield self._batch(block, tf.constant(first, tf.int64))
 
     @property
     def element_spec(self):
         """Shapes and types of a batch, for tracing once what every batch fits; as of a `tf.data.Dataset`."""
-        outputs = self._inputs.get_concrete_function().structured_outputs
+        outputs = self._batch.get_concrete_function().structured_outputs
         return {name: tf.TensorSpec(output.shape, output.dtype) for name, output in outputs.items()}
 
     def dataset(self):
         """The same as a `tf.data.Dataset`, for `Model.evaluate` and for several replicas."""
-        dataset = self._users.map(self._inputs, num_parallel_calls=2, deterministic=True)
-        return dataset.filter(lambda batch: tf.shape(batch["target"])[0] > 0).prefetch(2)
 
-    def _make(self, users):
+        def batches(block):
+            firsts = tf.data.Dataset.range(0, tf.shape(block["target"], tf.int64)[0], self.batch_size)
+            return firsts.map(lambda first: self._batch(block, first))
+
+        return self._blocks.map(self._block, num_parallel_calls=2, deterministic=True).flat_map(batches).prefetch(2)
+
+    def _read(self, users):
+        """The users that have a held-out item, shortest histories first: ragged histories and the items held out."""
         sequences = records.parse(users, self.fields)
         start = sequences["split"][:, self.boundary]
         end = sequences["item"].row_lengths() if self.boundary else sequences["split"][:, 1]
         rows = tf.where(end > start)[:, 0]
-        history = {name: tf.gather(value, rows) for name, value in cut(sequences, self.fields, start).items()}
-        target = windows.items_from(sequences["item"], rows, tf.gather(start, rows), 1)
+        rows = tf.gather(rows, tf.argsort(tf.gather(start, rows), stable=True))
+        first = tf.gather(start, rows)
+        block = {name: tf.gather(value, rows) for name, value in cut(sequences, self.fields, start).items()}
+        block["target"] = windows.items_from(sequences["item"], rows, first, 1)[:, 0]
         if "timestamp" in self.fields:
-            history["now"] = windows.items_from(sequences["timestamp"], rows, tf.gather(start, rows), 1)[:, 0]
-        batch = self.make_inputs(history)
-        batch["target"] = target[:, 0]
-        batch["seen"] = history["item"].to_tensor(PAD)
+            block["now"] = windows.items_from(sequences["timestamp"], rows, first, 1)[:, 0]
         if self.num_negatives:
-            batch["negatives"] = self._negatives(sequences["user"], sequences["item"], rows)
-        return batch
+            block["negatives"] = self._negatives(sequences["user"], sequences["item"], rows)
+        return block
+
+    def _make(self, block, first):
+        rows = {name: value[first : first + self.batch_size] for name, value in block.items()}
+        kept = {name: rows.pop(name) for name in ("target", "negatives") if name in rows}
+        return self.make_inputs(rows) | kept | {"seen": rows["item"].to_tensor(PAD)}
 
     def _negatives(self, user, items, rows):
         excluded = negatives.sorted_unique(items, self.num_items + 1)

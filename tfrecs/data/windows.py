@@ -33,7 +33,7 @@ def history_before(values, rows, positions, length):
         values: ragged `[users, (time)]`.
         rows: int64 `[windows]`, which user each window belongs to.
         positions: int64 `[windows]`, the exclusive end of each window.
-        length: int, the width of a window.
+        length: int or int64 scalar, the width of a window.
 
     Returns:
         tensor `[windows, length]`.
@@ -45,6 +45,16 @@ def history_before(values, rows, positions, length):
     """
     first = tf.maximum(positions - length, 0)
     return values_between(values, rows, first, positions, length)
+
+
+def width_of(values, length):
+    """The longest row, `length` at most and 1 at least, int64: how wide `history_before` all rows has to be.
+
+    Example:
+        >>> int(width_of(tf.ragged.constant([[5, 6, 7], [8]], row_splits_dtype=tf.int64), 5))
+        3
+    """
+    return tf.clip_by_value(values.bounding_shape(axis=1, out_type=tf.int64), 1, length)
 
 
 def items_from(values, rows, positions, length):
