@@ -173,10 +173,14 @@ def test_scores_are_products_with_extended_items(case):
     vectors = model.items.embeddings.numpy()
     for table, extension in zip(tables, extensions):
         vectors = vectors + (extension[table] * (table > 0)[..., None]).sum(axis=1)
-    np.testing.assert_allclose(model.score(inputs, ITEMS), model.encode(inputs).numpy() @ vectors[1:].T, atol=1e-5)
+    np.testing.assert_allclose(
+        model.score(inputs, ITEMS), model.encode(inputs)["vector"].numpy() @ vectors[1:].T, atol=1e-5
+    )
     plain = case.make(attributes_in_items=False)
     np.testing.assert_allclose(
-        plain.score(inputs, ITEMS), plain.encode(inputs).numpy() @ plain.items.embeddings.numpy()[1:].T, atol=1e-5
+        plain.score(inputs, ITEMS),
+        plain.encode(inputs)["vector"].numpy() @ plain.items.embeddings.numpy()[1:].T,
+        atol=1e-5,
     )
 
 

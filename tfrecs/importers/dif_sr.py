@@ -202,7 +202,7 @@ def outputs(model, batch):
     mask = causal & padding_mask(history)[:, None, None, :]
     total = loss(model, batch)
     found = {
-        "seq_output": query,
+        "seq_output": query["vector"],
         "full_sort_scores": scores,
         "predict_scores": chosen,
         "attention_mask": tf.where(mask, 0.0, -10000.0),
@@ -212,7 +212,7 @@ def outputs(model, batch):
     for name, table, embedding in zip(model.attributes, model.tables, model.embeddings):
         found[f"attribute_embedding_{name}"] = embedding(table(history))[:, :, None]
     for name, predictor in zip(model.attributes, model.predictors):
-        found[f"attribute_logits/{name}"] = predictor(query)
+        found[f"attribute_logits/{name}"] = predictor(query["vector"])
     for i, layer in enumerate(model.hidden(history, vectors)):
         found[f"attention_probs_layer{i}"], found[f"layer{i}_attention_out"] = layer["weights"], layer["attended"]
         found[f"layer{i}_out"] = layer["output"]

@@ -11,6 +11,7 @@ from tfrecs.models import dif_sr_data, dif_sr_layers, item_attributes
 from tfrecs.models.base import SequentialRecommender
 from tfrecs.models.dif_sr_arguments import check, each, given
 from tfrecs.models.item_attributes import ALL
+from tfrecs.models.repeats import RepeatBias
 
 
 @keras.saving.register_keras_serializable("tfrecs")
@@ -54,6 +55,8 @@ class DIFSR(SequentialRecommender):
         mask_attributes: bool. NOTE: False repeats `layers.py:849-910`, see `layers.attributes.PooledEmbedding`.
         repeated_attributes: bool. NOTE: True repeats `sasrecd.py:203-206`: a value an item names twice counts twice,
             in pooling and as a label of 2. False: once.
+        repeat_bias: bool, the score of an item that the history holds is shifted by one number, learned, see
+            `repeats.RepeatBias`. NOTE: our addition; no part of the paper.
         pad_class: bool. NOTE: True repeats `sasrecd.py:195-197`: PAD, row 0, is a trained class of the softmax.
         loss_reduction, clip_unmerged_rows: see `SequentialRecommender`.
 
@@ -103,6 +106,7 @@ class DIFSR(SequentialRecommender):
         train_attributes=True,
         mask_attributes=True,
         repeated_attributes=False,
+        repeat_bias=False,
         pad_class=False,
         loss_reduction="mean",
         clip_unmerged_rows=False,
@@ -118,6 +122,7 @@ class DIFSR(SequentialRecommender):
         self.label_weights = each(attribute_weight, len(attribute_sizes))
         for name, layers in dif_sr_layers.create(num_items, arguments, self.dtype_policy).items():
             setattr(self, name, layers)
+        self.repeats = RepeatBias(name="repeats") if repeat_bias else None
         self.build()
 
     @classmethod
@@ -149,8 +154,8 @@ class DIFSR(SequentialRecommender):
     def history_inputs(self, sequences):
         """The last items of each history."""
         items = sequences["item"]
-        rows = tf.range(items.nrows())
-        history = windows.history_before(items, rows, items.row_lengths(), self.max_history)
+        rows, width = tf.range(items.nrows()), windows.width_of(items, self.max_history)
+        history = windows.history_before(items, rows, items.row_lengths(), width)
         return {"user": sequences["user"], "history": history}
 
     def hidden(self, history, vectors, training=False):
@@ -187,13 +192,16 @@ class DIFSR(SequentialRecommender):
     def encode(self, inputs, training=False):
         history = self._lengthened(inputs["history"])
         output = self.hidden(history, self._vectors(history), training)[-1]["output"]
-        return tf.cast(last(output, padding_mask(history)), tf.float32)
+        query = {"vector": tf.cast(last(output, padding_mask(history)), tf.float32)}
+        return query | {"history": history} if self.repeat_bias else query
 
     def score_items(self, query, items):
         vectors = tf.cast(self._vectors(items), tf.float32)
         if len(items.shape) == 1:
-            return tf.matmul(query, vectors, transpose_b=True)
-        return tf.einsum("bd,bnd->bn", query, vectors)
+            scores = tf.matmul(query["vector"], vectors, transpose_b=True)
+        else:
+            scores = tf.einsum("bd,bnd->bn", query["vector"], vectors)
+        return scores + self.repeats(query["history"], items) if self.repeat_bias else scores
 
     def loss_terms(self, examples, training=True):
         history, targets = self._lengthened(examples["history"]), examples["targets"]
@@ -206,20 +214,33 @@ class DIFSR(SequentialRecommender):
             output = output[:, : tf.shape(targets)[1]]  # without what `_lengthened` added
         else:
             output = last(output, padding_mask(history))[:, None]
-        real, negatives = padding_mask(targets), examples.get("negatives", targets)
-        if self.jit_compile:  # XLA knows no shape that depends on values: it computes what does not count, too
-            hidden, target, other = (tf.reshape(part, [-1, *part.shape[2:]]) for part in (output, targets, negatives))
-        else:  # logits of real positions only: the product with all items is most of the work
-            hidden, target, other = output[real], targets[real], negatives[real]
+        real, parts = padding_mask(targets), {"hidden": output, "target": targets}
+        if self.repeat_bias:
+            parts |= self.repeats.parts(examples["history"], vectors, output)
         if self.item_loss == "bpr":
-            hidden = tf.cast(hidden, tf.float32)
-            scores = [tf.reduce_sum(hidden * tf.gather(matrix, items), axis=1) for items in (target, other)]
-            terms = losses.bayesian_ranking(*scores)
+            parts["negative"] = examples["negatives"]
+        # Logits of real positions only: the product with all items is most of the work. XLA knows no shape that
+        # depends on values: it computes what does not count, too.
+        rows = {name: _flat(part) if self.jit_compile else part[real] for name, part in parts.items()}
+        hidden, target = rows["hidden"], rows["target"]
+        of_target = tf.reduce_sum(tf.cast(hidden, tf.float32) * tf.gather(matrix, target), axis=1)
+        if self.item_loss == "bpr":
+            of_negative = tf.reduce_sum(tf.cast(hidden, tf.float32) * tf.gather(matrix, rows["negative"]), axis=1)
+            if self.repeat_bias:
+                of_target += self.repeats.of(rows, target)
+                of_negative += self.repeats.of(rows, rows["negative"])
+            terms = losses.bayesian_ranking(of_target, of_negative)
         else:
             first = 0 if self.pad_class else 1
             items = tf.cast(matrix[first:], self.compute_dtype)
             terms = losses.softmax_cross_entropy(hidden, items, tf.maximum(target - first, 0))
+            if self.repeat_bias:
+                terms = self.repeats.cross_entropy(rows, terms, target, of_target)
             for table, predictor, weight in zip(self.tables, self.predictors, self.label_weights):
                 logits = tf.cast(predictor(hidden), tf.float32)
                 terms += weight * losses.multi_label_cross_entropy(logits, table(target))
         return terms, tf.cast(padding_mask(target), tf.float32)
+
+
+def _flat(part):
+    return tf.reshape(part, tf.concat([[-1], tf.shape(part)[2:]], 0))

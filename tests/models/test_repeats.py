@@ -1,0 +1,55 @@
+"""The bias of items met before: in the shared harness as part of DIF-SR, its place in the loss, what it learns."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.models.test_dif_sr import ITEMS, SIZES, DIFSRCase
+
+
+class TestRepeatBias(DIFSRCase):
+    arguments = SIZES | {"repeat_bias": True}
+
+
+@pytest.fixture(scope="module")
+def case():
+    return TestRepeatBias()
+
+
+@pytest.mark.parametrize("all_positions", [True, False])
+@pytest.mark.parametrize("fusion", ["sum", "gate"])
+def test_the_loss_with_a_repeat_bias_is_that_of_the_shifted_scores(case, fusion, all_positions):
+    model = case.make(fusion=fusion, all_positions=all_positions, attribute_predictor="none")
+    model.repeats.weight.assign(-0.13)
+    history, targets = np.array([[3, 5, 3, 2], [1, 12, 0, 0]]), np.array([[5, 3, 2, 9], [12, 1, 0, 0]])
+    ends = [(row, end) for row in range(2) for end in range(4) if targets[row, end]]
+    if not all_positions:
+        ends, targets = [(0, 3), (1, 1)], np.array([[5], [13]])
+    examples = {"history": tf.constant(history), "targets": tf.constant(targets)}
+    found = model.loss_terms(examples)[0].numpy()
+    expected = []
+    for row, end in ends:
+        scores = model.score({"history": tf.constant(history[row : row + 1, : end + 1])}, ITEMS).numpy()[0]
+        target = targets[row, end if all_positions else 0]
+        expected.append(np.log(np.exp(scores).sum()) - scores[target - 1])
+        model.repeats.weight.assign(0.0)
+        plain = model.score({"history": tf.constant(history[row : row + 1, : end + 1])}, ITEMS).numpy()[0]
+        model.repeats.weight.assign(-0.13)
+        met = np.isin(ITEMS, history[row, : end + 1])
+        np.testing.assert_allclose(scores - plain, -1.3 * met, atol=1e-5)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+def test_the_repeat_bias_learns_what_users_do(case):
+    """Nobody takes an item twice: the bias falls. Everybody does: it rises."""
+    histories = np.array([[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12]])
+    for targets, sign in ((np.roll(histories, -1, axis=1), -1), (histories, 1)):
+        targets = targets * (np.arange(4) < 3)
+        for loss in ("ce", "bpr"):
+            model = case.compiled(item_loss=loss, optimizer=keras.optimizers.SGD(0.01))
+            negatives = histories[[1, 2, 0]] if sign > 0 else np.roll(histories, 1, axis=1) * (np.arange(4) > 0)
+            negatives = np.maximum(negatives, 1)
+            dataset = tf.data.Dataset.from_tensors({"history": histories, "targets": targets, "negatives": negatives})
+            model.fit(dataset, epochs=3, verbose=0)
+            assert np.sign(model.repeats.weight.numpy()) == sign
