@@ -31,13 +31,16 @@ class Failed(Exception):
     """A run that ended with an exit code; the message says which and why."""
 
 
-def one_seed(arguments, data_dir, seed):
-    """Runs one seed in its own process.
+def one_run(arguments, data_dir, seed, name, run_dirs=None):
+    """Trains and judges in a process of its own.
 
     Args:
         arguments: list of str for `examples/run.py`.
         data_dir: str, prepared data.
         seed: int.
+        name: str, of the run's directory.
+        run_dirs: str or None, where runs are kept: a finished run of the same flags is taken from there as it is, and
+            one cut short goes on.
 
     Returns:
         dict, its `metrics.json`; the rows of `history.csv` are not needed.
@@ -45,13 +48,27 @@ def one_seed(arguments, data_dir, seed):
     Raises:
         Failed: the run did not end well.
     """
-    with tempfile.TemporaryDirectory() as run_dir:
-        command = [sys.executable, RUN, *arguments, "--data_dir", data_dir, "--run_dir", run_dir, "--seed", str(seed)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise Failed(f"{shlex.join(command)}\nfailed with exit code {done.returncode}:\n{done.stderr[-2000:]}")
-        with open(os.path.join(run_dir, "metrics.json"), encoding="utf-8") as file:
-            return json.load(file)
+    with tempfile.TemporaryDirectory() as scratch:
+        run_dir = os.path.join(run_dirs or scratch, name)
+        metrics, made_by = os.path.join(run_dir, "metrics.json"), os.path.join(run_dir, "command.txt")
+        recipe = [*arguments, "--data_dir", data_dir, "--seed", str(seed)]
+        command = [sys.executable, RUN, *recipe, "--run_dir", run_dir, "--num_recommendations", "0"]
+        recipe = shlex.join(recipe)
+        same = os.path.exists(made_by) and read(made_by) == recipe
+        if not (same and os.path.exists(metrics) and "test_users" in read(metrics)):
+            os.makedirs(run_dir, exist_ok=True)
+            with open(made_by, "w", encoding="utf-8") as file:
+                file.write(recipe)
+            done = subprocess.run([*command, "--load_model", str(int(same))], capture_output=True, text=True)
+            if done.returncode:
+                raise Failed(f"{shlex.join(command)}\nfailed with exit code {done.returncode}:\n{done.stderr[-2000:]}")
+        return json.loads(read(metrics))
+
+
+def read(path):
+    """The text of a file."""
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def summary(name, arguments, runs, seconds):
@@ -100,8 +117,7 @@ def summary(name, arguments, runs, seconds):
 
 def below_expectation(name, runs):
     """Metrics whose mean is below `expected.json` by more than the tolerance, as text."""
-    with open(os.path.join(HERE, "expected.json"), encoding="utf-8") as file:
-        expected = json.load(file).get(name, {})
+    expected = json.loads(read(os.path.join(HERE, "expected.json"))).get(name, {})
     found = {metric: statistics.mean(run[metric] for run in runs) for metric in expected}
     return [
         f"{metric} {found[metric]:.4f}, expected {value} - {tolerance}"
@@ -114,7 +130,7 @@ def seeds(options, arguments):
     """One model over seeds; gives the exit code."""
     started, runs = time.monotonic(), []
     for seed in range(options.seeds):
-        runs.append(one_seed(arguments, options.data_dir, seed))
+        runs.append(one_run(arguments, options.data_dir, seed, f"seed-{seed}", options.run_dirs))
         shown = ", ".join(f"{metric} {runs[-1]['test_' + metric]:.4f}" for metric in columns(runs[-1]))
         left = (time.monotonic() - started) / (seed + 1) * (options.seeds - seed - 1)
         print(f"seed {seed}: {shown}; epoch {runs[-1]['best_epoch']}; {left:.0f} s left", file=sys.stderr, flush=True)
@@ -129,11 +145,14 @@ def seeds(options, arguments):
 
 def all_models(options, arguments):
     """Every row of the leaderboard; a model that the data does not suit is listed with the reason."""
-    started, runs = time.monotonic(), {}
+    started, runs, whole = time.monotonic(), {}, (options.data_dir, options.seeds - 1)
+    more = dict(row.split("=", 1) for row in options.row if "=" in row)
+    if len(more) < len(options.row) or set(more) - set(leaderboard.ROWS):
+        raise Failed(f"--row: expected ROW=FLAGS, each row once, of {', '.join(leaderboard.ROWS)}, got {options.row}")
     for number, (row, flags) in enumerate(leaderboard.ROWS.items(), 1):
-        flags = [*flags, *arguments]
+        flags = [*flags, *arguments, *shlex.split(more.get(row, ""))]
         try:
-            runs[row] = leaderboard.command_line(flags), one_seed(flags, options.data_dir, options.seeds - 1)
+            runs[row] = leaderboard.command_line(flags), one_run(flags, *whole, row, options.run_dirs)
         except Failed as failure:
             last = str(failure).strip().splitlines()[-1]
             if "models that work on it" not in last:
@@ -171,6 +190,8 @@ def main():
     parser.add_argument("--data_dir", required=True, help="a directory that data_prep made")
     parser.add_argument("--name", help="of the reports; a leaderboard's is leaderboard-DATA by default")
     parser.add_argument("--seeds", type=int, help="how many seeds; a leaderboard runs the last one of them only")
+    parser.add_argument("--row", action="append", default=[], metavar="ROW=FLAGS", help="more flags for one row")
+    parser.add_argument("--run_dirs", help="keeps the runs there, and takes from there what is finished")
     options = parser.parse_args(sys.argv[1:split])
     what = seeds if options.what == "seeds" else all_models
     if options.what == "seeds" and not options.name:

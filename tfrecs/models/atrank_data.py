@@ -69,7 +69,7 @@ def training_examples(model, sequences, draw):
     items = sequences["item"]
     positions = windows.target_positions(items.row_lengths(), 1, 1)
     rows, ends = positions.value_rowids(), positions.flat_values
-    examples = behaviours_before(model, sequences, rows, ends, target_times(sequences, rows, ends))
+    examples = behaviours_before(model, sequences, rows, ends, target_times(sequences, rows, ends), model.max_history)
     positive = windows.items_from(items, rows, ends, 1)
     examples["targets"] = tf.concat([positive, draw(rows, model.num_negatives)], axis=1)
     examples["labels"] = tf.cast(tf.range(1 + model.num_negatives) < 1, tf.float32) * tf.ones_like(
@@ -96,10 +96,11 @@ def history_inputs(model, sequences):
     now = sequences.get("now")
     if now is None:
         now = target_times(sequences, rows, tf.maximum(ends - 1, 0))
-    return {"user": sequences["user"]} | behaviours_before(model, sequences, rows, ends, now)
+    width = windows.width_of(sequences["item"], model.max_history)
+    return {"user": sequences["user"]} | behaviours_before(model, sequences, rows, ends, now, width)
 
 
-def behaviours_before(model, sequences, rows, ends, now):
+def behaviours_before(model, sequences, rows, ends, now, width):
     """The last behaviours before a position: items, time buckets seen from `now`, actions.
 
     Args:
@@ -107,21 +108,22 @@ def behaviours_before(model, sequences, rows, ends, now):
         sequences: dict of ragged fields.
         rows, ends: int64 `[windows]`, see `windows.history_before`.
         now: int64 `[windows]`, seconds, or None where times are not known.
+        width: int, behaviours to read.
 
     Returns:
-        dict of int64 `[windows, max_history]`.
+        dict of int64 `[windows, width]`.
     """
-    history = windows.history_before(sequences["item"], rows, ends, model.max_history)
+    history = windows.history_before(sequences["item"], rows, ends, width)
     found = {"history": history}
     if model.time != "none":
         found["bucket"] = -tf.ones_like(history)
         if now is not None and "timestamp" in sequences:
-            times = windows.history_before(sequences["timestamp"], rows, ends, model.max_history)
+            times = windows.history_before(sequences["timestamp"], rows, ends, width)
             buckets = time_buckets(times, now, model.num_buckets, model.time_unit, model.bucket_rule)
             found["bucket"] = tf.where(history == PAD, tf.zeros_like(buckets), buckets)
     if model.num_actions:
         actions = sequences.get("action")
         found["action"] = tf.zeros_like(history)
         if actions is not None:
-            found["action"] = windows.history_before(actions, rows, ends, model.max_history)
+            found["action"] = windows.history_before(actions, rows, ends, width)
     return found
