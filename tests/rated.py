@@ -1,43 +1,17 @@
 """Prepared data with ratings and moments, written by hand."""
 
-import os
-
 import numpy as np
 
-from tfrecs.data import manifest as manifests
-from tfrecs.data import records
+from tests.prepared import write
 
 
 def prepared(directory, sequences, num_items, num_shards=2):
     """Writes `{user: (split, items, times, ratings)}` as prepared data; gives its `Manifest`."""
-    os.makedirs(os.path.join(directory, "vocab"))
-    with records.ShardWriter(directory, num_shards) as writer:
-        for user, (split, items, times, ratings) in sequences.items():
-            fields = {"item": items, "timestamp": times, "rating": np.asarray(ratings, np.float32)}
-            writer.write(user, split, fields)
-    vocabularies = {}
-    for name, size in (("user", max(sequences)), ("item", num_items)):
-        path = os.path.join("vocab", f"{name}.txt")
-        with open(os.path.join(directory, path), "w") as file:
-            file.writelines(f"{name}{code}\n" for code in range(1, size + 1))
-        vocabularies[name] = manifests.Vocabulary(path, manifests.digest(os.path.join(directory, path))[0], size)
-    manifest = manifests.Manifest(
-        name="test",
-        fields=("item", "timestamp", "rating"),
-        num_users=max(sequences),
-        num_items=num_items,
-        num_interactions=sum(len(sequence[1]) for sequence in sequences.values()),
-        split={"kind": "ratio"},
-        shards=writer.shards,
-        vocabularies=vocabularies,
-        attributes={},
-        attributes_sha256=None,
-        provenance={},
-        versions={},
-    )
-    with open(os.path.join(directory, manifests.FILE_NAME), "w") as file:
-        file.write(manifest.to_json())
-    return manifest
+    columns = {
+        user: (split, {"item": items, "timestamp": times, "rating": np.asarray(ratings, np.float32)})
+        for user, (split, items, times, ratings) in sequences.items()
+    }
+    return write(directory, columns, num_items, ("item", "timestamp", "rating"), num_shards, "ratio")
 
 
 def random_sequences(num_users, num_items, seed=0):

@@ -4,48 +4,24 @@ import os
 import numpy as np
 import pytest
 
+from tests.prepared import write
 from tfrecs.data import manifest as manifests
-from tfrecs.data import records
 
 
 @pytest.fixture(scope="session")
 def prepare(tmp_path_factory):
     """Writes sequences `{user: (split, items)}` as prepared data; gives (directory, manifest)."""
 
-    def write(sequences, num_items, num_shards=2, ratings=False):
+    def make(sequences, num_items, num_shards=2, ratings=False):
         directory = str(tmp_path_factory.mktemp("prepared"))
-        with records.ShardWriter(directory, num_shards) as writer:
-            for user, (split, items) in sequences.items():
-                fields = {"rating": np.asarray(items) / 2} if ratings else {}
-                writer.write(user, split, {"item": items} | fields)
-        num_users = max(sequences, default=0)
-        vocabularies = {}
-        os.mkdir(os.path.join(directory, "vocab"))
-        for name, size in (("user", num_users), ("item", num_items)):
-            path = os.path.join("vocab", f"{name}.txt")
-            with open(os.path.join(directory, path), "w") as file:
-                file.writelines(f"{name}{code}\n" for code in range(1, size + 1))
-            sha256, _ = manifests.digest(os.path.join(directory, path))
-            vocabularies[name] = manifests.Vocabulary(path, sha256, size)
-        manifest = manifests.Manifest(
-            name="test",
-            fields=("item", "rating") if ratings else ("item",),
-            num_users=num_users,
-            num_items=num_items,
-            num_interactions=sum(len(items) for _, items in sequences.values()),
-            split={"kind": "leave_one_out"},
-            shards=writer.shards,
-            vocabularies=vocabularies,
-            attributes={},
-            attributes_sha256=None,
-            provenance={},
-            versions={},
-        )
-        with open(os.path.join(directory, manifests.FILE_NAME), "w") as file:
-            file.write(manifest.to_json())
-        return directory, manifest
+        columns = {
+            user: (split, {"item": items} | ({"rating": np.asarray(items) / 2} if ratings else {}))
+            for user, (split, items) in sequences.items()
+        }
+        fields = ("item", "rating") if ratings else ("item",)
+        return directory, write(directory, columns, num_items, fields, num_shards)
 
-    return write
+    return make
 
 
 @pytest.fixture
