@@ -10,9 +10,8 @@ from tfrecs import files
 from tfrecs.data import pipeline, statistics
 from tfrecs.errors import InputError, nearest
 from tfrecs.models import MODELS
-from tfrecs.training import listing, optimizers, protocols, reports, runs, strategy
+from tfrecs.training import judge, listing, optimizers, protocols, reports, runs, strategy
 from tfrecs.training.checkpoints import Checkpoints
-from tfrecs.training.judge import Judge
 from tfrecs.training.loop import Loop
 from tfrecs.training.progress import ProgressLine
 
@@ -46,7 +45,7 @@ class Experiment:
             model.compile(optimizer=optimizers.create(self.config), jit_compile=self.config.jit_compile)
             model.optimizer.build(model.trainable_variables)
         model.adapt(self.data_dir, self.manifest, split)
-        self.judge = Judge(model, self.config, self.strategy, self.data_dir, self.manifest)
+        self.judge = judge.create(model, self.config, self.strategy, self.data_dir, self.manifest)
         return model
 
     def train(self, resume=False, name=None, describe=None, tensorboard=False):

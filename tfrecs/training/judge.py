@@ -5,6 +5,12 @@ from tfrecs.models.baselines import Popularity, Transitions
 from tfrecs.training import evaluation, protocols, rated_list
 
 
+def create(model, config, strategy, data_dir, manifest):
+    """The judge of a configuration's protocol; arguments as for `Judge`."""
+    kind = ListJudge if config.protocol == "rated_list" else Judge
+    return kind(model, config, strategy, data_dir, manifest)
+
+
 class Judge:
     """Measures one model, and baselines beside it, under the protocol of a configuration.
 
@@ -19,27 +25,20 @@ class Judge:
     def __init__(self, model, config, strategy, data_dir, manifest):
         self.model, self.config, self.data_dir, self.manifest = model, config, data_dir, manifest
         self.protocol = protocols.create(config)
-        self.lists = config.protocol == "rated_list"
-        self._evaluator = self._rated(model) if self.lists else self._evaluator_of(model, strategy)
         self._batches = {}
+        self._evaluate = self._evaluator(model, strategy)
 
     def evaluate(self, split):
         """Metrics of the model as it stands, and the seconds they took; `split` is `valid` or `test`."""
-        return self._evaluator(split) if self.lists else self._evaluator(self.batches(split))
+        return self._evaluate(split)
 
     def baselines(self, split):
         """Metrics of the baselines on the same users, items and exclusions, by name.
 
         They are taken from what the model may have trained on: with retraining, validation items too.
         """
-        trained = "train_valid" if self.config.retrain else self.config.train_split
-        if self.lists:
-            raters = rated_list.baselines(self.model, self.data_dir, self.manifest, trained)
-            return {name: self._rated(rater)(split)[0] for name, rater in raters.items()}
-        counts = statistics.item_counts(self.data_dir, self.manifest, trained)
-        pairs = statistics.transition_pairs(self.data_dir, self.manifest, trained)
-        rankers = {"popularity": Popularity(counts), "transitions": Transitions(counts, pairs)}
-        return {name: self._evaluator_of(ranker)(self.batches(split))[0] for name, ranker in rankers.items()}
+        rivals = self._rivals("train_valid" if self.config.retrain else self.config.train_split)
+        return {name: self._evaluator(rival)(split)[0] for name, rival in rivals.items()}
 
     def batches(self, split, max_users=None):
         """See `data.held_out.EvaluationBatches`; traced once, iterated many times."""
@@ -56,8 +55,22 @@ class Judge:
             )
         return self._batches[split, max_users]
 
-    def _evaluator_of(self, scorer, replicas=None):
-        return evaluation.Evaluator(self.protocol.measure(scorer), self.protocol.summarise, replicas)
+    def _evaluator(self, scorer, replicas=None):
+        """`f(split) -> (metrics, seconds)`."""
+        evaluator = evaluation.Evaluator(self.protocol.measure(scorer), self.protocol.summarise, replicas)
+        return lambda split: evaluator(self.batches(split))
 
-    def _rated(self, rater):
-        return rated_list.RatedList(rater, self.data_dir, self.manifest, self.config.published_lists)
+    def _rivals(self, trained):
+        counts = statistics.item_counts(self.data_dir, self.manifest, trained)
+        pairs = statistics.transition_pairs(self.data_dir, self.manifest, trained)
+        return {"popularity": Popularity(counts), "transitions": Transitions(counts, pairs)}
+
+
+class ListJudge(Judge):
+    """The judge of `rated_list`, whose metrics belong to lists, not to one held-out item."""
+
+    def _evaluator(self, scorer, replicas=None):
+        return rated_list.RatedList(scorer, self.data_dir, self.manifest, self.config.published_lists)
+
+    def _rivals(self, trained):
+        return rated_list.baselines(self.model, self.data_dir, self.manifest, trained)
