@@ -71,14 +71,13 @@ def read(path):
         return file.read()
 
 
-def summary(name, arguments, runs, seconds):
+def summary(name, arguments, runs):
     """The Markdown report of several seeds.
 
     Args:
         name: str.
         arguments: list of str, as given to `examples/run.py`.
         runs: list of dict, a `metrics.json` each.
-        seconds: float, wall-clock time of all.
 
     Returns:
         str.
@@ -95,7 +94,8 @@ def summary(name, arguments, runs, seconds):
         f"{first['test_users']} test users; preset {first['preset']}"
         + ("; retrained on train + validation" if first["retrained_on_validation"] else ""),
         f"- seeds: {', '.join(str(run['seed']) for run in runs)}; chosen epochs: {epochs}",
-        f"- machine: {platform.machine()}, {os.cpu_count()} cores; {seconds:.0f} s in all; "
+        f"- machine: {platform.machine()}, {os.cpu_count()} cores; "
+        f"{sum(run['train_seconds'] for run in runs):.0f} s of training in all; "
         f"TensorFlow {first['version_tensorflow']}, Keras {first['version_keras']}",
         "",
         "| ranking | " + " | ".join(columns(first)) + " |",
@@ -134,7 +134,7 @@ def seeds(options, arguments):
         shown = ", ".join(f"{metric} {runs[-1]['test_' + metric]:.4f}" for metric in columns(runs[-1]))
         left = (time.monotonic() - started) / (seed + 1) * (options.seeds - seed - 1)
         print(f"seed {seed}: {shown}; epoch {runs[-1]['best_epoch']}; {left:.0f} s left", file=sys.stderr, flush=True)
-    report = summary(options.name, arguments, runs, time.monotonic() - started)
+    report = summary(options.name, arguments, runs)
     write(f"{options.name}.md", report.encode())
     print(report)
     wrong = below_expectation(options.name, runs)

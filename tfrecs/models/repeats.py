@@ -15,13 +15,13 @@ class RepeatBias(keras.layers.Layer):
     Without it a model whose inputs and candidates share vectors ranks what was just bought among the first.
 
     Call arguments:
-        history: int64 `[batch, time]`, padded with 0.
-        items: int64 `[count]`, or `[batch, count]`.
+        history: int `[batch, time]`, padded with 0.
+        items: int `[count]`, or `[batch, count]`.
         Returns float32 `[batch, count]`, the bias where the item is in the history, else 0.
 
     Example:
         >>> layer = RepeatBias()
-        >>> layer.weight.assign(-0.2)
+        >>> _ = layer.weight.assign(-0.2)
         >>> layer(tf.constant([[3, 1, 0]]), tf.range(1, 4)).numpy().tolist()
         [[-2.0, 0.0, -2.0]]
     """
@@ -37,12 +37,13 @@ class RepeatBias(keras.layers.Layer):
         return SCALE * tf.convert_to_tensor(self.weight)
 
     def call(self, history, items):
+        history, items = tf.cast(history, tf.int64), tf.cast(items, tf.int64)
         if len(items.shape) == 1:
             first, last = tf.reduce_min(items), tf.reduce_max(items)
             met = tf.gather(metrics.member(history, first, last - first + 1), items - first, axis=1)
         else:
             met = tf.reduce_any(items[:, :, None] == history[:, None], axis=2) & (items != 0)
-        return self.bias * tf.cast(met, tf.float32)
+        return tf.where(met, self.bias, 0.0)
 
     def parts(self, history, vectors, output):
         """What the loss reads of each position: the items met so far, each once, and their scores without the bias.
@@ -67,7 +68,7 @@ class RepeatBias(keras.layers.Layer):
 
     def of(self, rows, items):
         """The bias of one item for each row, float32 `[rows]`; `rows` as from `parts`, `[rows, time]`."""
-        return self.bias * tf.cast(tf.reduce_any(items[:, None] == rows["met_item"], axis=1), tf.float32)
+        return tf.where(tf.reduce_any(items[:, None] == rows["met_item"], axis=1), self.bias, 0.0)
 
     def cross_entropy(self, rows, terms, targets, target_scores):
         """The softmax cross-entropy with the bias in it, from the one without; what items have is not its affair.
