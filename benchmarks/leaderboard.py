@@ -10,8 +10,7 @@ SASREC = ("--model", "dif_sr", "--attributes", "none")
 # Row to the flags that make it; `sasrec` is DIF-SR's causal attention without any attribute.
 ROWS = {
     "attrec": ("--model", "attrec"),
-    # As many behaviours in a batch as in the preset's 64 full histories: where histories are short, padding is most.
-    "atrank": ("--model", "atrank", "--batch_tokens", "3072"),
+    "atrank": ("--model", "atrank"),
     "arerec": ("--model", "arerec"),
     "dif_sr": ("--model", "dif_sr"),
     "sasrec": SASREC,
