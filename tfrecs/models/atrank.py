@@ -75,6 +75,7 @@ class ATRank(SequentialRecommender):
     Source: the paper; github jinze1994/ATRank `atrank/model.py`, `multi/model.py` (heterogeneous behaviours).
     """
 
+    reads_less = {"time": "none"}
     reads_users = False
     candidate_chunk = 512
     smallest = {

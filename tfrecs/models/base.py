@@ -42,6 +42,7 @@ class SequentialRecommender(keras.Model):
     fields = ("item",)  # what a record must hold, and what `training_examples` and `history_inputs` are given
     request_fields = ()  # of `timestamp` and `action`: what a served request carries beside user and history
     padded_fields = ("history",)  # example tensors `[rows, time]`, cut to the longest row of a batch made by tokens
+    reads_less = {}  # arguments that make the model do without what not all data have
     reads_users = True  # whether the user's own id matters, not only the history
     candidate_chunk = 65536  # candidates scored at a time: bounds memory
     smallest = {"num_users": 1, "num_items": 1}  # for every argument without a default, to check the others by

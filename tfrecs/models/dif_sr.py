@@ -74,6 +74,7 @@ class DIFSR(SequentialRecommender):
     `recbole/model/layers.py`.
     """
 
+    reads_less = {"attributes": ("none",)}
     reads_users = False
     smallest = {"num_users": 1, "num_items": 1, "attribute_sizes": (), "attribute_lengths": ()}
 
@@ -223,19 +224,22 @@ class DIFSR(SequentialRecommender):
         # depends on values: it computes what does not count, too.
         rows = {name: _flat(part) if self.jit_compile else part[real] for name, part in parts.items()}
         hidden, target = rows["hidden"], rows["target"]
-        of_target = tf.reduce_sum(tf.cast(hidden, tf.float32) * tf.gather(matrix, target), axis=1)
+
+        def scores(of):
+            return tf.reduce_sum(tf.cast(hidden, tf.float32) * tf.gather(matrix, rows[of]), axis=1)
+
         if self.item_loss == "bpr":
-            of_negative = tf.reduce_sum(tf.cast(hidden, tf.float32) * tf.gather(matrix, rows["negative"]), axis=1)
+            positive, negative = scores("target"), scores("negative")
             if self.repeat_bias:
-                of_target += self.repeats.of(rows, target)
-                of_negative += self.repeats.of(rows, rows["negative"])
-            terms = losses.bayesian_ranking(of_target, of_negative)
+                positive += self.repeats.of(rows, target)
+                negative += self.repeats.of(rows, rows["negative"])
+            terms = losses.bayesian_ranking(positive, negative)
         else:
             first = 0 if self.pad_class else 1
             items = tf.cast(matrix[first:], self.compute_dtype)
             terms = losses.softmax_cross_entropy(hidden, items, tf.maximum(target - first, 0))
             if self.repeat_bias:
-                terms = self.repeats.cross_entropy(rows, terms, target, of_target)
+                terms = self.repeats.cross_entropy(rows, terms, target, scores("target"))
             for table, predictor, weight in zip(self.tables, self.predictors, self.label_weights):
                 logits = tf.cast(predictor(hidden), tf.float32)
                 terms += weight * losses.multi_label_cross_entropy(logits, table(target))

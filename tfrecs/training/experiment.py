@@ -185,7 +185,16 @@ def check_data(model_name, model_arguments, data_dir, manifest):
     """
     missing = MODELS[model_name].missing(manifest, model_arguments)
     if missing:
-        working = [name for name, model in MODELS.items() if not model.missing(manifest, {})]
+        working = []
+        for name, model in MODELS.items():
+            if not model.missing(manifest, {}):
+                working.append(name)
+            elif not model.missing(manifest, model.reads_less):
+                less = {
+                    flag: value if isinstance(value, str) else ",".join(value)
+                    for flag, value in model.reads_less.items()
+                }
+                working.append(" ".join([name, "with", *(f"--{flag} {value}" for flag, value in less.items())]))
         raise InputError(
             f"--model {model_name}: {data_dir} ({manifest.name}) has no {', '.join(missing)}; "
             f"models that work on it: {', '.join(working) or 'none'}"
