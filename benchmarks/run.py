@@ -109,8 +109,8 @@ def summary(name, arguments, runs):
         cells = []
         for metric in columns(first):
             values = [run[prefix + metric] for run in runs]
-            spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            cells.append(f"{statistics.mean(values):.4f}" + (f" ± {spread:.4f}" if prefix == "test_" else ""))
+            spread = f" ± {statistics.stdev(values):.4f}" if prefix == "test_" and len(values) > 1 else ""
+            cells.append(f"{statistics.mean(values):.4f}{spread}")
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
