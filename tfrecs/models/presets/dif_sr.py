@@ -27,14 +27,16 @@ PRESETS = {
             select_metric="ndcg@20",
         ),
     },
-    # The published rate is 1e-4, constant, for about 100 epochs. With 1e-3 nothing but popularity was learnt in 3.
+    # Chosen on Beauty's validation items (seed 0), of few tries. The published rate is 1e-4, constant, for about 100
+    # epochs; from 5e-4 on nothing but popularity is learnt. The attributes' loss is a mean over values: 18 is to the
+    # 637 values here what the published 10 is to its 354.
     "paper": {
-        "model": PUBLISHED,
+        "model": PUBLISHED | dict(attribute_weight=(18.0,)),
         "training": dict(
             learning_rate=3e-4,
-            batch_tokens=2048,
-            epochs=60,
-            decay_epochs=60,
+            batch_tokens=1024,
+            epochs=45,
+            decay_epochs=45,
             protocol="recbole",
             select_metric="recall@20",
         ),
