@@ -33,8 +33,8 @@ def test_data_of_another_folder_is_not_taken_for_this_one(logs, capfd):
 @pytest.mark.parametrize("model, column", [("arerec", "timestamp, rating"), ("dif_sr", "item attributes")])
 def test_what_the_data_lacks_is_named(logs, capfd, model, column):
     assert run("--model", model, "--raw_dir", "tools") == 2
-    assert f"--model {model}: data/sequences (sequences) has no {column}; models that work on it: " in (
-        error := capfd.readouterr().err
-    )
-    assert "work on it: atrank with --time none, attrec, dif_sr with --attributes none\n" in error
+    assert (
+        f"--model {model}: data/sequences (sequences) has no {column}; "
+        "models that work on it: atrank with --time none, attrec, dif_sr with --attributes none\n"
+    ) in capfd.readouterr().err
     assert not (logs / "checkpoints").exists()
