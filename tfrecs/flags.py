@@ -27,9 +27,19 @@ def documented(*owners):
 
 def text(text, default):
     """A flag's help: what it is, and its default."""
-    default = int(default) if isinstance(default, bool) else default
-    default = ",".join(map(str, default)) or None if isinstance(default, tuple) else default
-    return (text if default is None else f"{text} (default {default})").replace("%", "%%")
+    return (text if default is None or default == () else f"{text} (default {spelled(default)})").replace("%", "%%")
+
+
+def spelled(value):
+    """A value as one writes it after its flag.
+
+    Example:
+        >>> spelled(("brand", "category")), spelled(True), spelled(0.5)
+        ('brand,category', '1', '0.5')
+    """
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(int(value) if isinstance(value, bool) else value)
 
 
 def kind(default):

@@ -10,7 +10,7 @@ from tfrecs.layers.masks import padding_mask
 from tfrecs.models import dif_sr_data, dif_sr_layers, item_attributes
 from tfrecs.models.base import SequentialRecommender
 from tfrecs.models.dif_sr_arguments import check, each, given
-from tfrecs.models.item_attributes import ALL
+from tfrecs.models.item_attributes import ALL, NONE
 from tfrecs.models.repeats import RepeatBias
 
 
@@ -74,7 +74,7 @@ class DIFSR(SequentialRecommender):
     `recbole/model/layers.py`.
     """
 
-    reads_less = {"attributes": ("none",)}
+    reads_less = {"attributes": NONE}
     reads_users = False
     smallest = {"num_users": 1, "num_items": 1, "attribute_sizes": (), "attribute_lengths": ()}
 

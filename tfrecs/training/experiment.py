@@ -6,7 +6,7 @@ import os
 import keras
 import tensorflow as tf
 
-from tfrecs import files
+from tfrecs import files, flags
 from tfrecs.data import pipeline, statistics
 from tfrecs.errors import InputError, nearest
 from tfrecs.models import MODELS
@@ -185,20 +185,23 @@ def check_data(model_name, model_arguments, data_dir, manifest):
     """
     missing = MODELS[model_name].missing(manifest, model_arguments)
     if missing:
-        working = []
-        for name, model in MODELS.items():
-            if not model.missing(manifest, {}):
-                working.append(name)
-            elif not model.missing(manifest, model.reads_less):
-                less = {
-                    flag: value if isinstance(value, str) else ",".join(value)
-                    for flag, value in model.reads_less.items()
-                }
-                working.append(" ".join([name, "with", *(f"--{flag} {value}" for flag, value in less.items())]))
+        working = [found for name in MODELS if (found := _usable(name, manifest))]
         raise InputError(
             f"--model {model_name}: {data_dir} ({manifest.name}) has no {', '.join(missing)}; "
             f"models that work on it: {', '.join(working) or 'none'}"
         )
+
+
+def _usable(name, manifest):
+    """A model's name, with the flags it needs to do with the data; None where it cannot."""
+    model = MODELS[name]
+    if not model.missing(manifest, {}):
+        return name
+    if not model.missing(manifest, model.reads_less):
+        return " ".join(
+            [f"{name} with", *(f"--{key} {flags.spelled(value)}" for key, value in model.reads_less.items())]
+        )
+    return None
 
 
 def note(text):

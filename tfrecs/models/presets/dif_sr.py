@@ -28,8 +28,8 @@ PRESETS = {
         ),
     },
     # Chosen on Beauty's validation items (seed 0), of few tries. The published rate is 1e-4, constant, for about 100
-    # epochs; from 5e-4 on nothing but popularity is learnt. The attributes' loss is a mean over values: 18 is to the
-    # 637 values here what the published 10 is to its 354.
+    # epochs; started at 5e-4, the model learns popularity alone. The attributes' loss is a mean over values: 18 is to
+    # the 637 values here what the published 10 is to its 354.
     "paper": {
         "model": PUBLISHED | dict(attribute_weight=(18.0,)),
         "training": dict(
