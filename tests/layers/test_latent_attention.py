@@ -30,6 +30,26 @@ def test_shared_queries_equal_repeated_ones(similarity):
 
 
 @pytest.mark.parametrize("similarity", ["bilinear", "dot"])
+def test_weights_are_those_of_the_equations(similarity):
+    layer = make(similarity=similarity, activation="linear", kernel_initializer="normal")
+    weights = layer(MEMORY, layer.memorize(MEMORY), VALID)[1].numpy()
+    query, memory = MEMORY[0] @ layer.query.kernel.numpy(), MEMORY[0]
+    for space in range(2):
+        part = slice(4 * space, 4 * space + 4)  # of width dim / K
+        if similarity == "bilinear":
+            similarities = query[:, part] @ layer.bilinear.numpy()[space] @ memory.T
+        else:
+            similarities = query[:, part] @ (memory @ layer.key.kernel.numpy())[:, part].T / 4**0.5
+        powers = np.exp(similarities)
+        np.testing.assert_allclose(weights[0, space], powers / powers.sum(axis=1, keepdims=True), atol=1e-6)
+
+
+def test_bilinear_similarity_follows_the_precision():
+    layer = make(dtype="mixed_bfloat16")
+    assert layer.memorize(MEMORY)["keys"].dtype == "bfloat16"
+
+
+@pytest.mark.parametrize("similarity", ["bilinear", "dot"])
 def test_what_is_not_valid_is_not_read(similarity):
     layer = make(similarity=similarity)
     before = layer(MEMORY, layer.memorize(MEMORY), VALID, VALID)[0].numpy()

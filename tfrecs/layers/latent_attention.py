@@ -95,17 +95,16 @@ class LatentAttentionBlock(keras.layers.Layer):
 
     def memorize(self, s):
         """What queries are compared with and what they read: nest of `[batch, ...]` tensors, for `call`."""
-        keys = self._split(self.key(s)) if self.similarity == "dot" else s
+        if self.similarity == "dot":
+            keys = self._split(self.key(s)) / (self.dim // self.num_spaces) ** 0.5
+        else:  # W_k s, once: a query then meets keys of width dim / K, not of width dim
+            keys = ops.einsum("kde,bte->btkd", *(ops.cast(part, self.compute_dtype) for part in (self.bilinear, s)))
         return {"keys": keys, "values": self._split(self.value(s))}
 
     def call(self, x, memory, valid, queries_valid=None, training=False):
         x = ops.convert_to_tensor(x, dtype=self.compute_dtype)
         query, axes = self._split(self.query(x)), "bqkd" if len(x.shape) == 3 else "qkd"
-        if self.similarity == "dot":
-            scores = ops.einsum(f"{axes},btkd->bkqt", query, memory["keys"]) / (self.dim // self.num_spaces) ** 0.5
-        else:
-            query = ops.einsum(f"{axes},kde->{axes[:-1]}e", query, self.bilinear)
-            scores = ops.einsum(f"{axes[:-1]}e,bte->bkqt", query, memory["keys"])
+        scores = ops.einsum(f"{axes},btkd->bkqt", query, memory["keys"])
         mask = valid[:, None, None, :]
         if self.attend_padding:
             some = ops.any(mask, axis=-1, keepdims=True)
