@@ -14,8 +14,9 @@ from tfrecs.errors import InputError, nearest
 from tfrecs.export import export
 from tfrecs.models import MODELS
 from tfrecs.training import listing, reports, results, runs
-from tfrecs.training.experiment import Experiment, check_arguments, check_data, enable_determinism, note
+from tfrecs.training.experiment import Experiment, check_arguments, check_data, enable_determinism
 from tfrecs.training.loop import NotFiniteError
+from tfrecs.training.progress import note
 
 
 def main(argv=None):

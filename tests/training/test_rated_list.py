@@ -1,5 +1,6 @@
 """Lists of ratings: the published numbers, and values worked by hand."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from tfrecs.data import pipeline
 from tfrecs.data.random_split import held_out
 from tfrecs.errors import InputError
 from tfrecs.models.arerec import ARERec
-from tfrecs.training import rated_list
+from tfrecs.training import judge, rated_list
+from tfrecs.training.config import TrainConfig
 from tfrecs.training.rated_list import RatedList, judged_list, published_list
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "arerec_eval.npz"
@@ -131,3 +133,11 @@ def test_the_whole_way_with_the_model(rated_data, share):
 def test_models_without_ratings_are_refused(rated_data):
     with pytest.raises(InputError, match="--protocol rated_list: object predicts no ratings"):
         RatedList(object(), *rated_data[:2])
+
+
+@pytest.mark.parametrize("kind, share, said", [("leave_one_out", 0.0, 1), ("leave_one_out", 0.3, 0), ("ratio", 0.0, 0)])
+def test_lists_of_one_rating_are_pointed_out(rated_data, capsys, kind, share, said):
+    directory, manifest, _ = rated_data
+    manifest = dataclasses.replace(manifest, split={"kind": kind})
+    judge.create(Rater(random_split=share), TrainConfig(protocol="rated_list"), None, directory, manifest)
+    assert capsys.readouterr().err.count("a list of one is always in order") == said

@@ -13,7 +13,7 @@ from tfrecs.models import MODELS
 from tfrecs.training import judge, listing, optimizers, protocols, reports, runs, strategy
 from tfrecs.training.checkpoints import Checkpoints
 from tfrecs.training.loop import Loop
-from tfrecs.training.progress import ProgressLine
+from tfrecs.training.progress import note
 
 BLOCK, TOKEN_BLOCK = 1024, 16384  # users whose examples are shuffled together; rows of like length need more of them
 
@@ -202,11 +202,6 @@ def _usable(name, manifest):
             [f"{name} with", *(f"--{key} {flags.spelled(value)}" for key, value in model.reads_less.items())]
         )
     return None
-
-
-def note(text):
-    """Says on standard error what a run is about to do."""
-    ProgressLine().line(text)
 
 
 def enable_determinism():

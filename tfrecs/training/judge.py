@@ -3,6 +3,7 @@
 from tfrecs.data import held_out, statistics
 from tfrecs.models.baselines import Popularity, Transitions
 from tfrecs.training import evaluation, protocols, rated_list
+from tfrecs.training.progress import note
 
 
 def create(model, config, strategy, data_dir, manifest):
@@ -68,6 +69,14 @@ class Judge:
 
 class ListJudge(Judge):
     """The judge of `rated_list`, whose metrics belong to lists, not to one held-out item."""
+
+    def __init__(self, model, config, strategy, data_dir, manifest):
+        super().__init__(model, config, strategy, data_dir, manifest)
+        if manifest.split["kind"] == "leave_one_out" and not getattr(model, "random_split", 0):
+            note(
+                f"--protocol rated_list: {data_dir} holds out one rating a user, and a list of one is always in order; "
+                "data prepared with --split ratio, or --random_split, gives longer lists"
+            )
 
     def _evaluator(self, scorer, replicas=None):
         return rated_list.RatedList(scorer, self.data_dir, self.manifest, self.config.published_lists)

@@ -41,6 +41,11 @@ class ProgressLine:
         self.stream.flush()
 
 
+def note(text):
+    """Says on standard error what a run is about to do."""
+    ProgressLine().line(text)
+
+
 def duration(seconds):
     """A short reading of a time span.
 
