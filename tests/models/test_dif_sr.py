@@ -200,6 +200,7 @@ def test_scores_are_products_with_extended_items(case):
         ("attributes", ("brand",), "expected 2 values, one for each attribute, got 1"),
         ("dropout", 1.0, "expected a number in [0, 1), got 1.0"),
         ("attention_dropout", -0.1, "expected a number in [0, 1), got -0.1"),
+        ("item_dropout", 1.0, "expected a number in [0, 1), got 1.0"),
         ("initializer_range", 0, "expected a number above 0, got 0"),
         ("fusion", "gated", "unknown value 'gated'; did you mean 'gate'?"),
         ("pooling", "avg", "unknown value 'avg'; choose from max, mean, sum"),

@@ -41,6 +41,21 @@ def test_one_prefix_each():
     assert history.numpy().tolist() == [[1, 0], [1, 2], [2, 3]] and targets.numpy().tolist() == [[2], [3], [4]]
 
 
+def test_items_are_left_out_at_random():
+    """In order, about as many as asked for, the same for the same seed; every user keeps a row."""
+    sequences = [list(range(1, 2001)), [], [7]]
+    items = tf.ragged.constant(sequences, tf.int64, row_splits_dtype=tf.int64)
+    first, again, other = (dif_sr_data.thinned(items, 0.3, [0, seed]) for seed in (1, 1, 2))
+    kept = first[0].numpy()
+    assert first.nrows() == 3 and np.all(np.diff(kept) > 0) and 0.65 < len(kept) / 2000 < 0.75
+    np.testing.assert_array_equal(kept, again[0].numpy())
+    assert set(kept) != set(other[0].numpy()) and dif_sr_data.thinned(items, 0.0, None) is items
+    model = types.SimpleNamespace(all_positions=True, item_loss="ce", item_dropout=0.3, max_history=5000)
+    examples = dif_sr_data.training_examples(model, items, None, [0, 1])
+    assert examples["history"][0, : len(kept) - 1].numpy().tolist() == kept[:-1].tolist()
+    assert examples["targets"][0, : len(kept) - 1].numpy().tolist() == kept[1:].tolist()
+
+
 def test_padded_tables():
     values, splits = np.array([3, 1, 3, 2]), np.array([0, 0, 3, 4])
     assert item_attributes.padded(values, splits, 3).tolist() == [[0, 0, 0], [3, 1, 0], [2, 0, 0]]

@@ -34,6 +34,8 @@ class DIFSR(SequentialRecommender):
         inner_dim: int, width within the feed-forward layers.
         attribute_dim: tuple of int, width of each attribute in the attention, or one for all.
         dropout, attention_dropout: float in [0, 1), on hidden states and on attention weights.
+        item_dropout: float in [0, 1), each item of a history is left out of training at this rate, anew in each epoch;
+            what remains is trained as if it were the history. NOTE: our addition; no part of the paper.
         activation: `gelu`, `relu`, `swish`, `tanh` or `sigmoid`, of the feed-forward layers.
         fusion: `sum`, `concat` or `gate`, see `layers.fusion.ScoreFusion`.
         pooling: `mean`, `sum` or `max` over the values of an attribute.
@@ -93,6 +95,7 @@ class DIFSR(SequentialRecommender):
         attribute_dim=(64,),
         dropout=0.3,
         attention_dropout=0.3,
+        item_dropout=0.0,
         activation="gelu",
         fusion="gate",
         pooling="sum",
@@ -145,12 +148,7 @@ class DIFSR(SequentialRecommender):
 
     def training_examples(self, sequences, draw, seed):
         """Windows or prefixes of histories with their next items; see `data.pipeline.TrainingBatches`."""
-        make = dif_sr_data.all_position_examples if self.all_positions else dif_sr_data.one_prefix_examples
-        rows, history, targets = make(sequences["item"], self.max_history)
-        examples = {"history": history, "targets": targets}
-        if self.item_loss == "bpr":
-            examples["negatives"] = draw(rows, targets.shape[1])
-        return examples
+        return dif_sr_data.training_examples(self, sequences["item"], draw, seed)
 
     def history_inputs(self, sequences):
         """The last items of each history."""

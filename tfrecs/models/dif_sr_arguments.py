@@ -10,7 +10,7 @@ from tfrecs.models.item_attributes import ALL
 
 ACCEPTED = {
     **dict.fromkeys(("max_history", "num_layers", "num_heads", "dim", "inner_dim"), ranges.SIZE),
-    **dict.fromkeys(("dropout", "attention_dropout"), ranges.RATE),
+    **dict.fromkeys(("dropout", "attention_dropout", "item_dropout"), ranges.RATE),
     "initializer_range": ranges.POSITIVE,
     "activation": ACTIVATIONS,
     "fusion": FUSIONS,

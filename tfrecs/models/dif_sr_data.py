@@ -5,6 +5,45 @@ import tensorflow as tf
 from tfrecs.data import windows
 
 
+def training_examples(model, items, draw, seed):
+    """What a `DIFSR` trains on.
+
+    Args:
+        model: a `DIFSR`.
+        items: ragged int64 `[users, (time)]`.
+        draw: `f(rows, count)`, gives negatives, see `data.pipeline.TrainingBatches`.
+        seed: int64 `[2]`, of this batch of users in this epoch.
+
+    Returns:
+        dict of `history`, `targets` and, for `bpr`, `negatives`.
+    """
+    make = all_position_examples if model.all_positions else one_prefix_examples
+    rows, history, targets = make(thinned(items, model.item_dropout, seed), model.max_history)
+    examples = {"history": history, "targets": targets}
+    if model.item_loss == "bpr":
+        examples["negatives"] = draw(rows, targets.shape[1])
+    return examples
+
+
+def thinned(items, rate, seed):
+    """Sequences without items drawn at random.
+
+    Args:
+        items: ragged int64 `[users, (time)]`.
+        rate: float in [0, 1), of the items that are left out.
+        seed: int `[2]`.
+
+    Example:
+        >>> items = tf.ragged.constant([[5, 6, 7, 8], [9]], row_splits_dtype=tf.int64)
+        >>> thinned(items, 0.5, [0, 3]).nrows().numpy()
+        2
+    """
+    if not rate:
+        return items
+    kept = tf.random.stateless_uniform(tf.shape(items.flat_values), seed) >= rate
+    return tf.ragged.boolean_mask(items, items.with_values(kept))
+
+
 def one_prefix_examples(items, length):
     """One example for each next item: up to `length` items before it, and the item.
 
