@@ -35,8 +35,8 @@ def thinned(items, rate, seed):
 
     Example:
         >>> items = tf.ragged.constant([[5, 6, 7, 8], [9]], row_splits_dtype=tf.int64)
-        >>> thinned(items, 0.5, [0, 3]).nrows().numpy()
-        2
+        >>> thinned(items, 0.5, [0, 0]).to_list()
+        [[6, 7, 8], []]
     """
     if not rate:
         return items
