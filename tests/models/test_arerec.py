@@ -90,10 +90,13 @@ def test_against_plain_numpy(case, arguments):
     np.testing.assert_array_equal(likely, classes[expected.reshape(55, -1).argmax(axis=1)])
 
 
+@pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("arguments", VARIANTS)
-def test_gradients_are_those_of_the_whole_maximum(case, arguments):
-    """The sparse gradient equals the one TensorFlow finds through every neighbour."""
+def test_gradients_are_those_of_the_whole_maximum(case, arguments, tied):
+    """The sparse gradient equals the one TensorFlow finds through every neighbour, which tied ones share."""
     model = case.make(**arguments)
+    if tied:
+        model.items.assign(tf.zeros_like(model.items))  # all ratings are 0
     batch = {name: tf.constant(value) for name, value in case.examples(np.random.default_rng(5), 20).items()}
     batch["label"] %= len(model.rating_classes)
     sources = [variable.value for variable in model.trainable_variables]
@@ -109,8 +112,9 @@ def test_gradients_are_those_of_the_whole_maximum(case, arguments):
         ours, theirs = tf.convert_to_tensor(ours).numpy(), tf.convert_to_tensor(theirs).numpy()
         np.testing.assert_allclose(ours, theirs, atol=2e-6 * max(1.0, np.abs(theirs).max()))
     rows = {variable.path: gradient for variable, gradient in zip(model.trainable_variables, found)}
+    ties = model.max_seq if tied else 1
     for table in (model.region.for_item, model.region.for_user):
-        assert rows[table.path].values.shape[0] == 20 * model.region_size
+        assert rows[table.path].values.shape[0] == 20 * model.region_size * ties
 
 
 def through_every_neighbour(model, batch):

@@ -20,24 +20,40 @@ def profile(units, vectors):
     return ops.squeeze(ops.matmul(units, vectors[..., None]), axis=-1)
 
 
-def winners(ratings, valid, padding_floor):
-    """Which neighbour rates highest in each dimension of the region; it alone gets gradient.
+def winners(ratings, valid, padding_floor, share_ties=True):
+    """Which neighbours rate highest in each dimension of the region; they alone get gradient.
 
     Args:
         ratings: float `[..., neighbours, region]`.
         valid: bool `[..., neighbours]`.
         padding_floor: bool, neighbours that are not valid rate 0 instead of being left out.
+        share_ties: bool, whether neighbours that tie exactly share the gradient, as in TensorFlow's maximum; False
+            gives it to the first of them, which XLA needs: it must know shapes beforehand.
 
     Returns:
-        int `[..., region]`; of equal ratings the first, and 0 where no neighbour is valid and none counts.
+        int `[..., region, ties]`, places among the neighbours, and float of that shape, the part of the gradient that
+        each gets, 0 for those that are not valid. `ties` is how many tie where most do, nearly always 1.
 
     Example:
-        >>> ratings = ops.convert_to_tensor([[-2.0], [-1.0], [5.0]])
+        >>> ratings = ops.convert_to_tensor([[-1.0], [-1.0], [5.0]])
         >>> valid = ops.convert_to_tensor([True, True, False])
-        >>> [winners(ratings, valid, floor).numpy().tolist() for floor in (False, True)]
-        [[1], [2]]
+        >>> for floor, share_ties in ((False, True), (False, False), (True, True)):
+        ...     places, parts = winners(ratings, valid, floor, share_ties)
+        ...     print(places.numpy().tolist(), parts.numpy().tolist())
+        [[0, 1]] [[0.5, 0.5]]
+        [[0]] [[1.0]]
+        [[0]] [[0.0]]
     """
-    return ops.argmax(left_out(ratings, valid, padding_floor), axis=-2)
+    counted = ops.swapaxes(left_out(ratings, valid, padding_floor), -1, -2)
+    if share_ties:
+        tied = counted == ops.max(counted, axis=-1, keepdims=True)
+    else:
+        tied = ops.one_hot(ops.argmax(counted, axis=-1), ops.shape(counted)[-1])
+    parts = ops.cast(tied, counted.dtype)
+    parts = parts / ops.sum(parts, axis=-1, keepdims=True) * ops.cast(valid[..., None, :], counted.dtype)
+    ties = ops.maximum(1, ops.max(ops.count_nonzero(parts, axis=-1))) if share_ties else 1
+    parts, places = ops.top_k(parts, ties)
+    return places, parts
 
 
 def left_out(ratings, valid, padding_floor):

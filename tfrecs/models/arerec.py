@@ -162,7 +162,8 @@ class ARERec(RatingRecommender):
 
         vectors = vectors if kept is None else vectors * kept
         target = self._drop(self._read(self.items, item), 2, training)
-        return self.region(units, vectors, target, valid, vectors_of=vectors_of, training=training)
+        options = {"vectors_of": vectors_of, "share_ties": not self.jit_compile, "training": training}
+        return self.region(units, vectors, target, valid, **options)
 
     def loss_terms(self, examples, training=True):
         logits, labels = self.logits(examples, training), examples["label"]

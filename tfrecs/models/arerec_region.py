@@ -14,13 +14,10 @@ class RegionEmbedding(keras.layers.Layer):
 
     A neighbour at position s of an item's list owns one local context unit, a `[region_size, dim]` matrix, in either
     table. The rating vector is `max_s (K_user_s n_s) * (K_item_s i)`, element by element. The maximum passes gradient
-    to one neighbour per dimension of the region, so the highest neighbours are found first, without gradient, and
-    only their rows, `batch * region_size` of each table, are read again to be differentiated: the gradient is the
-    same, and sparse. Rows are gathered from the variables themselves, since reading a large variable next to a sparse
-    update copies it.
-
-    NOTE: where several neighbours tie for the maximum, exactly, the first gets the gradient; TensorFlow's maximum
-    shares it among them.
+    to one neighbour per dimension of the region (exact ties share it), so the highest neighbours are found first,
+    without gradient, and only their rows, `batch * region_size` of each table, are read again to be differentiated:
+    the gradient is the same, and sparse. Rows are gathered from the variables themselves, since reading a large
+    variable next to a sparse update copies it.
 
     Args:
         num_units: int, rows of the tables, unit 0 for padding.
@@ -34,8 +31,9 @@ class RegionEmbedding(keras.layers.Layer):
         vectors: float `[batch, neighbours, dim]`, the neighbours.
         item: float `[batch, dim]`.
         valid: bool `[batch, neighbours]`.
-        vectors_of: `f(int [batch, region]) -> float [batch, region, dim]`, the vectors at these positions of the
-            lists, to be differentiated.
+        vectors_of: `f(int [batch, count]) -> float [batch, count, dim]`, the vectors at these positions of the lists,
+            to be differentiated.
+        share_ties: bool, see `layers.region.winners`.
         training: bool.
         Returns float `[batch, region_size]`.
 
@@ -57,15 +55,16 @@ class RegionEmbedding(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, units, vectors, item, valid, vectors_of, training=False):
+    def call(self, units, vectors, item, valid, vectors_of, share_ties=True, training=False):
         kept = self._kept(tf.shape(vectors), training)
         ratings = self._ratings(self.rows(units), vectors, item[:, None], kept)
-        best = region.winners(tf.stop_gradient(ratings), valid, self.padding_floor)
-        rows = tf.gather(units, best, batch_dims=1) * self.region_size + tf.range(self.region_size, dtype=units.dtype)
-        kept = {name: _at(mask, best) for name, mask in kept.items()}
-        ratings = self._ratings(rows[..., None], vectors_of(best), item[:, None], kept)[..., 0]
-        counts = tf.cast(tf.gather(valid, best, batch_dims=1), ratings.dtype)
-        return self.drop("vector", ratings * counts, training)
+        best, parts = region.winners(tf.stop_gradient(ratings), valid, self.padding_floor, share_ties)
+        rows = tf.gather(units, best, batch_dims=1) * self.region_size
+        rows = _listed(rows + tf.range(self.region_size, dtype=units.dtype)[:, None])
+        kept = {name: _listed(_at(mask, best)) for name, mask in kept.items()}
+        ratings = self._ratings(rows, vectors_of(_listed(best)[..., 0]), item[:, None], kept)
+        ratings = tf.reduce_sum(tf.reshape(ratings, tf.shape(parts)) * parts, axis=-1)
+        return self.drop("vector", ratings, training)
 
     def rows(self, units):
         """Rows of the tables, int64 `[..., region_size]`, for units `[...]`."""
@@ -117,6 +116,10 @@ class RegionEmbedding(keras.layers.Layer):
 
 
 def _at(values, best):
-    """`values[b, best[b, r], r]` of float `[batch, neighbours, region, ...]`, as `[batch, region, 1, ...]`."""
-    found = tf.gather(tf.experimental.numpy.swapaxes(values, 1, 2), best, axis=2, batch_dims=2)
-    return found[:, :, None]
+    """`values[b, best[b, r, t], r]` of float `[batch, neighbours, region, ...]`, as `[batch, region, ties, ...]`."""
+    return tf.gather(tf.experimental.numpy.swapaxes(values, 1, 2), best, axis=2, batch_dims=2)
+
+
+def _listed(values):
+    """`[batch, region, ties, ...]` as `[batch, region * ties, 1, ...]`: one entry for each neighbour found."""
+    return tf.reshape(values, tf.concat([tf.shape(values)[:1], [-1, 1], tf.shape(values)[3:]], axis=0))
