@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tests import rated
 from tfrecs.data import pipeline
-from tfrecs.data.random_split import held_out
+from tfrecs.data.random_split import held_out, position
 from tfrecs.errors import InputError
 from tfrecs.models.arerec import ARERec
 from tfrecs.training import judge, rated_list
@@ -106,6 +106,23 @@ def test_the_random_split_is_over_whole_sequences(rated_data):
     chosen = held_out(*np.array(pairs).T, 0.4, 5).numpy()
     assert sorted(rater.asked) == sorted(pair for pair, out in zip(pairs, chosen) if out)
     assert metrics["users@2"] < metrics["users@1"] == metrics["users"] and "rmse" not in metrics
+
+
+def test_each_published_list_is_of_one_user(rated_data):
+    """Users are read shard after shard, not in order of their ids; the lists are made anew from the sequences."""
+    directory, manifest, sequences = rated_data
+    rater = Rater(random_split=0.4, random_split_seed=5)
+    metrics, _ = RatedList(rater, directory, manifest, published=True, cutoffs=(2,))("test")
+    expected = []
+    for user, (_, items, _, ratings) in sequences.items():
+        users, items, ratings = np.full(len(items), user), np.array(items, np.int64), np.array(ratings, np.float64)
+        order = np.argsort(position(users, items, 0), kind="stable")
+        own = order[held_out(users, items, 0.4, 5).numpy()[order]]
+        expected.append(published_list(items[own], np.full(len(own), 3.0), ratings[own], 2, 3.0))
+    expected = np.array(expected)
+    assert metrics["hr@2"] == pytest.approx(np.nanmean(expected[:, 0]))
+    assert metrics["ndcg@2"] == pytest.approx(np.nanmean(expected[:, 1]))
+    assert metrics["users@2"] == np.isfinite(expected[:, 1]).sum()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3])

@@ -83,7 +83,8 @@ class RatedList:
         """
         for batch in pipeline.sequences(self.data_dir, self.manifest, FIELDS, USERS):
             rows, chosen = batch["item"].value_rowids(), self._chosen(batch, split)
-            user = tf.boolean_mask(tf.gather(batch["user"], rows), chosen)
+            row = tf.boolean_mask(rows, chosen)
+            user = tf.gather(batch["user"], row)
             item, now, rating = (tf.boolean_mask(batch[name].flat_values, chosen) for name in FIELDS)
             pairs = {"user": user, "item": item, "now": now}
             predicted = [np.zeros([2, 0])]
@@ -92,9 +93,9 @@ class RatedList:
                 predicted.append(np.stack([value.numpy() for value in self._rate(block)]))
             columns = [item.numpy(), *np.concatenate(predicted, axis=1), rating.numpy().astype(np.float64)]
             if self.published:
-                order = np.lexsort((position(user, item, 0), user))
+                order = np.lexsort((position(user, item, 0), row))
                 columns = [column[order] for column in columns]
-            ends = np.flatnonzero(np.diff(user)) + 1
+            ends = np.flatnonzero(np.diff(row)) + 1
             if len(user):
                 yield from zip(*(np.split(column, ends) for column in columns))
 
