@@ -177,6 +177,7 @@ def test_judging_gives_the_metrics_of_training(trained, data_dir, command):
         (("--run_dir", "file/run"), "is not a directory"),
         (("--export_dir", "file/export"), "--export_dir file/export: "),
         (("--epochs", "none"), "--epochs: expected an integer, got 'none'"),
+        (("--train_split", "all"), "--train_split all: has the items that --protocol full_ranking is judged on"),
     ],
 )
 def test_bad_input_writes_nothing(command, tmp_path, monkeypatch, flags, message):

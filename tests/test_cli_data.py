@@ -1,7 +1,11 @@
 """The command line and its data: made on the way, told apart, and refused where a model cannot learn from it."""
 
+import json
+
 import pytest
 
+from data_prep.prepare import prepare
+from data_prep.progress import Progress
 from tfrecs import cli
 
 
@@ -38,3 +42,21 @@ def test_what_the_data_lacks_is_named(logs, capfd, model, column):
         "models that work on it: atrank with --time none, attrec, dif_sr with --attributes none\n"
     ) in capfd.readouterr().err
     assert not (logs / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("model, flag", [("dif_sr", "--attributes"), ("atrank", "--time")])
+def test_a_run_goes_on_with_what_it_reads_of_its_data(logs, capfd, model, flag):
+    flags = ("--model", model, "--raw_dir", "tools", "--run_dir", "run", "--load_model", "1")
+    assert run(*flags, flag, "none") == 0, capfd.readouterr().err
+    assert run(*flags, "--epochs", "2") == 0, capfd.readouterr().err
+    assert "resuming from run/cp-0001" in capfd.readouterr().err
+
+
+def test_lists_of_ratings_are_not_held_to_what_a_ranking_can_reach(tmp_path, capfd):
+    """The sample's oracle ranks its catalogue."""
+    flags = ("--data_dir", str(tmp_path / "data"), "--run_dir", str(tmp_path / "run"), "--epochs", "1")
+    prepare("sample", flags[1], Progress(None), num_users=30, num_items=40, mean_length=8, num_shards=2)
+    sizes = ("--embedding_dim", "4", "--num_heads", "1", "--max_seq", "3", "--num_recommendations", "0")
+    assert cli.main(["--model", "arerec", "--protocol", "rated_list", *flags, *sizes]) == 0
+    assert "reachable" not in capfd.readouterr().out
+    assert not [name for name in json.loads((tmp_path / "run" / "metrics.json").read_text()) if "oracle" in name]

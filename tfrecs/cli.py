@@ -65,11 +65,11 @@ def run(arguments):
     enable_determinism()
     check_arguments(options["model"], arguments.model, arguments.config)
     data_dir, manifest = _data(arguments)
-    check_data(options["model"], arguments.model, data_dir, manifest)
     run_dir = options["run_dir"] or os.path.join("checkpoints", f"{options['model']}-{manifest.name}")
     listing.check_directory(run_dir)
     files.check_writable("--run_dir", run_dir)
     preset, model_arguments, config, resume = _stored(run_dir, arguments, data_dir, manifest)
+    check_data(options["model"], model_arguments, data_dir, manifest)
     experiment = Experiment(options["model"], model_arguments, config, data_dir, manifest, run_dir)
     metrics = {
         "model": options["model"],

@@ -158,7 +158,7 @@ def check_arguments(model_name, model_arguments, config):
         config: `TrainConfig`.
 
     Raises:
-        InputError: naming the argument, or an unknown `--select_metric`.
+        InputError: naming the argument, an unknown `--select_metric`, or a training split that has the test items.
     """
     keras.utils.set_random_seed(config.seed)
     try:
@@ -167,6 +167,11 @@ def check_arguments(model_name, model_arguments, config):
         raise
     except (ValueError, TypeError) as error:
         raise InputError(f"--model {model_name}: {listing.first_line(error)}") from None
+    if config.train_split == "all" and not (config.protocol == "rated_list" and model_arguments.get("random_split")):
+        raise InputError(
+            f"--train_split all: has the items that --protocol {config.protocol} is judged on; only --protocol "
+            "rated_list with --random_split holds out others; --train_split train leaves them out"
+        )
     names = protocols.create(config).names
     if config.select_metric not in names:
         hint = nearest(config.select_metric, names)

@@ -65,7 +65,9 @@ def of_test(experiment):
         `eval_seconds`.
     """
     test, seconds = experiment.judge.evaluate("test")
-    groups = {"test": test, **experiment.judge.baselines("test"), "oracle": experiment.manifest.oracle or {}}
+    # The oracle ranks the whole catalogue; of a user's own items another ranking may be better.
+    oracle = experiment.manifest.oracle if experiment.config.protocol in ("full_ranking", "recbole") else None
+    groups = {"test": test, **experiment.judge.baselines("test"), "oracle": oracle or {}}
     metrics = {"test_users": test["users"], "eval_seconds": seconds}
     for group, values in groups.items():
         metrics |= {f"{group}_{name}": value for name, value in values.items() if name not in ("users", "num_users")}
