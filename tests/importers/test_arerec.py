@@ -103,6 +103,24 @@ def test_contradictions(golden, tmp_path, flags, message):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "items, users, message",
+    [
+        ([1, 99], [[1], [2]], "itemId: expected ids from 1 to 9, got 99"),
+        ([1, 2], [[1], [-1]], r"item_user_sequence: expected ids from 0 to \d+, got -1"),
+        ([1, 2], [[1], [999]], r"item_user_sequence: expected ids from 0 to \d+, got 999"),
+        ([1, 2], [[1]], "itemId has 2 entries, item_user_sequence 1"),
+        ([1, 2], [1, 2], "cannot be used: too many indices"),
+    ],
+)
+def test_lists_that_do_not_fit_are_named(golden, tmp_path, items, users, message):
+    path = tmp_path / "lists.npz"
+    np.savez(path, itemId=items, item_user_sequence=users)
+    with pytest.raises(InputError, match=f"--tables {path}: {message}"):
+        convert("arerec", str(golden.joinpath(*CHECKPOINT)), str(tmp_path / "run"), tables=str(path))
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_another_models_checkpoint_is_refused(golden, tmp_path):
     with pytest.raises(InputError, match="not ARERec's weights: no user_embedding/embeddings:0"):
         convert("arerec", str(golden / "ckpt_attrec_a" / "model1.ckpt"), str(tmp_path / "run"))

@@ -1,6 +1,7 @@
 """DIF-SR against its original: outputs, gradients, updates, checkpoints."""
 
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from tfrecs.errors import InputError
 from tfrecs.importers import dif_sr
 from tfrecs.importers.__main__ import main
 from tfrecs.importers.check import TOLERANCE, check
+from tfrecs.importers.dif_sr_names import LIST, TOKEN
 from tfrecs.training.runs import load_model
 
 FILES = {  # and how many entries may lie above the tolerance for no reason but rounding
@@ -105,17 +107,104 @@ def test_a_conversion_without_tables_says_so(convert, tmp_path):
     assert code == 0 and "item_attributes/categories: in no checkpoint, give it with --tables" in out
 
 
-def test_checkpoints_that_could_run_code_are_refused(convert, tmp_path):
+class Stand:
+    """In place of a class of RecBole's, which is not there when the file is read."""
+
+    def __init__(self, **attributes):
+        vars(self).update(attributes)
+
+
+def test_what_recbole_saves_converts_as_it_is(convert, golden, tmp_path, monkeypatch):
+    """Its objects lie in the file whole, with weights and item attributes that are in no `state_dict`."""
     torch = pytest.importorskip("torch")
-    path = tmp_path / "whole.pth"
-    torch.save({"config": {}, "state_dict": {}, "other_parameter": {"list": torch.nn.ModuleList()}}, path)
-    code, _, err = convert(checkpoint=path)
-    assert code == 2 and "holds pickled objects, which could run code and are not read" in err
+    saved = torch.load(golden / "ckpt_difsr_a_gate" / "SASRecD-trimmed.pth", weights_only=True)
+    with np.load(golden / "difsr_a_gate.npz") as file:
+        arrays = {key: file[key] for key in file.files}
+    layers = {}
+    for i, name in enumerate(saved["config"]["selected_features"]):
+        token, several = (
+            Stand(_parameters={"weight": saved["other_parameter"].get(key.format(i))}) for key in (TOKEN, LIST)
+        )
+        is_token = TOKEN.format(i) in saved["other_parameter"]
+        values = torch.tensor(arrays[f"input/item_attributes/{name}"])
+        layers[str(i)] = Stand(
+            token_embedding_table={"item": Stand(_modules={"embedding": token})} if is_token else {},
+            token_seq_embedding_table={"item": Stand(_modules={} if is_token else {"0": several})},
+            field_names={"item": [name]},
+            item_feat=Stand(interaction={name: values, "item_id": torch.arange(len(values))}),
+            dataset=Stand(frame=np.arange(3)),
+        )
+    saved["config"] = Stand(final_config_dict=saved["config"])
+    saved["other_parameter"] = {"feature_embed_layer_list": Stand(_modules=layers)}
+    with monkeypatch.context() as context:
+        recbole = types.ModuleType("recbole")
+        recbole.Stand = Stand
+        context.setitem(sys.modules, "recbole", recbole)
+        context.setattr(Stand, "__module__", "recbole")
+        torch.save(saved, tmp_path / "SASRecD.pth")
+    code, out, err = convert(checkpoint=tmp_path / "SASRecD.pth")
+    assert (code, err) == (0, "") and out.count("equal bit for bit") == 63
+    model = load_model(str(tmp_path / "run"))
+    history = tf.constant(arrays["input/item_id_list"])
+    found = model.score({"history": history}, tf.range(model.num_items + 1, dtype=tf.int64))
+    np.testing.assert_allclose(found, arrays["output/full_sort_scores"], rtol=0, atol=1e-5)
+
+
+class Touch:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def test_no_code_of_a_checkpoint_is_run(convert, tmp_path):
+    torch = pytest.importorskip("torch")
+    path, made = tmp_path / "whole.pth", tmp_path / "made"
+    torch.save({"config": Touch(made), "state_dict": {}, "other_parameter": {"list": Touch(made)}}, path)
+    assert f"--checkpoint {path}: " in convert(checkpoint=path)[2]
+    assert not made.exists()
+    torch.load(path, weights_only=False)["config"].close()
+    assert made.exists(), "the file could do harm"
+
+
+def test_other_files_are_named(convert, tmp_path):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "other.pth"
     torch.save({"config": {}}, path)
     assert "it has no ['state_dict', 'other_parameter']" in convert(checkpoint=path)[2]
+    torch.save({"config": {}, "state_dict": {}, "other_parameter": {}}, path)
+    assert f"--checkpoint {path}: not DIF-SR's weights" in convert(checkpoint=path)[2]
+    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), path)
+    assert f"--checkpoint {path}: cannot be read: a TorchScript program" in convert(checkpoint=path)[2]
     path.write_bytes(b"nothing")
     assert f"--checkpoint {path}: " in convert(checkpoint=path)[2]
     assert not (tmp_path / "run").exists()
+
+
+def test_tables_that_do_not_fit_are_named(convert, golden, tmp_path):
+    pytest.importorskip("torch")
+    with np.load(golden / "difsr_a_gate.npz") as file:
+        tables = {key: file[key] for key in file.files if key.startswith("input/item_attributes/")}
+    path = tmp_path / "tables.npz"
+    for change in (lambda values: values[1:], lambda values: values + 1000):
+        np.savez(path, **{key: change(values) for key, values in tables.items()})
+        code, _, err = convert("--tables", path)
+        assert code == 2 and f"--tables {path}: item_attributes/" in err and "expected ids from 0 to" in err
+    np.save(tmp_path / "tables.npy", np.arange(3))
+    code, _, err = convert("--tables", tmp_path / "tables.npy")
+    assert code == 2 and "tables.npy: cannot be read as .npz" in err
+
+
+def test_a_configuration_that_lacks_something_is_named(convert, golden, tmp_path):
+    torch = pytest.importorskip("torch")
+    saved = torch.load(golden / "ckpt_difsr_a_gate" / "SASRecD-trimmed.pth", weights_only=True)
+    del saved["config"]["n_heads"]
+    torch.save(saved, tmp_path / "less.pth")
+    code, _, err = convert(checkpoint=tmp_path / "less.pth")
+    assert code == 2 and "less.pth: its configuration lacks, or has no valid, 'n_heads'" in err
 
 
 def test_without_pytorch_it_is_named(convert, monkeypatch):

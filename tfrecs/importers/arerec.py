@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrecs.errors import InputError
-from tfrecs.importers.porter import Part
+from tfrecs.importers.porter import Part, read_checkpoint
 from tfrecs.models.arerec import ARERec
 from tfrecs.models.presets import PRESETS
 
@@ -37,12 +37,7 @@ def read(checkpoint):
     Raises:
         InputError: it cannot be read.
     """
-    try:
-        reader = tf.train.load_checkpoint(checkpoint)
-        arrays = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
-    except (ValueError, LookupError, RuntimeError, OSError, tf.errors.OpError) as error:
-        reason = (str(error).splitlines() or [repr(error)])[0]
-        raise InputError(f"--checkpoint {checkpoint}: cannot be read: {reason}") from None
+    arrays = read_checkpoint(checkpoint)
     return {ATTRIBUTES.get(name.removesuffix(VALUE), name): value for name, value in arrays.items()}
 
 
@@ -188,8 +183,15 @@ def fill(model, tables):
         )
     missing = {"itemId", "item_user_sequence"} - set(tables)
     if missing:
-        raise InputError(f"--tables: no {sorted(missing)}")
+        raise InputError(f"it has no {sorted(missing)}")
     items, lists = np.asarray(tables["itemId"]), np.asarray(tables["item_user_sequence"])[:, : model.max_seq]
+    if len(items) != len(lists):
+        raise InputError(f"itemId has {len(items)} entries, item_user_sequence {len(lists)}")
+    for name, values, size in (("itemId", items, model.num_items), ("item_user_sequence", lists, model.num_users)):
+        lowest = 1 if name == "itemId" else 0
+        wrong = values[(values < lowest) | (values > size)]
+        if wrong.size:
+            raise InputError(f"{name}: expected ids from {lowest} to {size}, got {wrong[0]}")
     order = np.argsort(items, kind="stable")
     counts = np.zeros(model.num_items + 2, np.int64)
     counts[items + 1] = (lists != 0).sum(axis=1)

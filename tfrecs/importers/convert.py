@@ -1,5 +1,6 @@
 """Turns a checkpoint of an original into a run directory of ours, strictly and whole or not at all."""
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -13,6 +14,7 @@ from tfrecs.arguments import parse
 from tfrecs.errors import InputError, nearest
 from tfrecs.importers import arerec, atrank, attrec, dif_sr
 from tfrecs.importers.porter import parts, port, read_checkpoint
+from tfrecs.training.listing import first_line
 from tfrecs.training.runs import CONFIG_FILE, load_model, read_config, write_run
 
 IMPORTERS = {"arerec": arerec, "atrank": atrank, "attrec": attrec, "dif_sr": dif_sr}
@@ -72,7 +74,8 @@ def convert(name, checkpoint, out, flags=(), tables=None):
 
     - `read(checkpoint)`: dict of original name to array, where it is no TensorFlow 1 checkpoint; raises `InputError`;
     - `beside(checkpoint)`: list of flags, hyper-parameters that the original stored beside its checkpoint;
-    - `fill(model, tables)`: assigns constant tables that lie in no checkpoint, `tables` by their original names, and
+    - `held(checkpoint)`: dict of constant tables, under their original names, that lie in the checkpoint after all;
+    - `fill(model, tables)`: assigns constant tables that are no weights, `tables` by their original names, and
       returns a sentence for the report; called with `{}` where none are given;
     - `sizes(tables, arguments)`: dict of arguments that such tables decide; `arguments` as for `build`;
     - `ITEM_IDS`: a sentence, where ids are not those of the original.
@@ -83,14 +86,14 @@ def convert(name, checkpoint, out, flags=(), tables=None):
         out: str, the run directory; must not exist. It appears whole or not at all.
         flags: list of str, `--name value`: hyper-parameters that a checkpoint does not hold, under our or the
             original's names; by default as stored beside the checkpoint, else as published.
-        tables: str or None, an `.npz` file of constant tables that a checkpoint does not hold.
+        tables: str or None, an `.npz` file of constant tables; it wins over those that a checkpoint holds.
 
     Returns:
         a `Conversion`.
 
     Raises:
-        InputError: an unknown model or flag, no checkpoint, names left over or missing on either side, an `out` that
-            exists or cannot be written.
+        InputError: an unknown model or flag, no checkpoint, names left over or missing on either side, tables that do
+            not fit, an `out` that exists or cannot be written.
 
     Example:
         >>> convert("atrec", "model1.ckpt", "run")
@@ -110,12 +113,16 @@ def convert(name, checkpoint, out, flags=(), tables=None):
     except InputError as error:
         raise InputError(f"--checkpoint {checkpoint}: {error}") from None
     parsed = _parse(name, preset, _beside(importer, checkpoint, flags))
-    tables_given = _tables(importer, tables)
-    sizes = importer.sizes(tables_given, parsed.model) if hasattr(importer, "sizes") else {}
-    model = importer.build(arrays, parsed.model | sizes)
+    with _blaming(f"--checkpoint {checkpoint}"):
+        found = importer.held(checkpoint) if hasattr(importer, "held") else {}
+    found |= _tables(importer, tables)
+    with _blaming(f"--tables {tables or checkpoint}"):
+        sizes = importer.sizes(found, parsed.model) if hasattr(importer, "sizes") else {}
+    with _blaming(f"--checkpoint {checkpoint}"):
+        model = importer.build(arrays, parsed.model | sizes)
     table = importer.name_table(model)
     port(arrays, table, checkpoint, importer.IGNORED)
-    note = _fill(importer, model, tables_given, tables)
+    note = _fill(importer, model, found, tables or checkpoint)
     config = {"preset": preset, "train": dataclasses.asdict(parsed.config)}
     _write(out, name, model, config, importer, {key: arrays[key] for key in table})
     return Conversion(
@@ -146,13 +153,25 @@ def _tables(importer, path):
     try:
         with np.load(path) as file:
             return {key.removeprefix("input/"): file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"--tables {path}: cannot be read: {error}") from None
+    except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(f"--tables {path}: cannot be read as .npz: {error}") from None
+
+
+@contextlib.contextmanager
+def _blaming(source):
+    """What trips over a file's content becomes an error that names the file."""
+    try:
+        yield
+    except KeyError as error:
+        raise InputError(f"{source}: it has no {error}") from None
+    except (IndexError, TypeError, AttributeError, ValueError) as error:
+        raise error if isinstance(error, InputError) else InputError(f"{source}: {first_line(error)}") from None
 
 
 def _fill(importer, model, tables, path):
     try:
-        return importer.fill(model, tables) if hasattr(importer, "fill") else ""
+        with _blaming("cannot be used"):
+            return importer.fill(model, tables) if hasattr(importer, "fill") else ""
     except InputError as error:
         raise InputError(f"--tables {path}: {error}") from None
 

@@ -6,65 +6,18 @@ import numpy as np
 import tensorflow as tf
 
 from tfrecs.errors import InputError
-from tfrecs.importers.dif_sr_names import LIST, TOKEN
-from tfrecs.importers.dif_sr_names import name_table as name_table  # a hook of `check` and `convert`
-from tfrecs.importers.torch_files import TorchAdam, load
+from tfrecs.importers.dif_sr_files import beside as beside  # hooks of `check` and `convert`
+from tfrecs.importers.dif_sr_files import held as held
+from tfrecs.importers.dif_sr_files import read as read
+from tfrecs.importers.dif_sr_names import LIST, TOKEN, described
+from tfrecs.importers.dif_sr_names import name_table as name_table
+from tfrecs.importers.torch_files import TorchAdam
 from tfrecs.layers.masks import padding_mask
 from tfrecs.models.dif_sr import DIFSR
-from tfrecs.models.presets import ALIASES, PRESETS
+from tfrecs.models.presets import PRESETS
 
 SOURCES = ("AIM-SE/DIF-SR",)
 IGNORED = ()
-# What the original's configuration says of the model, golden file and checkpoint alike.
-DESCRIBED = (
-    *("n_layers", "n_heads", "hidden_size", "inner_size", "attribute_hidden_size", "hidden_dropout_prob"),
-    *("attn_dropout_prob", "hidden_act", "fusion_type", "lamdas", "loss_type", "selected_features", "pooling_mode"),
-    "MAX_ITEM_LIST_LENGTH",
-)
-
-
-def read(checkpoint):
-    """The weights of a `.pth` file by name, those of the attributes' tables among them.
-
-    Raises:
-        InputError: PyTorch is not installed, or the file cannot be read.
-    """
-    content = load(checkpoint)
-    return {
-        name: tensor.numpy() for part in ("state_dict", "other_parameter") for name, tensor in content[part].items()
-    }
-
-
-def beside(checkpoint):
-    """Flags from the configuration that the checkpoint holds."""
-    flags = []
-    for name, value in described(load(checkpoint)["config"]).items():
-        flags += [f"--{name}", ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)]
-    return flags
-
-
-def described(config):
-    """The constructor arguments that the original's configuration holds.
-
-    Args:
-        config: dict, under the original's names.
-
-    Returns:
-        dict of ours.
-
-    Raises:
-        KeyError: a value is missing.
-
-    Example:
-        >>> sorted(described({name: "CE" for name in (*DESCRIBED, "attribute_predictor")}))[:3]
-        ['activation', 'attention_dropout', 'attribute_dim']
-    """
-    arguments = {}
-    for name in DESCRIBED:
-        target, change = ALIASES["dif_sr"][name]
-        arguments[target] = change(config[name]) if change else config[name]
-    predictor = config["attribute_predictor"]
-    return arguments | {"attribute_predictor": "none" if predictor in ("", "not") else predictor.lower()}
 
 
 def preset(weights):
@@ -152,10 +105,14 @@ def fill(model, tables):
         model: `DIFSR`.
         tables: dict, as for `sizes`.
     """
-    for name, table in zip(model.attributes, model.tables):
+    for name, table, size in zip(model.attributes, model.tables, model.attribute_sizes):
         if f"item_attributes/{name}" not in tables:
             return f"item_attributes/{name}: in no checkpoint, give it with --tables; until then no item has attributes"
         values = np.asarray(tables[f"item_attributes/{name}"], np.int64)
+        if len(values) != model.num_items + 1 or values.min() < 0 or values.max() > size:
+            raise InputError(
+                f"item_attributes/{name}: expected ids from 0 to {size} for padding and each of {model.num_items} items"
+            )
         table.values.assign(values.reshape(table.values.shape))
     return "item attributes: from the tables given" if model.tables else ""
 

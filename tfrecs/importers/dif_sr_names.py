@@ -1,6 +1,7 @@
-"""Where each weight of DIF-SR's original lies in ours."""
+"""What DIF-SR's original calls its hyper-parameters and its weights, and where each lies in ours."""
 
 from tfrecs.importers.porter import Part
+from tfrecs.models.presets import ALIASES
 
 TOKEN = "feature_embed_layer_list.{}.token_embedding_table.item.embedding.weight"
 LIST = "feature_embed_layer_list.{}.token_seq_embedding_table.item.0.weight"
@@ -8,6 +9,36 @@ PROJECTIONS = {
     **{"query": "query", "key": "key", "value": "value", "dense": "output"},
     **{"query_p": "position_query", "key_p": "position_key"},
 }
+# What the original's configuration says of the model, golden file and checkpoint alike.
+DESCRIBED = (
+    *("n_layers", "n_heads", "hidden_size", "inner_size", "attribute_hidden_size", "hidden_dropout_prob"),
+    *("attn_dropout_prob", "hidden_act", "fusion_type", "lamdas", "loss_type", "selected_features", "pooling_mode"),
+    "MAX_ITEM_LIST_LENGTH",
+)
+
+
+def described(config):
+    """The constructor arguments that the original's configuration holds.
+
+    Args:
+        config: dict, under the original's names.
+
+    Returns:
+        dict of ours.
+
+    Raises:
+        KeyError: a value is missing.
+
+    Example:
+        >>> sorted(described({name: "CE" for name in (*DESCRIBED, "attribute_predictor")}))[:3]
+        ['activation', 'attention_dropout', 'attribute_dim']
+    """
+    arguments = {}
+    for name in DESCRIBED:
+        target, change = ALIASES["dif_sr"][name]
+        arguments[target] = change(config[name]) if change else config[name]
+    predictor = config["attribute_predictor"]
+    return arguments | {"attribute_predictor": "none" if predictor in ("", "not") else predictor.lower()}
 
 
 def name_table(model):
