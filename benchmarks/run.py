@@ -87,7 +87,7 @@ def summary(name, arguments, runs):
     lines = [
         f"# {name}",
         "",
-        f"- command: `python examples/run.py {shlex.join(arguments)} --seed S`",
+        f"- command: {leaderboard.command_line(arguments, 'S')}",
         f"- data: {first['dataset']}, {first['num_users']} users, {first['num_items']} items, "
         f"{first['num_interactions']} interactions; leave-one-out",
         f"- protocol: {first['protocol']}, seen items {'excluded' if first['exclude_seen'] else 'kept'}, "
@@ -103,9 +103,10 @@ def summary(name, arguments, runs):
     ]
     for label, prefix in (
         (f"{first['model']}, test", "test_"),
-        ("popularity", "popularity_"),
-        ("transitions", "transitions_"),
+        *((name, f"{name}_") for name in leaderboard.BASELINES),
     ):
+        if prefix + columns(first)[0] not in first:
+            continue
         cells = []
         for metric in columns(first):
             values = [run[prefix + metric] for run in runs]
@@ -145,19 +146,20 @@ def seeds(options, arguments):
 
 def all_models(options, arguments):
     """Every row of the leaderboard; a model that the data does not suit is listed with the reason."""
-    started, runs, whole = time.monotonic(), {}, (options.data_dir, options.seeds - 1)
+    started, runs = time.monotonic(), {}
     more = dict(row.split("=", 1) for row in options.row if "=" in row)
     if len(more) < len(options.row) or set(more) - set(leaderboard.ROWS):
         raise Failed(f"--row: expected ROW=FLAGS, each row once, of {', '.join(leaderboard.ROWS)}, got {options.row}")
     for number, (row, flags) in enumerate(leaderboard.ROWS.items(), 1):
         flags = [*flags, *arguments, *shlex.split(more.get(row, ""))]
         try:
-            runs[row] = leaderboard.command_line(flags), one_run(flags, *whole, row, options.run_dirs)
+            metrics = one_run(flags, options.data_dir, options.seed, row, options.run_dirs)
+            runs[row] = leaderboard.command_line(flags, options.seed), metrics
         except Failed as failure:
             last = str(failure).strip().splitlines()[-1]
             if "models that work on it" not in last:
                 raise
-            runs[row] = leaderboard.command_line(flags), last.partition("error: ")[2]
+            runs[row] = leaderboard.command_line(flags, options.seed), last.partition("error: ")[2]
         left = (time.monotonic() - started) / number * (len(leaderboard.ROWS) - number)
         print(f"{row}: done; {left:.0f} s left", file=sys.stderr, flush=True)
     protocol = next(metrics["protocol"] for _, metrics in runs.values() if not isinstance(metrics, str))
@@ -189,7 +191,8 @@ def main():
     parser.add_argument("what", choices=("seeds", "leaderboard"))
     parser.add_argument("--data_dir", required=True, help="a directory that data_prep made")
     parser.add_argument("--name", help="of the reports; a leaderboard's is leaderboard-DATA by default")
-    parser.add_argument("--seeds", type=int, help="how many seeds; a leaderboard runs the last one of them only")
+    parser.add_argument("--seeds", type=int, default=5, help="how many seeds, from 0; default %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="of a leaderboard; default %(default)s")
     parser.add_argument("--row", action="append", default=[], metavar="ROW=FLAGS", help="more flags for one row")
     parser.add_argument("--run_dirs", help="keeps the runs there, and takes from there what is finished")
     options = parser.parse_args(sys.argv[1:split])
@@ -197,7 +200,6 @@ def main():
     if options.what == "seeds" and not options.name:
         parser.error("--name: required for seeds")
     options.name = options.name or f"leaderboard-{os.path.basename(os.path.normpath(options.data_dir))}"
-    options.seeds = options.seeds or (5 if options.what == "seeds" else 1)
     try:
         return what(options, sys.argv[split + 1 :])
     except Failed as failure:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tests.models import replicas
 from tests.models.test_dif_sr import TestDIFSR as Case
 from tfrecs.errors import InputError
-from tfrecs.models import dif_sr_data, item_attributes
+from tfrecs.models import atrank_data, dif_sr_data, item_attributes
 
 SEQUENCES = [
     list(range(10 * user + 1, 10 * user + 1 + length)) for user, length in enumerate([1, 2, 4, 5, 6, 9, 10, 0])
@@ -72,6 +72,10 @@ def test_which_attributes():
     assert item_attributes.missing(("brand",), none) == ["brand"] and item_attributes.missing(("brand",), some) == []
     with pytest.raises(InputError, match="--attributes: the data has no 'brnd'; did you mean 'brand'?"):
         item_attributes.chosen(("brnd",), some)
+    with pytest.raises(InputError, match="--attributes genre,genre: names 'genre' twice"):
+        item_attributes.chosen(("genre", "genre"), some)
+    for names, lacking in (("none", []), ("first", []), ("all", []), ("brand", ["brand"])):
+        assert atrank_data.missing(none, {"attributes": (names,), "time": "none"}) == lacking
 
 
 def test_two_replicas_equal_one_device():

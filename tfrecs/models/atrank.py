@@ -25,7 +25,8 @@ class ATRank(SequentialRecommender):
         attribute_lengths: tuple of int, values of an item at most; 0 for an attribute that is a single token.
         num_actions: int, actions in the data; 0 where it has none.
         num_groups: int, groups of behaviours; 1 where nothing tells them apart.
-        attributes: tuple of str, names of the item attributes to use; `all` for all.
+        attributes: tuple of str, names of the item attributes to use; `all`, `none`, or `first`: `category` where there
+            is one, else the first by name.
         attribute_values: int, values of an attribute that count, the first ones; 0 for all. NOTE: 1 repeats
             `2_remap_id.py`, one category for each item.
         object_type: str, name of an item attribute that tells kinds of objects (items, queries, coupons) apart, which
@@ -52,7 +53,8 @@ class ATRank(SequentialRecommender):
         sum_penalty: bool, the penalty is summed over the batch, not averaged. NOTE: True repeats `model.py:110-119`.
         attend_padding: see `LatentAttentionBlock`: only for users without any history.
         max_history: int, behaviours that are read. NOTE: the code reads them all.
-        num_negatives: int, per positive. NOTE: drawn anew each epoch; `build_dataset.py:30-34` draws one for all.
+        num_negatives: int, per positive, of whatever kind. NOTE: drawn anew each epoch; `build_dataset.py:30-34` draws
+            one for all.
         split_pairs: bool, a positive and its negative are two examples, shuffled apart. NOTE: True repeats
             `build_dataset.py:40-41,46`.
         initializer: str, of tables and projections.

@@ -15,13 +15,14 @@ def missing(manifest, arguments):
     lacking = [] if arguments.get("time") == "none" or "timestamp" in manifest.fields else ["timestamp"]
     kind = arguments.get("object_type")
     lacking += [kind] if kind and kind not in manifest.attributes else []
-    names = tuple(arguments.get("attributes", ("all",)))
-    return lacking + [name for name in names if name not in ("all", "first") and not manifest.attributes]
+    names = tuple(arguments.get("attributes", item_attributes.ALL))
+    # Items without any attribute are told apart by their own vectors.
+    return lacking + (item_attributes.missing(names, manifest) if names not in (item_attributes.ALL, FIRST) else [])
 
 
 def attribute_names(manifest, arguments):
     """The attributes that are features, a tuple of str."""
-    names = tuple(arguments.get("attributes", ("all",)))
+    names = tuple(arguments.get("attributes", item_attributes.ALL))
     kind = arguments.get("object_type")
     known = [name for name in manifest.attributes if name != kind]
     if names == FIRST:

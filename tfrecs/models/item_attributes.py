@@ -19,11 +19,13 @@ def chosen(attributes, manifest):
         tuple of str.
 
     Raises:
-        InputError: the data lacks one, though it has others.
+        InputError: the data lacks one, though it has others; one is named twice.
     """
     if tuple(attributes) in (ALL, NONE):
         return tuple(manifest.attributes) if tuple(attributes) == ALL else ()
-    for name in attributes:
+    for place, name in enumerate(attributes):
+        if name in attributes[:place]:
+            raise InputError(f"--attributes {','.join(attributes)}: names {name!r} twice")
         if manifest.attributes and name not in manifest.attributes:
             raise InputError(f"--attributes: the data has no {name!r}; {nearest(name, manifest.attributes)}")
     return tuple(attributes)
