@@ -6,6 +6,9 @@ import tensorflow as tf
 
 from tfrecs.importers import atrank
 from tfrecs.importers.__main__ import main
+from tfrecs.training import optimizers
+from tfrecs.training.checkpoints import Checkpoints
+from tfrecs.training.config import TrainConfig
 from tfrecs.training.runs import load_model
 
 
@@ -45,6 +48,10 @@ def test_without_tables_it_says_so(run, tmp_path):
     assert (model.num_heads, model.max_history) == (4, 20) and not model.objects.tables[0].values.numpy().any()
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (config["train"]["optimizer"], config["train"]["global_clipnorm"]) == ("sgd", 5.0)
+    # As `run.py --do_train 0` restores it, and `--load_model 1`.
+    model.compile(optimizer=optimizers.create(TrainConfig(**config["train"])))
+    model.optimizer.build(model.trainable_variables)
+    assert Checkpoints(str(tmp_path / "run"), model).restore("cp-0000").epoch == 0
 
 
 def test_several_kinds_of_objects(run, golden, tmp_path):

@@ -123,8 +123,7 @@ def convert(name, checkpoint, out, flags=(), tables=None):
     table = importer.name_table(model)
     port(arrays, table, checkpoint, importer.IGNORED)
     note = _fill(importer, model, found, tables or checkpoint)
-    config = {"preset": preset, "train": dataclasses.asdict(parsed.config)}
-    _write(out, name, model, config, importer, {key: arrays[key] for key in table})
+    _write(out, name, preset, model, parsed.config, importer, {key: arrays[key] for key in table})
     return Conversion(
         name,
         preset,
@@ -184,11 +183,11 @@ def _parse(name, preset, flags):
     return parsed
 
 
-def _write(out, name, model, config, importer, arrays):
+def _write(out, name, preset, model, config, importer, arrays):
     temporary = f"{out}.{os.getpid()}.tmp"
     try:
-        write_run(temporary, name, model)
-        files.write_json(os.path.join(temporary, CONFIG_FILE), read_config(temporary) | config)
+        write_run(temporary, name, model, config)
+        files.write_json(os.path.join(temporary, CONFIG_FILE), read_config(temporary) | {"preset": preset})
         _assert_equal(importer.name_table(load_model(temporary)), arrays, temporary)
         if os.path.lexists(out):
             raise InputError(f"--out {out}: exists")

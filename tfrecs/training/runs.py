@@ -1,18 +1,18 @@
 """A run directory as a whole: its configuration, the data it belongs to, the checkpoint that stands for it."""
 
+import dataclasses
 import glob
 import hashlib
 import json
 import os
 import shutil
 
-import keras
 import tensorflow as tf
 
 from tfrecs import files
 from tfrecs.errors import InputError
 from tfrecs.models import MODELS
-from tfrecs.training import listing
+from tfrecs.training import listing, optimizers
 from tfrecs.training.checkpoints import Checkpoints
 
 CONFIG_FILE = "config.json"
@@ -81,14 +81,14 @@ def judged(run_dir, name=None):
     return run_dir, chosen["name"]
 
 
-def write_run(run_dir, name, model, train=None):
+def write_run(run_dir, name, model, config):
     """Writes a run directory around a model that was not trained here, as `cp-0000`.
 
     Args:
         run_dir: str, made if absent; must hold no run.
         name: str, the model's name on the command line.
         model: a built model.
-        train: dict or None, training options to keep beside it.
+        config: `TrainConfig`, kept beside it; its optimizer's state, fresh, is part of the checkpoint.
 
     Raises:
         InputError: the directory holds something already.
@@ -96,10 +96,10 @@ def write_run(run_dir, name, model, train=None):
     if os.path.isdir(run_dir) and os.listdir(run_dir):
         raise InputError(f"{run_dir}: exists and is not empty")
     os.makedirs(run_dir, exist_ok=True)
-    model.compile(optimizer=keras.optimizers.Adam())
+    model.compile(optimizer=optimizers.create(config))
     model.optimizer.build(model.trainable_variables)
     Checkpoints(run_dir, model).save(listing.Progress())
-    content = {"model": name, "model_arguments": arguments_of(model), "train": train or {}}
+    content = {"model": name, "model_arguments": arguments_of(model), "train": dataclasses.asdict(config)}
     files.write_json(os.path.join(run_dir, CONFIG_FILE), content)
 
 
