@@ -34,6 +34,17 @@ def test_data_of_another_folder_is_not_taken_for_this_one(logs, capfd):
     assert run(*flags) == 0, "prepared data need no raw files"
 
 
+def test_data_that_leave_nothing_to_train_on_clear_no_run_away(logs, capfd):
+    flags = ("--model", "attrec", "--embedding_dim", "4", "--run_dir", "run")
+    assert run(*flags, "--raw_dir", "tools") == 0
+    before = {path.name: path.read_bytes() for path in (logs / "run").iterdir()}
+    (logs / "short").mkdir()
+    (logs / "short" / "log.txt").write_text("".join(f"u{user} i1 i2\n" for user in range(9)))
+    assert run(*flags, "--raw_dir", "short", "--data_dir", "data/short") == 2
+    assert "data/short: no training examples: every history is too short" in capfd.readouterr().err
+    assert {path.name: path.read_bytes() for path in (logs / "run").iterdir()} == before
+
+
 @pytest.mark.parametrize("model, column", [("arerec", "timestamp, rating"), ("dif_sr", "item attributes")])
 def test_what_the_data_lacks_is_named(logs, capfd, model, column):
     assert run("--model", model, "--raw_dir", "tools") == 2

@@ -49,6 +49,8 @@ def _pairs(path):
         except json.JSONDecodeError as error:
             near = error.doc[error.pos : error.pos + 80]
             raise InputError(f"{path}:{error.lineno}: not JSON: {error.msg}: {near!r}") from None
+        except ValueError as error:  # a number of thousands of digits
+            raise InputError(f"{path}: not JSON that can be read: {error}") from None
         except RecursionError:
             raise InputError(f"{path}: not JSON that can be read: nested too deeply") from None
     if not isinstance(content, tuple):

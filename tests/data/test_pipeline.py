@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.prepared import write
 from tfrecs.data import held_out, pipeline, statistics, windows
 from tfrecs.data import manifest as manifests
 
@@ -55,6 +56,17 @@ def batches(data):
         return run
 
     return make
+
+
+def test_only_who_leaves_no_negative_is_left_out_and_only_if_some_are_drawn(tmp_path):
+    manifest = write(str(tmp_path / "data"), {1: ((3, 3), {"item": [1, 2, 3]}), 2: ((2, 2), {"item": [2, 1]})}, 3)
+
+    def users(sequences, draw, seed):
+        return {"user": sequences["user"]}
+
+    for weights, expected in ((np.array([0, 1, 1, 1]), [2]), (None, [1, 2])):
+        found = pipeline.TrainingBatches(str(tmp_path / "data"), manifest, users, weights, 4, 0)()
+        assert sorted(user for batch in found for user in batch["user"].numpy()) == expected
 
 
 @pytest.fixture(scope="module")

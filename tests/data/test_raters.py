@@ -65,7 +65,7 @@ def test_units_and_classes_are_checked_before_training(data):
     assert raters.count_units(directory, manifest, 4, CLASSES) == np.minimum(counts, 4).sum()
     found = ARERec.data_arguments(directory, manifest, {"max_seq": 4})
     assert found == {"num_users": 60, "num_items": 12, "num_units": 1 + np.minimum(counts, 4).sum()}
-    expected = r"--rating_classes: user id \d+ rated item id \d+ 5, which is none of 1, 2, 3, 4$"
+    expected = rf"--rating_classes: in {directory} user 'user\d+' rated item 'item\d+' 5, which is none of 1, 2, 3, 4$"
     with pytest.raises(InputError, match=expected):
         ARERec.data_arguments(directory, manifest, {"rating_classes": (1, 2, 3, 4)})
     small = ARERec(60, 12, num_units=9)

@@ -124,6 +124,7 @@ def test_which_files(tmp_path):
     "content, message",
     [
         (b'{"a": [1],\n "b": [1,}', r"\.json:2: not JSON: .*: '}'"),
+        (b'{"a": [' + b"9" * 5000 + b"]}", r"\.json: not JSON that can be read: Exceeds the limit"),
         (b'{"a":\n["\xff"]}', r"\.json:2: not UTF-8"),
         (b'[["a", [1]]]', r"expected an object from item to list, got \[\['a'"),
         (b'{"a": 7}', "item 'a': expected a list, got 7"),

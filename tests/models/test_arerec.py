@@ -136,6 +136,21 @@ def test_blocks_score_alike(case, monkeypatch):
         np.testing.assert_allclose(model.score(inputs, own), whole[1], atol=1e-6)
 
 
+def test_no_candidates_have_no_scores(case):
+    """As a served request may ask; their number is not known to the graph."""
+    model = case.make()
+    inputs = case.inputs(np.random.default_rng(4), 5)
+    score = tf.function(
+        model.score,
+        input_signature=[
+            {"user": tf.TensorSpec([None], tf.int64), "now": tf.TensorSpec([None], tf.int64)},
+            tf.TensorSpec([None, None], tf.int64),
+        ],
+    )
+    for count in (0, 3):
+        assert score(inputs, tf.ones([5, count], tf.int64)).shape == (5, count)
+
+
 def test_what_comes_later_changes_nothing(case):
     """Neighbours at or after the moment, and the user among the neighbours, are not seen."""
     model = case.make()

@@ -74,6 +74,8 @@ def test_which_attributes():
         item_attributes.chosen(("brnd",), some)
     with pytest.raises(InputError, match="--attributes genre,genre: names 'genre' twice"):
         item_attributes.chosen(("genre", "genre"), some)
+    with pytest.raises(InputError, match="--attributes brand,genre: 'genre' is the --object_type, which is no feature"):
+        atrank_data.attribute_names(some, {"attributes": ("brand", "genre"), "object_type": "genre"})
     for names, lacking in (("none", []), ("first", []), ("all", []), ("brand", ["brand"])):
         assert atrank_data.missing(none, {"attributes": (names,), "time": "none"}) == lacking
 

@@ -38,6 +38,14 @@ def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, model, command, before
     assert len(same) > 20 and {name: again[name] for name in same} == {name: found[name] for name in same}
 
 
+@pytest.mark.parametrize("model", ["arerec", "dif_sr"])
+def test_xla_from_the_command_line(tmp_path, model, command):
+    """These two have to know whether XLA compiles the step, which Keras denies where operations are deterministic."""
+    flags = ("--model", model, *SMALL[model], *FLAGS[:4], "--epochs", "1", "--do_eval", "0")
+    code, _, stderr = command(tmp_path, *flags, "--batch_tokens", "0", "--jit_compile", "1", small=())
+    assert code == 0, stderr
+
+
 @pytest.mark.slow  # that updates are equal is tested model by model
 @pytest.mark.parametrize("model", MODELS)
 def test_a_run_on_two_replicas(tmp_path, model, command, metrics):

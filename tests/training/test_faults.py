@@ -106,7 +106,10 @@ def test_a_new_run_clears_what_an_old_one_left_and_nothing_else(run_dir, before_
 
 
 def test_data_without_validation_items_cannot_choose_an_epoch(tmp_path, command, monkeypatch):
-    monkeypatch.setattr(Judge, "evaluate", lambda self, split: ({"users": 0}, 0.0))
-    code, _, stderr = command(tmp_path / "run", *FLAGS, "--retrain", "1")
-    assert code == 2 and "--retrain: no user of this data has a valid item" in stderr
-    assert not list((tmp_path / "run").glob("best-*"))
+    monkeypatch.setattr(Judge, "is_idle", lambda self, split: split == "valid")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "cp-0001.index").write_text("an earlier run's")
+    for flag in ("--retrain", "--patience"):
+        code, _, stderr = command(tmp_path / "run", *FLAGS, "--retrain", "0", flag, "1")
+        assert code == 2 and f"{flag}: no user of " in stderr and "has a valid item to choose the epoch by" in stderr
+    assert _names(tmp_path / "run") == ["cp-0001.index"]

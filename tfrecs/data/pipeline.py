@@ -23,7 +23,8 @@ class TrainingBatches:
         make_examples: `f(sequences, draw, seed)`, a model's `training_examples`: turns a batch of users
             (dict of `user` `[users]` and ragged fields `[users, (time)]`, cut to the training part) into a dict
             of tensors with one row per example; `draw(rows, count)` gives negatives for the users in `rows`.
-        weights: int array `[items + 1]`, the sampling weights of negatives; see `statistics.sampling_weights`.
+        weights: int array `[items + 1]`, the sampling weights of negatives, see `statistics.sampling_weights`; users
+            who leave none to draw are left out. None for a model that draws none.
         batch_size: int, examples per step, unless `batch_tokens` is given.
         seed: int.
         split: `train`, or `train_valid` to train on the validation items as well, or `all`: whole sequences.
@@ -63,7 +64,7 @@ class TrainingBatches:
         self.batch_size, self.seed, self.users_per_block = batch_size, seed, users_per_block
         self.batch_tokens, self.padded_fields = batch_tokens, padded_fields
         self.split, self.exclude_held_out = split, exclude_held_out
-        self.cumulative = negatives.cumulative_weights(weights)
+        self.cumulative = None if weights is None else negatives.cumulative_weights(weights)
         # Traced once; a dataset's map only calls it.
         self._examples = tf.function(
             self._block,
@@ -95,13 +96,14 @@ class TrainingBatches:
         sequences = records.parse(serialized, self.fields)
         seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, epoch]), index)
         training = cut(sequences, self.fields, training_ends(sequences, self.split))
-        known = sequences["item"] if self.exclude_held_out else training["item"]
-        excluded = negatives.sorted_unique(known, self.manifest.num_items + 1)
-        # A user who has every item leaves nothing to draw: no examples are made of that user.
-        drawable = negatives.remaining_weight(excluded, self.cumulative) > 0
-        kept = tf.where(drawable)[:, 0]
-        training = {name: tf.gather(value, kept) for name, value in training.items()}
-        excluded = tf.gather(excluded, kept)
+        if self.cumulative is not None:
+            known = sequences["item"] if self.exclude_held_out else training["item"]
+            excluded = negatives.sorted_unique(known, self.manifest.num_items + 1)
+            # A user who has every item leaves nothing to draw: no examples are made of that user.
+            drawable = negatives.remaining_weight(excluded, self.cumulative) > 0
+            kept = tf.where(drawable)[:, 0]
+            training = {name: tf.gather(value, kept) for name, value in training.items()}
+            excluded = tf.gather(excluded, kept)
 
         fold_in = tf.random.experimental.stateless_fold_in
         draws = []

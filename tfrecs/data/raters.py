@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrecs.data import pipeline
+from tfrecs.data.manifest import read_vocabulary
 from tfrecs.errors import InputError
 
 BUFFER = 1 << 20  # interactions gathered before they are sorted in; the lists themselves may be longer
@@ -49,9 +50,11 @@ def count_units(data_dir, manifest, limit, classes):
         items, ratings = batch["item"].flat_values.numpy(), batch["rating"].flat_values
         wrong = np.flatnonzero(rating_classes(ratings, classes).numpy() < 0)
         if len(wrong):
-            user = batch["user"].numpy()[batch["item"].value_rowids().numpy()[wrong[0]]]
+            row = batch["item"].value_rowids().numpy()[wrong[0]]
+            users, names = (read_vocabulary(data_dir, manifest, name) for name in ("user", "item"))
+            user, item = users[batch["user"].numpy()[row] - 1], names[items[wrong[0]] - 1]
             raise InputError(
-                f"--rating_classes: user id {user} rated item id {items[wrong[0]]} {ratings.numpy()[wrong[0]]:g}, "
+                f"--rating_classes: in {data_dir} user {user!r} rated item {item!r} {ratings.numpy()[wrong[0]]:g}, "
                 f"which is none of {', '.join(f'{value:g}' for value in classes)}"
             )
         counts += np.bincount(items, minlength=len(counts))

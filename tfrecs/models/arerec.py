@@ -162,7 +162,7 @@ class ARERec(RatingRecommender):
 
         vectors = vectors if kept is None else vectors * kept
         target = self._drop(self._read(self.items, item), 2, training)
-        options = {"vectors_of": vectors_of, "share_ties": not self.jit_compile, "training": training}
+        options = {"vectors_of": vectors_of, "share_ties": not self.under_xla, "training": training}
         return self.region(units, vectors, target, valid, **options)
 
     def loss_terms(self, examples, training=True):

@@ -21,7 +21,8 @@ def in_blocks(score, items, size):
     if items.shape[-1] is not None and items.shape[-1] <= size:
         return score(items)
     shared, count = items.shape.rank == 1, tf.shape(items)[-1]
-    padded = tf.pad(items, [[0, 0]] * (not shared) + [[0, -count % size]])
+    # One block at least: a request may bring no candidates.
+    padded = tf.pad(items, [[0, 0]] * (not shared) + [[0, tf.maximum(count + -count % size, size) - count]])
     blocks = tf.reshape(padded, [-1, size] if shared else [tf.shape(items)[0], -1, size])
     blocks = blocks if shared else tf.transpose(blocks, [1, 0, 2])
     signature = tf.TensorSpec([None, size], tf.float32)

@@ -12,6 +12,7 @@ from tfrecs.models.base import SequentialRecommender
 class RatingRecommender(SequentialRecommender):
     """The part of `ARERec` that reads data; it sets `max_seq`, `rating_classes`, `neighbours` and the random split."""
 
+    draws_negatives = False
     fields = ("item", "timestamp", "rating")
     smallest = {"num_users": 1, "num_items": 1, "num_units": 1}
 

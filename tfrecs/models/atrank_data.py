@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfrecs.data import windows
 from tfrecs.data.schema import PAD
+from tfrecs.errors import InputError
 from tfrecs.layers.behaviours import time_buckets
 from tfrecs.models import item_attributes
 
@@ -24,6 +25,8 @@ def attribute_names(manifest, arguments):
     """The attributes that are features, a tuple of str."""
     names = tuple(arguments.get("attributes", item_attributes.ALL))
     kind = arguments.get("object_type")
+    if kind in names:
+        raise InputError(f"--attributes {','.join(names)}: {kind!r} is the --object_type, which is no feature")
     known = [name for name in manifest.attributes if name != kind]
     if names == FIRST:
         return ("category",) if "category" in known else tuple(known[:1])

@@ -46,6 +46,7 @@ class SequentialRecommender(keras.Model):
     reads_users = True  # whether the user's own id matters, not only the history
     candidate_chunk = 65536  # candidates scored at a time: bounds memory
     smallest = {"num_users": 1, "num_items": 1}  # for every argument without a default, to check the others by
+    draws_negatives = True  # whether training examples hold items drawn at random
     # Quirks of originals, which a model may turn into arguments.
     negatives_include_pad = False
     negatives_exclude_held_out = False
@@ -60,6 +61,7 @@ class SequentialRecommender(keras.Model):
         self.num_users, self.num_items = num_users, num_items
         self.loss_reduction, self.clip_unmerged_rows = loss_reduction, clip_unmerged_rows
         self._arguments = {}
+        self.under_xla = False  # whether XLA compiles the training step, which then has to know all shapes
         self.loss_mean = keras.metrics.Mean(name="loss")
         names = metrics.of_rank(tf.ones([1], tf.int64), self.cutoffs)
         self.ranking_means = {name: keras.metrics.Mean(name=name) for name in names}
@@ -78,6 +80,11 @@ class SequentialRecommender(keras.Model):
         self._arguments = arguments
         for name, value in arguments.items():
             setattr(self, name, value)
+
+    def compile(self, *args, **kwargs):
+        """As Keras's."""
+        super().compile(*args, **kwargs)
+        self.under_xla = bool(self.jit_compile)
 
     @classmethod
     def missing(cls, manifest, arguments):
@@ -158,7 +165,7 @@ class SequentialRecommender(keras.Model):
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, dense)
         else:
             gradients = [
-                merge_rows(gradient, dense=self.jit_compile or _rows(variable) <= DENSE_ROWS)
+                merge_rows(gradient, dense=self.under_xla or _rows(variable) <= DENSE_ROWS)
                 for gradient, variable in pairs
             ]
         if clip:

@@ -120,6 +120,7 @@ class DIFSR(SequentialRecommender):
         check(arguments)
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
         self._keep(arguments)
+        self.draws_negatives = item_loss == "bpr"
         self.padded_fields = ("history", "targets", "negatives")[
             : (3 if item_loss == "bpr" else 2) if all_positions else 1
         ]
@@ -204,7 +205,7 @@ class DIFSR(SequentialRecommender):
 
     def loss_terms(self, examples, training=True):
         history, targets = self._lengthened(examples["history"]), examples["targets"]
-        matrix = dif_sr_layers.item_matrix(self.items, self.tables, self.jit_compile)
+        matrix = dif_sr_layers.item_matrix(self.items, self.tables, self.under_xla)
         vectors = tf.cast(tf.gather(matrix, history), self.compute_dtype)
         if self._reads_padding:  # PyTorch's padding_idx: what is read at padding gives PAD's row no gradient
             vectors = tf.where(padding_mask(history)[:, :, None], vectors, tf.stop_gradient(vectors))
@@ -220,7 +221,7 @@ class DIFSR(SequentialRecommender):
             parts["negative"] = examples["negatives"]
         # Logits of real positions only: the product with all items is most of the work. XLA knows no shape that
         # depends on values: it computes what does not count, too.
-        rows = {name: _flat(part) if self.jit_compile else part[real] for name, part in parts.items()}
+        rows = {name: _flat(part) if self.under_xla else part[real] for name, part in parts.items()}
         hidden, target = rows["hidden"], rows["target"]
 
         def scores(of):

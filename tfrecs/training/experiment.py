@@ -42,7 +42,9 @@ class Experiment:
         keras.utils.set_random_seed(self.config.seed)
         with self.strategy.scope():
             model = MODELS[self.model_name](**self.arguments, dtype=self.config.precision)
-            model.compile(optimizer=optimizers.create(self.config), jit_compile=self.config.jit_compile)
+            # Keras denies XLA where operations are deterministic; `Loop` compiles the step itself.
+            model.compile(optimizer=optimizers.create(self.config), jit_compile=False)
+            model.under_xla = self.config.jit_compile
             model.optimizer.build(model.trainable_variables)
         model.adapt(self.data_dir, self.manifest, split)
         self.judge = judge.create(model, self.config, self.strategy, self.data_dir, self.manifest)
@@ -61,17 +63,19 @@ class Experiment:
             the finished `Progress` of the phase that chose the epoch, and that of the retraining or None.
 
         Raises:
-            InputError: the checkpoint is not this model's, or a file cannot be written.
+            InputError: the checkpoint is not this model's, there is nothing to train on or to choose the epoch by, or a
+                file cannot be written.
             loop.NotFiniteError: the loss or the weights are no longer numbers.
         """
+        batches = self.training_batches(self.config.train_split)
         if not (resume or name):
+            self._refuse_idle(batches)
             runs.clear(self.run_dir)
         os.makedirs(self.run_dir, exist_ok=True)
         path = os.path.join(self.run_dir, runs.CONFIG_FILE)
         files.write_json(path, self.description() | (describe or {}))
         validated = self.config.train_split == "train" or self.config.validation_split == "test"
-        split = self.config.train_split
-        progress = self._fit(self.run_dir, self.model, self.config, split, validated, name, tensorboard)
+        progress = self._fit(self.run_dir, batches, self.config, validated, name, tensorboard)
         retrained = None
         if self.config.retrain:
             note(f"retraining on training and validation items for {progress.best['epoch']} epochs")
@@ -82,7 +86,8 @@ class Experiment:
             config = dataclasses.replace(self.config, epochs=epochs, decay_epochs=decay_epochs, patience=0)
             run_dir = os.path.join(self.run_dir, runs.RETRAIN)
             runs.start_phase(run_dir, {"epochs": epochs, "decay_epochs": decay_epochs})
-            retrained = self._fit(run_dir, self.model, config, "train_valid", False, None, tensorboard)
+            batches = self.training_batches("train_valid")
+            retrained = self._fit(run_dir, batches, config, False, None, tensorboard)
         elif progress.best:
             Checkpoints(self.run_dir, self.model).restore(progress.best["name"])
         return progress, retrained
@@ -102,9 +107,20 @@ class Experiment:
             progress = listing.read_progress(self.run_dir, listing.newest(self.run_dir))
         return os.path.join(folder, found), progress
 
-    def _fit(self, run_dir, model, config, split, validated, name, tensorboard):
+    def _refuse_idle(self, batches):
+        """Data that leave nothing to do are found before an earlier run is cleared away."""
+        if next(iter(batches(0, 1)), None) is None:
+            raise InputError(
+                f"{self.data_dir}: no training examples: every history is too short, or leaves no item as a negative"
+            )
+        split = self.config.validation_split
+        if (self.config.patience or self.config.retrain) and self.judge.is_idle(split):
+            flag = "--retrain" if self.config.retrain else "--patience"
+            raise InputError(f"{flag}: no user of {self.data_dir} has a {split} item to choose the epoch by")
+
+    def _fit(self, run_dir, batches, config, validated, name, tensorboard):
         os.makedirs(run_dir, exist_ok=True)
-        store = Checkpoints(run_dir, model, config.keep_checkpoints)
+        store = Checkpoints(run_dir, self.model, config.keep_checkpoints)
         progress = listing.Progress()
         name = name or store.newest
         if name:
@@ -115,14 +131,16 @@ class Experiment:
         record = reports.History(run_dir, tensorboard)
         record(progress)
         validate = (lambda: self.judge.evaluate(config.validation_split)) if validated else None
-        return Loop(model, self.strategy, config, store, self.training_batches(split), validate, record).run(progress)
+        return Loop(self.model, self.strategy, config, store, batches, validate, record).run(progress)
 
     def training_batches(self, split):
         """See `data.pipeline.TrainingBatches`."""
         model, config = self.model, self.config
-        weights = statistics.sampling_weights(
-            self.data_dir, self.manifest, config.negative_sampling, split, model.negatives_include_pad
-        )
+        weights = None
+        if model.draws_negatives:
+            weights = statistics.sampling_weights(
+                self.data_dir, self.manifest, config.negative_sampling, split, model.negatives_include_pad
+            )
         return pipeline.TrainingBatches(
             self.data_dir,
             self.manifest,

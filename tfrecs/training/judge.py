@@ -41,6 +41,10 @@ class Judge:
         rivals = self._rivals("train_valid" if self.config.retrain else self.config.train_split)
         return {name: self._evaluator(rival)(split)[0] for name, rival in rivals.items()}
 
+    def is_idle(self, split):
+        """Whether the split holds out nothing to judge by."""
+        return next(iter(self.batches(split)), None) is None
+
     def batches(self, split, max_users=None):
         """See `data.held_out.EvaluationBatches`; traced once, iterated many times."""
         if (split, max_users) not in self._batches:
@@ -77,6 +81,10 @@ class ListJudge(Judge):
                 f"--protocol rated_list: {data_dir} holds out one rating a user, and a list of one is always in order; "
                 "data prepared with --split ratio, or --random_split, gives longer lists"
             )
+
+    def is_idle(self, split):
+        lists = rated_list.RatedList(self.model, self.data_dir, self.manifest).lists(split)
+        return next(lists, None) is None
 
     def _evaluator(self, scorer, replicas=None):
         return rated_list.RatedList(scorer, self.data_dir, self.manifest, self.config.published_lists)

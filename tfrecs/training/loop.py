@@ -4,7 +4,6 @@ import time
 
 import tensorflow as tf
 
-from tfrecs.errors import InputError
 from tfrecs.training.progress import ProgressLine
 
 CHECK_EVERY = 50  # steps between looks at the loss: a look waits for the device
@@ -115,8 +114,6 @@ class Loop:
                 self.checkpoints.save(progress)
                 clock = time.perf_counter()
         progress.train_seconds += time.perf_counter() - clock
-        if not progress.step:
-            raise InputError("no training examples: every history is too short, or leaves no item as a negative")
         self._close_epoch(progress)
 
     def _close_epoch(self, progress):
@@ -146,9 +143,6 @@ class Loop:
 
     def _note_best(self, progress, row):
         value = row.get(f"{self.config.validation_split}_{self.config.select_metric}")
-        if self.validate and value is None and (self.config.patience or self.config.retrain):
-            flag = "--retrain" if self.config.retrain else "--patience"
-            raise InputError(f"{flag}: no user of this data has a {self.config.validation_split} item to choose by")
         if value is None or (progress.best and value <= progress.best["value"]):
             return False
         progress.best = {"name": f"best-{progress.epoch:04d}", "epoch": progress.epoch, "value": value}

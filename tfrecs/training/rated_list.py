@@ -58,7 +58,7 @@ class RatedList:
     def __call__(self, split):
         started = time.perf_counter()
         values, errors = {name: [] for name in names(self.cutoffs)}, [np.zeros(0)]
-        for items, expected, likely, ratings in self._lists(split):
+        for items, expected, likely, ratings in self.lists(split):
             errors.append(expected - ratings)
             for k in self.cutoffs:
                 if self.published:
@@ -76,7 +76,7 @@ class RatedList:
             metrics |= {"rmse": float(np.sqrt(np.mean(errors**2))), "mae": float(np.mean(np.abs(errors)))}
         return metrics, time.perf_counter() - started
 
-    def _lists(self, split):
+    def lists(self, split):
         """Items, expected and most likely ratings, and ratings of each user with any held out.
 
         In order of time; as published, in random order, by which the published code breaks ties.

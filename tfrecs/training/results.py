@@ -1,6 +1,7 @@
 """What a run found out, as the flat content of `metrics.json` and as tables to read."""
 
 from tfrecs.training import reports
+from tfrecs.training.progress import note
 
 # What tables show of each protocol, and what curves are drawn of, the first of which has the baselines' level.
 SHOWN = {
@@ -65,6 +66,8 @@ def of_test(experiment):
         `eval_seconds`.
     """
     test, seconds = experiment.judge.evaluate("test")
+    if not test["users"]:
+        note(f"no user of {experiment.data_dir} has a test item: there is nothing to judge the model by")
     # The oracle ranks the whole catalogue; of a user's own items another ranking may be better.
     oracle = experiment.manifest.oracle if experiment.config.protocol in ("full_ranking", "recbole") else None
     groups = {"test": test, **experiment.judge.baselines("test"), "oracle": oracle or {}}
