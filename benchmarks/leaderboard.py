@@ -52,7 +52,7 @@ def records(runs, protocol):
     return sorted(found, key=lambda record: -record[columns[0]]) + failed
 
 
-def markdown(title, rows, protocol, runs):
+def markdown(title, rows, protocol, split, runs):
     """The report: what was measured on what, the table, the recipes."""
     columns = list(COLUMNS[protocol])
     shares = any(row.get("share_of_best_reachable") for row in rows)
@@ -62,8 +62,7 @@ def markdown(title, rows, protocol, runs):
         f"# {title}",
         "",
         f"- data: {metrics['num_users']} users, {metrics['num_items']} items, "
-        f"{metrics['num_interactions']} interactions; "
-        f"last item of each user is the test, the one before validation; {metrics['test_users']} test users",
+        f"{metrics['num_interactions']} interactions; {split}; {metrics['test_users']} test users",
         f"- protocol: {protocol}, {'seen items excluded' if metrics['exclude_seen'] else 'seen items kept'}; the epoch "
         "is chosen on validation, the test split looked at once",
         f"- one seed ({metrics['seed']}) each; machine: {platform.machine()}, {os.cpu_count()} cores; TensorFlow "

@@ -10,6 +10,7 @@ tolerance).
 """
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -39,8 +40,8 @@ def one_run(arguments, data_dir, seed, name, run_dirs=None):
         data_dir: str, prepared data.
         seed: int.
         name: str, of the run's directory.
-        run_dirs: str or None, where runs are kept: a finished run of the same flags is taken from there as it is, and
-            one cut short goes on.
+        run_dirs: str or None, where runs are kept: a finished run of the same flags on the same data is taken from
+            there as it is, and one cut short goes on.
 
     Returns:
         dict, its `metrics.json`; the rows of `history.csv` are not needed.
@@ -53,7 +54,7 @@ def one_run(arguments, data_dir, seed, name, run_dirs=None):
         metrics, made_by = os.path.join(run_dir, "metrics.json"), os.path.join(run_dir, "command.txt")
         recipe = [*arguments, "--data_dir", data_dir, "--seed", str(seed)]
         command = [sys.executable, RUN, *recipe, "--run_dir", run_dir, "--num_recommendations", "0"]
-        recipe = shlex.join(recipe)
+        recipe = f"{shlex.join(recipe)} # {hashlib.sha256(read(manifest_of(data_dir)).encode()).hexdigest()}"
         same = os.path.exists(made_by) and read(made_by) == recipe
         if not (same and os.path.exists(metrics) and "test_users" in read(metrics)):
             os.makedirs(run_dir, exist_ok=True)
@@ -65,18 +66,39 @@ def one_run(arguments, data_dir, seed, name, run_dirs=None):
         return json.loads(read(metrics))
 
 
+def manifest_of(data_dir):
+    """The path of what says which data these are.
+
+    Raises:
+        Failed: there are none.
+    """
+    path = os.path.join(data_dir, "dataset.json")
+    if not os.path.exists(path):
+        raise Failed(f"--data_dir {data_dir}: no prepared data here")
+    return path
+
+
+def split_of(data_dir):
+    """How the data are split, in words."""
+    split = json.loads(read(manifest_of(data_dir)))["split"]
+    if split["kind"] == "leave_one_out":
+        return "the last item of each user is the test, the one before validation"
+    return ", ".join(f"{name} {value}" for name, value in split.items())
+
+
 def read(path):
     """The text of a file."""
     with open(path, encoding="utf-8") as file:
         return file.read()
 
 
-def summary(name, arguments, runs):
+def summary(name, arguments, split, runs):
     """The Markdown report of several seeds.
 
     Args:
         name: str.
         arguments: list of str, as given to `examples/run.py`.
+        split: str, see `split_of`.
         runs: list of dict, a `metrics.json` each.
 
     Returns:
@@ -89,7 +111,7 @@ def summary(name, arguments, runs):
         "",
         f"- command: {leaderboard.command_line(arguments, 'S')}",
         f"- data: {first['dataset']}, {first['num_users']} users, {first['num_items']} items, "
-        f"{first['num_interactions']} interactions; leave-one-out",
+        f"{first['num_interactions']} interactions; {split}",
         f"- protocol: {first['protocol']}, seen items {'excluded' if first['exclude_seen'] else 'kept'}, "
         f"{first['test_users']} test users; preset {first['preset']}"
         + ("; retrained on train + validation" if first["retrained_on_validation"] else ""),
@@ -135,7 +157,7 @@ def seeds(options, arguments):
         shown = ", ".join(f"{metric} {runs[-1]['test_' + metric]:.4f}" for metric in columns(runs[-1]))
         left = (time.monotonic() - started) / (seed + 1) * (options.seeds - seed - 1)
         print(f"seed {seed}: {shown}; epoch {runs[-1]['best_epoch']}; {left:.0f} s left", file=sys.stderr, flush=True)
-    report = summary(options.name, arguments, runs)
+    report = summary(options.name, arguments, split_of(options.data_dir), runs)
     write(f"{options.name}.md", report.encode())
     print(report)
     wrong = below_expectation(options.name, runs)
@@ -164,7 +186,7 @@ def all_models(options, arguments):
         print(f"{row}: done; {left:.0f} s left", file=sys.stderr, flush=True)
     protocol = next(metrics["protocol"] for _, metrics in runs.values() if not isinstance(metrics, str))
     rows = leaderboard.records(runs, protocol)
-    report = leaderboard.markdown(options.name, rows, protocol, runs)
+    report = leaderboard.markdown(options.name, rows, protocol, split_of(options.data_dir), runs)
     write(f"{options.name}.md", report.encode())
     write(f"{options.name}.csv", leaderboard.comma_separated(rows).encode())
     write(f"{options.name}.png", leaderboard.plot(options.name, rows, protocol))
@@ -199,11 +221,14 @@ def main():
     what = seeds if options.what == "seeds" else all_models
     if options.what == "seeds" and not options.name:
         parser.error("--name: required for seeds")
+    if options.seeds < 1:
+        parser.error(f"--seeds: expected at least 1, got {options.seeds}")
     options.name = options.name or f"leaderboard-{os.path.basename(os.path.normpath(options.data_dir))}"
     try:
         return what(options, sys.argv[split + 1 :])
     except Failed as failure:
-        sys.exit(str(failure))
+        print(failure, file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

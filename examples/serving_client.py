@@ -93,6 +93,9 @@ def main(argv=None):
             given["now"] = options.now or 0
         more = {name: value for name, value in given.items() if value is not None}
         history = [item for item in options.history.split(",") if item]
+        for name, values in (("times", options.times), ("actions", options.actions)):
+            if values is not None and len(values) != len(history):
+                raise ClientError(f"--{name}: expected one of each of {len(history)} items, got {len(values)}")
         answer = recommend(options.url, options.user, history, options.timeout, more)
     except ClientError as error:
         print(f"serving_client.py: error: {error}", file=sys.stderr)

@@ -1,6 +1,7 @@
 """The command line and its data: made on the way, told apart, and refused where a model cannot learn from it."""
 
 import json
+import shutil
 
 import pytest
 
@@ -28,8 +29,12 @@ def test_data_of_another_folder_is_not_taken_for_this_one(logs, capfd):
     flags = ("--model", "attrec", "--embedding_dim", "4")
     assert run(*flags, "--raw_dir", "tools") == 0
     assert run(*flags, "--raw_dir", "toys") == 2
-    message = "--raw_dir toys: data/sequences was made of tools; name another --data_dir"
+    message = "--raw_dir toys: not the log.txt that data/sequences was made of; name another --data_dir"
     assert message in capfd.readouterr().err
+    (logs / "other").mkdir()
+    shutil.copytree("toys", logs / "other" / "tools")
+    assert run(*flags, "--raw_dir", "other/tools") == 2, "a folder of the same name"
+    assert run(*flags, "--raw_dir", "tools") == 0
     assert run(*flags, "--raw_dir", "toys", "--data_dir", "data/toys") == 0
     assert run(*flags) == 0, "prepared data need no raw files"
 

@@ -9,7 +9,7 @@ from data_prep.prepare import prepare
 from data_prep.sources import SOURCES
 from tfrecs import files
 from tfrecs.arguments import configure, contradictions, parse
-from tfrecs.data.manifest import FILE_NAME, load, read_vocabulary, verify
+from tfrecs.data.manifest import FILE_NAME, digest, load, read_vocabulary, verify
 from tfrecs.errors import InputError, nearest
 from tfrecs.export import export
 from tfrecs.models import MODELS
@@ -121,10 +121,13 @@ def _data(arguments):
     manifest = load(data_dir)
     if "dataset" in given and manifest.name != name:
         raise InputError(f"--dataset {name}: {data_dir} holds {manifest.name}")
-    raw = os.path.basename(os.path.normpath(options["raw_dir"])) if options["raw_dir"] else None
-    made_of = manifest.provenance.get("options", {}).get("raw_dir", raw)
-    if raw != made_of and raw is not None:
-        raise InputError(f"--raw_dir {options['raw_dir']}: {data_dir} was made of {made_of}; name another --data_dir")
+    for file, sha256 in manifest.provenance.get("raw_files", {}).items() if here and options["raw_dir"] else ():
+        path = os.path.join(options["raw_dir"], file)
+        if not os.path.exists(path) or digest(path)[0] != sha256:
+            raise InputError(
+                f"--raw_dir {options['raw_dir']}: not the {file} that {data_dir} was made of; name another --data_dir, "
+                "or leave --raw_dir out"
+            )
     verify(data_dir, manifest)
     print(
         f"data: {data_dir}: {manifest.name}, {manifest.num_users} users, {manifest.num_items} items, "
