@@ -93,7 +93,7 @@ def test_converted_scores_are_the_originals(convert, golden, tmp_path):
     pytest.importorskip("torch")
     code, out, err = convert("--tables", golden / "difsr_a_gate.npz")
     assert (code, err) == (0, "")
-    assert out.count("equal bit for bit") == 63 and "item attributes: from the tables given" in out
+    assert out.count("equal bit for bit") == 63 and "item attributes: filled" in out
     model = load_model(str(tmp_path / "run"))
     with np.load(golden / "difsr_a_gate.npz") as file:
         history, expected = tf.constant(file["input/item_id_list"]), file["output/full_sort_scores"]
@@ -104,7 +104,7 @@ def test_converted_scores_are_the_originals(convert, golden, tmp_path):
 def test_a_conversion_without_tables_says_so(convert, tmp_path):
     pytest.importorskip("torch")
     code, out, _ = convert()
-    assert code == 0 and "item_attributes/categories: in no checkpoint, give it with --tables" in out
+    assert code == 0 and "item_attributes/categories: not in it, give it with --tables" in out
 
 
 class Stand:
@@ -175,6 +175,9 @@ def test_other_files_are_named(convert, tmp_path):
     path = tmp_path / "other.pth"
     torch.save({"config": {}}, path)
     assert "it has no ['state_dict', 'other_parameter']" in convert(checkpoint=path)[2]
+    layers = {"feature_embed_layer_list": torch.nn.ModuleList([torch.nn.Linear(1, 1)])}
+    torch.save({"config": {}, "state_dict": {}, "other_parameter": layers}, path)
+    assert f"--checkpoint {path}: it has no 'token_embedding_table'" in convert(checkpoint=path)[2]
     torch.save({"config": {}, "state_dict": {}, "other_parameter": {}}, path)
     assert f"--checkpoint {path}: not DIF-SR's weights" in convert(checkpoint=path)[2]
     torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), path)

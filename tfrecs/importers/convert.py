@@ -107,7 +107,8 @@ def convert(name, checkpoint, out, flags=(), tables=None):
     if os.path.lexists(out):
         raise InputError(f"--out {out}: exists")
     importer = IMPORTERS[name]
-    arrays = getattr(importer, "read", read_checkpoint)(checkpoint)
+    with _blaming(f"--checkpoint {checkpoint}"):
+        arrays = getattr(importer, "read", read_checkpoint)(checkpoint)
     try:
         preset = importer.preset(arrays)
     except InputError as error:

@@ -99,7 +99,7 @@ def sizes(tables, arguments):
 
 
 def fill(model, tables):
-    """Assigns the table of the items' attributes, which no checkpoint holds, and says so where it is not given.
+    """Assigns the table of the items' attributes, which are no weights, and says so where it is not given.
 
     Args:
         model: `DIFSR`.
@@ -107,14 +107,14 @@ def fill(model, tables):
     """
     for name, table, size in zip(model.attributes, model.tables, model.attribute_sizes):
         if f"item_attributes/{name}" not in tables:
-            return f"item_attributes/{name}: in no checkpoint, give it with --tables; until then no item has attributes"
+            return f"item_attributes/{name}: not in it, give it with --tables; until then no item has attributes"
         values = np.asarray(tables[f"item_attributes/{name}"], np.int64)
         if len(values) != model.num_items + 1 or values.min() < 0 or values.max() > size:
             raise InputError(
                 f"item_attributes/{name}: expected ids from 0 to {size} for padding and each of {model.num_items} items"
             )
         table.values.assign(values.reshape(table.values.shape))
-    return "item attributes: from the tables given" if model.tables else ""
+    return "item attributes: filled" if model.tables else ""
 
 
 def optimizer(config):
