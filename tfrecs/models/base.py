@@ -5,9 +5,7 @@ import tensorflow as tf
 
 from tfrecs import losses, metrics
 from tfrecs.models import ranges
-from tfrecs.models.gradients import apply_clipped, clip_by_global_norm, global_norm, merge_rows
-
-DENSE_ROWS = 65536  # gradients of tables up to this size are made dense: cheaper than finding the repeated rows
+from tfrecs.models.gradients import apply_clipped, clip_by_global_norm, global_norm, is_small, merge_rows
 
 
 class SequentialRecommender(keras.Model):
@@ -165,8 +163,7 @@ class SequentialRecommender(keras.Model):
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, dense)
         else:
             gradients = [
-                merge_rows(gradient, dense=self.under_xla or _rows(variable) <= DENSE_ROWS)
-                for gradient, variable in pairs
+                merge_rows(gradient, dense=self.under_xla or is_small(variable)) for gradient, variable in pairs
             ]
         if clip:
             gradients = clip_by_global_norm(gradients, clip, norm)
@@ -246,7 +243,3 @@ class SequentialRecommender(keras.Model):
 
 def _sum_over_replicas(context, value):
     return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
-
-
-def _rows(variable):
-    return variable.shape[0] if len(variable.shape) else 1

@@ -2,6 +2,13 @@
 
 import tensorflow as tf
 
+DENSE_ROWS = 65536  # gradients of tables up to this size are made dense: cheaper than finding the repeated rows
+
+
+def is_small(variable):
+    """Whether a variable is no table of more than `DENSE_ROWS` rows."""
+    return not variable.shape or variable.shape[0] <= DENSE_ROWS
+
 
 def merge_rows(gradient, dense=False):
     """Sums repeated rows of a sparse gradient, so that optimizers that square it see the true value.
