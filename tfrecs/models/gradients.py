@@ -7,7 +7,7 @@ DENSE_ROWS = 65536  # gradients of tables up to this size are made dense: cheape
 
 def is_small(variable):
     """Whether a variable is no table of more than `DENSE_ROWS` rows."""
-    return not variable.shape or variable.shape[0] <= DENSE_ROWS
+    return len(variable.shape) == 0 or variable.shape[0] <= DENSE_ROWS
 
 
 def merge_rows(gradient, dense=False):

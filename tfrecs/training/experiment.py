@@ -68,8 +68,8 @@ class Experiment:
             loop.NotFiniteError: the loss or the weights are no longer numbers.
         """
         batches = self.training_batches(self.config.train_split)
+        self._refuse_idle(batches)
         if not (resume or name):
-            self._refuse_idle(batches)
             runs.clear(self.run_dir)
         os.makedirs(self.run_dir, exist_ok=True)
         path = os.path.join(self.run_dir, runs.CONFIG_FILE)
