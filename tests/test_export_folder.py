@@ -175,6 +175,8 @@ def test_the_client_sends_times_and_actions(server):
 
 
 @pytest.mark.parametrize("arguments, message", [
+    (["--history", "a,b", "--times", "5"], "--times: expected one of each of 2 items, got 1"),
+    (["--history", "a", "--actions", "view,buy"], "--actions: expected one of each of 1 items, got 2"),
     (["--times", "soon"], "--times: invalid seconds value: 'soon'"),
     (["--url", "{server}/v1/models/absent:predict"], "absent:predict: HTTP 404: Servable not found"),
     (["--url", "{server}/text:predict"], "/text:predict: not an answer of a tfrecs export"),
