@@ -121,13 +121,8 @@ def _data(arguments):
     manifest = load(data_dir)
     if "dataset" in given and manifest.name != name:
         raise InputError(f"--dataset {name}: {data_dir} holds {manifest.name}")
-    for file, sha256 in manifest.provenance.get("raw_files", {}).items() if here and options["raw_dir"] else ():
-        path = os.path.join(options["raw_dir"], file)
-        if not os.path.exists(path) or digest(path)[0] != sha256:
-            raise InputError(
-                f"--raw_dir {options['raw_dir']}: not the {file} that {data_dir} was made of; name another --data_dir, "
-                "or leave --raw_dir out"
-            )
+    if here and options["raw_dir"]:
+        _check_raw(options["raw_dir"], data_dir, manifest)
     verify(data_dir, manifest)
     print(
         f"data: {data_dir}: {manifest.name}, {manifest.num_users} users, {manifest.num_items} items, "
@@ -135,6 +130,17 @@ def _data(arguments):
         flush=True,
     )
     return data_dir, manifest
+
+
+def _check_raw(raw_dir, data_dir, manifest):
+    """Refuses raw files that the prepared data were not made of."""
+    for file, sha256 in manifest.provenance.get("raw_files", {}).items():
+        path = os.path.join(raw_dir, file)
+        if not os.path.exists(path) or digest(path)[0] != sha256:
+            raise InputError(
+                f"--raw_dir {raw_dir}: not the {file} that {data_dir} was made of; name another --data_dir, "
+                "or leave --raw_dir out"
+            )
 
 
 def _stored(run_dir, arguments, data_dir, manifest):

@@ -83,8 +83,7 @@ class ListJudge(Judge):
             )
 
     def is_idle(self, split):
-        lists = rated_list.RatedList(self.model, self.data_dir, self.manifest).lists(split)
-        return next(lists, None) is None
+        return next(self._evaluate.lists(split), None) is None
 
     def _evaluator(self, scorer, replicas=None):
         return rated_list.RatedList(scorer, self.data_dir, self.manifest, self.config.published_lists)
