@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("tfrecs", "data_prep", "examples", "benchmarks", "tests")
-MAX_LINES = 250
+MAX_LINES = 300
 
 # Low to high. A part imports itself and lower parts; parts of one rank are strangers. The root
 # (`tfrecs/__init__.py`, the version) lies under everything, so it imports nothing of the package.
@@ -225,7 +225,7 @@ VIOLATIONS = [
     ("benchmarks/run.py", "from tfrecs import cli", "imports tfrecs.cli; only examples"),
     ("data_prep/utils.py", "", "a module named utils"),
     ("tests/utils/tmp.py", "", "a module named utils"),
-    ("setup.py", "x = 1\n" * 251, "251 lines, at most 250"),
+    ("setup.py", "x = 1\n" * 301, "301 lines, at most 300"),
 ]
 
 
