@@ -16,8 +16,8 @@ from tfrecs.models import base
 FILES = {  # and how many entries may lie above the tolerance for no reason but rounding
     "attrec_a.npz": 0,
     "attrec_port2024.npz": 0,
-    # Clipped, few ids: merged rows are longer than unmerged ones. The gradient of one row (8 wide) is 0 but for rounding,
-    # and which of its entries differ depends on the processor: 8 after one step, 8 after three, and 12 losses of it.
+    # Clipped, few ids: merged rows are longer than unmerged ones. The gradient of one row (8 wide) is 0 except for
+    # rounding. Which of its entries differ depends on the processor: 8 after one step, 8 after three, and 12 losses.
     "attrec_clip_repeats.npz": 8 + 8 + 12,
     "attrec_pads_zeros.npz": 5,  # clipped; PAD and user 0 everywhere; rows of norm 0 and exactly 1; short histories
     "attrec_port2024_w1.npz": 5,  # one target, one negative, large steps and norms
