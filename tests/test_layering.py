@@ -17,21 +17,24 @@ RANKS = {
     "errors": 1,
     "files": 2,
     "flags": 2,
-    "data": 3,
-    "layers": 3,
-    "losses": 3,
-    "metrics": 3,
-    "models": 4,
-    "training": 5,
-    "serving": 5,
-    "export": 6,
-    "arguments": 6,
-    "importers": 7,
-    "cli": 8,
+    "json_schema": 2,
+    "json_files": 3,
+    "data": 4,
+    "layers": 4,
+    "losses": 4,
+    "metrics": 4,
+    "models": 5,
+    "training": 6,
+    "serving": 6,
+    "export": 7,
+    "arguments": 7,
+    "importers": 8,
+    "cli": 9,
 }
 OPEN_TO_DATA_PREP = {
     "tfrecs",
     "tfrecs.errors",
+    "tfrecs.files",
     "tfrecs.data.schema",
     "tfrecs.data.manifest",
     "tfrecs.data.records",
@@ -120,7 +123,7 @@ def _breach(name, target):
         if there == "cli" and here != "cli" and home not in ("examples", "tests"):
             return "only examples and tests import the command line"
         if home == "data_prep" and target not in OPEN_TO_DATA_PREP:
-            return "data_prep knows tfrecs.errors and tfrecs.data.{schema,manifest,records} only"
+            return "data_prep knows tfrecs.{errors,files} and tfrecs.data.{schema,manifest,records} only"
         if home == "tfrecs" and here != there and here in RANKS:
             if RANKS.get(there, 99) >= RANKS[here]:
                 return f"tfrecs.{here} is not above tfrecs.{there}" if here else "the root is lowest"

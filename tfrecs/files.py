@@ -1,7 +1,8 @@
-"""Files that appear whole or not at all."""
+"""Files that are written in one step, and files that are read only where they are files."""
 
 import json
 import os
+import stat
 
 from tfrecs.errors import InputError
 
@@ -40,6 +41,34 @@ def write_text(path, text):
 def write_json(path, content):
     """`write_bytes` of indented JSON."""
     write_text(path, json.dumps(content, indent=2, allow_nan=True) + "\n")
+
+
+def open_regular(path):
+    """Opens a file to read bytes; what is no regular file is refused at once, where a named pipe would wait.
+
+    Args:
+        path: str.
+
+    Returns:
+        a binary file.
+
+    Raises:
+        InputError: naming the file: it cannot be opened, or it is a directory, a pipe or a device.
+
+    Example:
+        >>> open_regular("/dev/null")
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.InputError: /dev/null: not a regular file
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputError(f"{path}: not a regular file")
+    return open(descriptor, "rb")
 
 
 def check_writable(flag, path):
