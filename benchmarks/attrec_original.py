@@ -1,4 +1,4 @@
-"""Times the original AttRec (github slientGe/AttRec) in its own TensorFlow 1 environment; run by `attrec_speed.py`.
+"""Times the original AttRec (https://github.com/slientGe/AttRec) in its own TensorFlow 1 environment; run by `attrec_speed.py`.
 
 Usage: `python attrec_original.py CHECKOUT RATINGS STEPS`, with a Python 3.7 that has TensorFlow 1.15.
 It drives the published classes as `main.py` does and prints one JSON object with rates.

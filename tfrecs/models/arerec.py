@@ -1,4 +1,4 @@
-"""ARERec: how the users who rated an item before would see it, and which rating that makes."""
+"""ARERec: predicts a user's rating of an item from the users who rated it earlier."""
 
 import functools
 
@@ -19,7 +19,10 @@ BLOCK = 16384  # numbers per user that scoring keeps at a time: bounds memory
 
 @keras.saving.register_keras_serializable("tfrecs")
 class ARERec(RatingRecommender):
-    """ARERec (2022, "Attentional Region Embedding for Recommendation"): predicts the class of a rating.
+    """ARERec: predicts the class of a rating from the users who rated the item before.
+
+    Padungkiatwattana et al., "ARERec: Attentive Local Interaction Model for Sequential Recommendation", IEEE Access 10
+    (2022), https://doi.org/10.1109/ACCESS.2022.3160466.
 
     The neighbours of a user and an item are the first users who rated the item. Attention from the user weighs their
     embeddings, `NeighbourAttention`; `RegionEmbedding` lets item and neighbours meet in local context units, one per
@@ -67,7 +70,7 @@ class ARERec(RatingRecommender):
         >>> model.score({"user": tf.constant([1])}, tf.range(1, 10)).shape
         TensorShape([1, 9])
 
-    Source: the paper; github umapornp/ARERec `model.py`, `preprocess.py`, `run.py`.
+    Source: https://doi.org/10.1109/ACCESS.2022.3160466; https://github.com/umapornp/ARERec `model.py`, `preprocess.py`, `run.py`.
     """
 
     def __init__(

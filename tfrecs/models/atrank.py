@@ -11,7 +11,9 @@ from tfrecs.models.base import SequentialRecommender
 
 @keras.saving.register_keras_serializable("tfrecs")
 class ATRank(SequentialRecommender):
-    """ATRank (Zhou et al., AAAI 2018, "ATRank: An Attention-Based User Behavior Modeling Framework").
+    """ATRank: scores candidates by attention to a user's behaviours of all kinds.
+
+    Zhou et al., AAAI 2018, "ATRank: An Attention-Based User Behavior Modeling Framework for Recommendation".
 
     A behaviour is an object, an action and a time. Its vector joins the item's, its attributes', the action's and that
     of the time bucket, and each group of behaviours projects it to one width. Blocks of self-attention in K latent
@@ -74,7 +76,8 @@ class ATRank(SequentialRecommender):
         >>> model.recommend(inputs, k=4)[0].shape
         TensorShape([1, 4])
 
-    Source: the paper; github jinze1994/ATRank `atrank/model.py`, `multi/model.py` (heterogeneous behaviours).
+    Source: https://arxiv.org/abs/1711.06632; https://github.com/jinze1994/ATRank `atrank/model.py`, `multi/model.py`
+    (heterogeneous behaviours).
     """
 
     reads_less = {"time": "none"}

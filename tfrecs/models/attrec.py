@@ -74,8 +74,8 @@ class AttRec(SequentialRecommender):
         >>> model.recommend(inputs, k=3)[0].shape
         TensorShape([1, 3])
 
-    Source: the paper; github slientGe/AttRec `model_AttRec.py`; the 2024 port github
-    LeeIsBadK/AttRec-implement-project `attrec.py` (separate query and key kernels).
+    Source: https://arxiv.org/abs/1808.06414; https://github.com/slientGe/AttRec `model_AttRec.py`; the 2024 port
+    https://github.com/LeeIsBadK/AttRec-implement-project `attrec.py` (separate query and key kernels).
     """
 
     def __init__(

@@ -72,8 +72,8 @@ class DIFSR(SequentialRecommender):
         >>> model.recommend({"history": tf.constant([[3, 5, 0, 0]])}, k=3)[0].shape
         TensorShape([1, 3])
 
-    Source: the paper; github AIM-SE/DIF-SR `recbole/model/sequential_recommender/sasrecd.py`,
-    `recbole/model/layers.py`.
+    Source: https://arxiv.org/abs/2204.11046; https://github.com/AIM-SE/DIF-SR `recbole/model/layers.py`,
+    `recbole/model/sequential_recommender/sasrecd.py`.
     """
 
     reads_less = {"attributes": NONE}

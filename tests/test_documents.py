@@ -1,0 +1,65 @@
+"""The README and the model cards: papers, published code and data sets have their titles and links."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+CARDS = {path.parent.name.partition("-")[0]: path for path in sorted((ROOT / "checkpoints").glob("*/card.md"))}
+# Titles as their publishers print them; identifiers as they are registered.
+SOURCES = {
+    "attrec": ("Next Item Recommendation with Self-Attention", "arxiv.org/abs/1808.06414", "slientGe/AttRec"),
+    "atrank": (
+        "ATRank: An Attention-Based User Behavior Modeling Framework for Recommendation",
+        "arxiv.org/abs/1711.06632",
+        "jinze1994/ATRank",
+    ),
+    "arerec": (
+        "ARERec: Attentive Local Interaction Model for Sequential Recommendation",
+        "doi.org/10.1109/ACCESS.2022.3160466",
+        "umapornp/ARERec",
+    ),
+    "dif_sr": (
+        "Decoupled Side Information Fusion for Sequential Recommendation",
+        "arxiv.org/abs/2204.11046",
+        "AIM-SE/DIF-SR",
+    ),
+}
+
+
+def text_of(path):
+    """The text of a document, every run of spaces and line ends as one space."""
+    return re.sub(r"\s+", " ", path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("model", SOURCES)
+def test_readme_card_and_docstring_name_the_paper_and_link_it_and_its_code(model):
+    title, paper, repository = SOURCES[model]
+    for path in (README, CARDS[model]):
+        text = text_of(path)
+        assert f"[*{title}*](https://{paper})" in text, path
+        assert f"](https://github.com/{repository})" in text, path
+    docstring = text_of(ROOT / "tfrecs" / "models" / f"{model}.py")
+    assert title in docstring
+    assert f"https://{paper}" in docstring and f"https://github.com/{repository}" in docstring
+
+
+@pytest.mark.parametrize("path", [README, *CARDS.values()], ids=lambda path: path.parent.name)
+def test_data_sets_and_their_publishers_are_linked_where_they_are_first_named(path):
+    text = path.read_text(encoding="utf-8")
+    body = "\n".join(line for line in text.splitlines() if not line.startswith(("# ", "[")))
+    for name in ("MovieLens", "Amazon", "RecBole", "S3-Rec", "SASRec"):
+        first = re.search(rf"(?<![\w`/]){name}(?![\w`])", body)
+        if first:
+            assert body[: first.start()].endswith("["), f"{path}: {name} is not linked"
+    references = set(re.findall(r"\]\[([\w-]+)\]", text))
+    definitions = dict(re.findall(r"^\[([\w-]+)\]: (https://\S+)$", text, re.MULTILINE))
+    assert references == set(definitions), path
+
+
+@pytest.mark.parametrize("path", [README, *CARDS.values(), ROOT / "checkpoints" / "README.md"], ids=str)
+def test_relative_links_lead_to_files(path):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), f"{path}: {target}"
