@@ -2,8 +2,8 @@
 
     python benchmarks/attrec_speed.py --original CHECKOUT --python PYTHON37 --ratings u.data
 
-CHECKOUT is https://github.com/slientGe/AttRec, PYTHON37 a Python with TensorFlow 1.15, `u.data` MovieLens 100K. Both train on
-windows of 5 + 3 items with 10 negatives, 100 wide; ours with the preset `recommended` but for the batch sizes named.
+CHECKOUT is https://github.com/slientGe/AttRec, PYTHON37 a Python with TensorFlow 1.15, `u.data` MovieLens
+100K. Both train on windows of 5 + 3 items with 10 negatives, 100 wide; ours with the preset `recommended` but for the batch sizes named.
 Rates are windows per second of training steps, reading and negative sampling included, and users ranked per second.
 """
 

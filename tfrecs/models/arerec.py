@@ -70,7 +70,8 @@ class ARERec(RatingRecommender):
         >>> model.score({"user": tf.constant([1])}, tf.range(1, 10)).shape
         TensorShape([1, 9])
 
-    Source: https://doi.org/10.1109/ACCESS.2022.3160466; https://github.com/umapornp/ARERec `model.py`, `preprocess.py`, `run.py`.
+    Source: https://doi.org/10.1109/ACCESS.2022.3160466; https://github.com/umapornp/ARERec `model.py`,
+    `preprocess.py`, `run.py`.
     """
 
     def __init__(
