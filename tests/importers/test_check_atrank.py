@@ -78,6 +78,7 @@ def test_a_wrong_implementation_fails(golden, monkeypatch, name, wrong, kinds):
     assert set(kinds) <= {kind for kind, limit in TOLERANCE.items() if getattr(report, kind) > limit}, str(report)
 
 
+@pytest.mark.slow
 def test_every_group_is_compared(altered, monkeypatch):
     monkeypatch.setattr("tfrecs.importers.steps.PERTURBED_RUNS", 1)
     changes = {

@@ -142,6 +142,7 @@ def test_pad_is_no_class_unless_asked_for(case):
         assert np.allclose(before[0], after[0], atol=1e-6) != pad_class
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -48,7 +48,9 @@ def test_two_replicas_equal_one_device(examples, arguments, optimizer, options):
     replicas.compare(lambda: make(**arguments), examples, optimizer, **options)
 
 
-@pytest.mark.parametrize("preset, options", [("recommended", {}), ("original", {"global_clipnorm": 2.0})])
+@pytest.mark.parametrize(
+    "preset, options", [("recommended", {}), pytest.param("original", {"global_clipnorm": 2.0}, marks=pytest.mark.slow)]
+)
 def test_two_replicas_equal_one_device_for_atrank(preset, options):
     """Several blocks; in `original` a penalty summed over the batch, and the norm over unmerged rows."""
     random = np.random.default_rng(0)

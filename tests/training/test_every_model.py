@@ -17,7 +17,9 @@ FLAGS = (
 )
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "model", ["attrec", *(pytest.param(model, marks=pytest.mark.slow) for model in MODELS if model != "attrec")]
+)
 def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, model, command, before_step, state, metrics):
     flags = ("--model", model, *SMALL[model], *FLAGS)
     code, stdout, _ = command(tmp_path / "whole", *flags, small=())
@@ -38,6 +40,7 @@ def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, model, command, before
     assert len(same) > 20 and {name: again[name] for name in same} == {name: found[name] for name in same}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["arerec", "dif_sr"])
 def test_xla_from_the_command_line(tmp_path, model, command):
     """These two have to know whether XLA compiles the step, which Keras denies where operations are deterministic."""

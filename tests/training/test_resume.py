@@ -64,6 +64,7 @@ def copied(tmp_path, whole):
     return shutil.copytree(whole[0], tmp_path / "run"), whole[1]
 
 
+@pytest.mark.slow
 def test_a_run_stopped_again_and_again(tmp_path, command, state, whole, stop):
     run_dir = tmp_path / "run"
     # At the end of an epoch that was to be the last.
@@ -116,6 +117,7 @@ def test_an_older_checkpoint_comes_with_its_history_and_its_best(copied, whole, 
     assert rates == [{"epochs": 2, "decay_epochs": 2}, {"epochs": 1, "decay_epochs": 1}]
 
 
+@pytest.mark.slow
 def test_killed_for_good(tmp_path, command, state, whole, data_dir):
     run_dir = tmp_path / "run"
     script = Path(__file__).parents[2] / "examples" / "run.py"

@@ -14,6 +14,7 @@ def _history(run_dir):
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_two_replicas_stopped_and_resumed_give_the_history_of_one(tmp_path, command, metrics, before_step):
     one, two = tmp_path / "one", tmp_path / "two"
     assert command(one, *FLAGS, "--strategy", "none")[0] == 0
