@@ -1,4 +1,4 @@
-"""The bias of items met before: in the shared harness as part of DIF-SR, its place in the loss, what it learns."""
+"""The bias of items already in the history: in the shared harness as part of DIF-SR, in the loss, what it learns."""
 
 import keras
 import numpy as np
@@ -6,6 +6,8 @@ import pytest
 import tensorflow as tf
 
 from tests.models.test_dif_sr import ITEMS, SIZES, DIFSRCase
+from tfrecs.arguments import parse
+from tfrecs.models.presets import PRESETS
 
 
 class TestRepeatBias(DIFSRCase):
@@ -53,3 +55,26 @@ def test_the_repeat_bias_learns_what_users_do(case):
             dataset = tf.data.Dataset.from_tensors({"history": histories, "targets": targets, "negatives": negatives})
             model.fit(dataset, epochs=3, verbose=0)
             assert np.sign(model.repeats.weight.numpy()) == sign
+
+
+def test_no_preset_excludes_seen_items_by_the_bias():
+    """Under `recbole`, which keeps seen items, such a row could not be compared with published ones."""
+    for preset in PRESETS["dif_sr"]:
+        assert not arguments_of(preset).get("repeat_bias", False)
+        assert arguments_of(preset, "--repeat_bias", "1")["repeat_bias"]
+
+
+def arguments_of(preset, *flags):
+    return parse(["--model", "dif_sr", "--preset", preset, *flags]).model
+
+
+def test_everything_but_the_bias_trains_as_without_it(case):
+    weights = []
+    for repeat_bias in (False, True):
+        model = case.compiled(repeat_bias=repeat_bias, attribute_predictor="none", optimizer=keras.optimizers.SGD(0.1))
+        examples = case.examples(np.random.default_rng(1), 8)
+        model.fit(tf.data.Dataset.from_tensor_slices(examples).batch(4), epochs=2, verbose=0)
+        weights.append({v.path.partition("/")[2]: v.numpy() for v in model.trainable_variables if v.shape != ()})
+    assert weights[0].keys() == weights[1].keys()
+    for name, expected in weights[0].items():
+        np.testing.assert_allclose(weights[1][name], expected, atol=1e-6, err_msg=name)

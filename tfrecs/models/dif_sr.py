@@ -58,7 +58,9 @@ class DIFSR(SequentialRecommender):
         repeated_attributes: bool. NOTE: True repeats `sasrecd.py:203-206`: a value an item names twice counts twice,
             in pooling and as a label of 2. False: once.
         repeat_bias: bool, the score of an item that the history holds is shifted by one number, learned, see
-            `repeats.RepeatBias`. NOTE: our addition; no part of the paper.
+            `repeats.RepeatBias`; for data in which users take items again. NOTE: our addition; no part of the paper.
+            Where nobody takes an item twice it excludes seen items: compare such a row with `full_ranking`, never with
+            published figures under `recbole`.
         pad_class: bool. NOTE: True repeats `sasrecd.py:195-197`: PAD, row 0, is a trained class of the softmax.
         loss_reduction, clip_unmerged_rows: see `SequentialRecommender`.
 
