@@ -137,7 +137,7 @@ def _recorded_options(values):
     recorded = {}
     for name, value in values.items():
         if name not in RUNTIME_OPTIONS:
-            is_path = name in ("raw_dir", "path") and value is not None
+            is_path = name in ("raw_dir", "path", "items") and value is not None
             recorded[name] = os.path.basename(os.path.normpath(value)) if is_path else value
     return recorded
 

@@ -10,7 +10,7 @@ import os
 from data_prep.options import Option
 from data_prep.sources import blocks, folder, item_table, text
 from data_prep.sources.delimited import digest_raw
-from data_prep.sources.log import BadLines, Log
+from data_prep.sources.log import FIELDS, BadLines, Log
 from tfrecs.errors import InputError, nearest
 
 OPTIONS = {
@@ -20,6 +20,7 @@ OPTIONS = {
     "item_column": Option(str, "item_id", "name of the item column"),
     "rating_column": Option(str, None, "name of the rating column; without it, rating where there is one"),
     "timestamp_column": Option(str, None, "name of the column of seconds; without it, timestamp where there is one"),
+    "action_column": Option(str, None, "name of the action column; without it, action where there is one"),
     "attributes": Option(
         str, None, "columns of the .item file, a,b,c; without it, all of tokens but titles, names, addresses and such"
     ),
@@ -29,9 +30,6 @@ OPTIONS = {
 ENDINGS = {"inter": ".inter", "item": ".item", "user": ".user"}
 TYPES = ("token", "token_seq", "float", "float_seq")
 KINDS = {"token": "token", "token_seq": "list"}
-FIELDS = ("timestamp", "rating")
-# Columns with one of these in their name hold about as many values as there are items.
-FREE_TEXT = ("title", "name", "description", "address", "url", "image")
 
 
 def open_log(name, options):
@@ -121,7 +119,7 @@ def _roles(path, header, options):
             if role not in header:
                 continue
             column = role
-        types = ("token",) if role in ("user", "item") else ("float", "token")
+        types = ("token",) if role in ("user", "item", "action") else ("float", "token")
         roles[role] = order.index(_column(path, header, column, flag, types))
     return roles
 
@@ -145,7 +143,7 @@ def _attributes(path, header, options):
         return [
             name
             for name, kind in header.items()
-            if kind in KINDS and name != item and not any(word in name.lower() for word in FREE_TEXT)
+            if kind in KINDS and name != item and not any(word in name.lower() for word in item_table.FREE_TEXT)
         ]
     chosen = [column.strip() for column in options["attributes"].split(",")]
     for column in chosen:

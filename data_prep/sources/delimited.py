@@ -1,9 +1,9 @@
-"""A table of interactions with named columns: CSV, TSV (also gzipped) or parquet."""
+"""A table of interactions with named columns, CSV, TSV (also gzipped) or parquet, and a table of their items."""
 
 import os
 
 from data_prep.options import Option
-from data_prep.sources import blocks, parquet, text
+from data_prep.sources import blocks, items_file, parquet, text
 from data_prep.sources.log import FIELDS, BadLines, Log
 from tfrecs.data.manifest import digest
 from tfrecs.errors import InputError, nearest
@@ -17,6 +17,7 @@ OPTIONS = {
     "action_column": Option(str, None, "name of the action column"),
     "delimiter": Option(str, None, "between fields; from the file name where not given"),
     "on_bad_line": Option(str, "error", "stop, or count and go on", choices=("error", "skip")),
+    **items_file.OPTIONS,
 }
 
 
@@ -47,16 +48,29 @@ def open_log(name, options):
         _find(path, columns, parquet.column_names(path))
         chunks = parquet.read(path, columns, bad_lines)
     else:
-        delimiter = (options["delimiter"] or _delimiter(path)).replace("\\t", "\t")
-        if len(delimiter) != 1 or delimiter in '"\r\n':
-            raise InputError(f"--delimiter: expected one character, got {delimiter!r}")
+        delimiter = _delimiter(path, options["delimiter"], "delimiter")
         header = text.read_header(path, delimiter)
         roles = _find(path, columns, header)
         layout = blocks.Layout(roles, len(header), delimiter, quoted=True, header=True)
         chunks = text.read(path, layout, bad_lines)
     provenance = {"raw_files": {os.path.basename(path): sha256}, "bad_lines": bad_lines.counts}
     fields = tuple(name for name in FIELDS if name in columns)
-    return Log(name, fields, lambda: chunks, provenance)
+    log = Log(name, fields, lambda: chunks, provenance)
+    if options["items"] is None:
+        items_file.refuse_without(options)
+        return log
+    items = options["items"]
+    name = os.path.basename(items)
+    digest_of_items = digest_raw(items)
+    # A log that repeats its items' columns may be the table of items as well.
+    if provenance["raw_files"].get(name, digest_of_items) != digest_of_items:
+        name = f"items/{name}"
+    provenance["raw_files"][name] = digest_of_items
+    log.attributes, log.attribute_chunks, left_out = items_file.open_table(
+        items, options, options["item_column"], _delimiter, bad_lines
+    )
+    provenance["columns_left_out"] = {name: left_out}
+    return log
 
 
 def digest_raw(path):
@@ -74,13 +88,19 @@ def digest_raw(path):
     return sha256
 
 
-def _delimiter(path):
+def _delimiter(path, chosen, flag):
+    """The delimiter of a text file: the one that `--<flag>` gives, else the one its name tells."""
+    if chosen is not None:
+        delimiter = chosen.replace("\\t", "\t")
+        if len(delimiter) != 1 or delimiter in '"\r\n':
+            raise InputError(f"--{flag}: expected one character, got {chosen!r}")
+        return delimiter
     name = path.removesuffix(".gz")
     if name.endswith(".csv"):
         return ","
     if name.endswith((".tsv", ".txt")):
         return "\t"
-    raise InputError(f"--path {path}: which delimiter? say so with --delimiter")
+    raise InputError(f"{path}: which delimiter? say so with --{flag}")
 
 
 def _find(path, columns, header):

@@ -1,10 +1,14 @@
-"""A table of items in tab-separated text: a line per item, a column per attribute."""
+"""A table of items in delimited text: a line per item, a column per attribute."""
+
+import csv
 
 import pyarrow as pa
 
 from data_prep.sources import blocks, fields
 
 KIND_OF_BAD_LINE = "attributes"
+# Columns with one of these in their name hold about as many values as there are items.
+FREE_TEXT = ("title", "name", "description", "address", "url", "image")
 
 
 class Collector:
@@ -36,7 +40,18 @@ class Collector:
             self.columns[attribute] = ([], [])
 
 
-def read(path, header, item_column, kinds, separator, bad_lines, block_bytes=blocks.BLOCK_BYTES):
+def read(
+    path,
+    header,
+    item_column,
+    kinds,
+    separator,
+    bad_lines,
+    block_bytes=blocks.BLOCK_BYTES,
+    delimiter="\t",
+    quoted=False,
+    required=(),
+):
     """Reads the attributes in blocks; an empty field is no value.
 
     Args:
@@ -47,6 +62,9 @@ def read(path, header, item_column, kinds, separator, bad_lines, block_bytes=blo
         separator: str, between the values of a list.
         bad_lines: `data_prep.sources.log.BadLines`.
         block_bytes: int, about how much to read at a time.
+        delimiter: str, between fields.
+        quoted: bool, whether a field may be in double quotes.
+        required: columns of which no field may be empty.
 
     Yields:
         `(attribute, table)` as `data_prep.sources.log.Log.attribute_chunks`.
@@ -54,7 +72,7 @@ def read(path, header, item_column, kinds, separator, bad_lines, block_bytes=blo
     Raises:
         InputError: naming FILE:LINE and echoing the text.
     """
-    layout = blocks.Layout({}, len(header), "\t", quoted=False, header=True)
+    layout = blocks.Layout({}, len(header), delimiter, quoted, header=True)
     places = {column: header.index(column) for column in (item_column, *kinds)}
     collector = Collector(kinds)
     has_header = True
@@ -68,11 +86,14 @@ def read(path, header, item_column, kinds, separator, bad_lines, block_bytes=blo
                 continue
             try:
                 item = fields.convert("item", row[places[item_column]])
-                values = {column: _values(row[places[column]], column, kinds[column], separator) for column in kinds}
+                cells = {
+                    column: values(row[places[column]], column, kind, separator, column in required)
+                    for column, kind in kinds.items()
+                }
             except fields.BadValue as error:
                 bad_lines.add(KIND_OF_BAD_LINE, path, line, str(error))
                 continue
-            for column, found in values.items():
+            for column, found in cells.items():
                 collector.add(column, item, found)
         yield from collector.tables()
 
@@ -84,7 +105,11 @@ def _row(record, line, path, layout, bad_lines):
     except UnicodeDecodeError:
         bad_lines.add(KIND_OF_BAD_LINE, path, line, f"not UTF-8: {record[:80]!r}")
         return None
-    row = blocks.split_record(text, layout)
+    try:
+        row = blocks.split_record(text, layout)
+    except csv.Error as error:
+        bad_lines.add(KIND_OF_BAD_LINE, path, line, f"{error}: {text[:80]!r}")
+        return None
     if len(row) != layout.num_columns:
         message = f"expected {layout.num_columns} fields, found {len(row)}: {text.rstrip()[:80]!r}"
         bad_lines.add(KIND_OF_BAD_LINE, path, line, message)
@@ -92,9 +117,30 @@ def _row(record, line, path, layout, bad_lines):
     return row
 
 
-def _values(field, column, kind, separator):
-    """The values of a field that are not blank."""
-    if "\r" in field:
-        raise fields.BadValue(column, f"{column} contains a line break: {field!r}")
-    values = field.split(separator) if kind == "list" else [field]
-    return [value.strip() for value in values if value.strip()]
+def values(field, column, kind, separator, required=False):
+    """The values of a field that are not blank.
+
+    Args:
+        field: str.
+        column: str, its name, for messages.
+        kind: `token` or `list`.
+        separator: str, between the values of a list.
+        required: bool, there has to be one.
+
+    Returns:
+        list of str, without spaces around them.
+
+    Raises:
+        data_prep.sources.fields.BadValue: it contains a line break, or is empty though it is required.
+
+    Example:
+        >>> values("a | b", "tags", "list", "|")
+        ['a', 'b']
+    """
+    if "\r" in field or "\n" in field:
+        raise fields.BadValue(column, f"{column} contains a line break: {field[:80]!r}")
+    parts = field.split(separator) if kind == "list" else [field]
+    found = [part.strip() for part in parts if part.strip()]
+    if required and not found:
+        raise fields.BadValue(column, f"{column} is empty: {field[:80]!r}")
+    return found

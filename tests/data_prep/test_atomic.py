@@ -58,6 +58,27 @@ def test_log_and_attributes(raw):
     assert list(log.provenance["raw_files"]) == ["x.inter", "x.item", "x.user"]
 
 
+@pytest.mark.parametrize("column, options", [("action", {}), ("how", {"action_column": "how"})])
+def test_actions_together_with_attributes(raw, column, options):
+    lines = INTER.splitlines()
+    actions = [f"{column}:token", "buy", "view", "buy"]
+    (raw / "x.inter").write_text("".join(f"{line}\t{action}\n" for line, action in zip(lines, actions, strict=True)))
+    log = open_log(raw, **options)
+    assert log.fields == ("timestamp", "rating", "action") and log.attributes == {"year": "token", "class": "list"}
+    (table,) = [table for table, _ in log.chunks()]
+    assert table["action"].to_pylist() == ["buy", "view", "buy"]
+    assert attributes(log)["year"] == [("a", "1995"), ("z", "1996")]
+    assert log.provenance["columns_left_out"]["x.inter"] == []
+
+
+def test_an_action_is_a_token(raw):
+    with pytest.raises(InputError, match=r"column 'rating' is float, expected token \(--action_column\)"):
+        open_log(raw, action_column="rating")
+    (raw / "x.inter").write_text(INTER.replace("rating:float", "action:token").replace("u2\ta\t5", "u2\ta\t"))
+    with pytest.raises(InputError, match=r"x\.inter:3: action is empty: ''"):
+        list(open_log(raw).chunks())
+
+
 def test_end_to_end_with_a_category(raw, tmp_path, command, decoded):
     data_dir = tmp_path / "data"
     flags = ["--dataset", "atomic", "--raw_dir", raw, "--out_dir", data_dir]

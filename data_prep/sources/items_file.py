@@ -1,0 +1,186 @@
+"""A table of items with named columns beside a log: CSV, TSV (also gzipped) or parquet."""
+
+import pyarrow as pa
+import pyarrow.parquet
+from pyarrow import compute
+
+from data_prep.options import Option
+from data_prep.sources import fields, item_table, parquet, text
+from data_prep.sources.item_table import KIND_OF_BAD_LINE
+from tfrecs.errors import InputError, nearest
+
+OPTIONS = {
+    "items": Option(str, None, "file of the items' attributes: .csv, .tsv, .txt, also with .gz, or .parquet"),
+    "items_item_column": Option(str, None, "its item column; without it, named like the log's"),
+    "items_columns": Option(
+        str, None, "its columns that become attributes, a,b,c; without it, all but titles, names, addresses and such"
+    ),
+    "items_lists": Option(str, None, "its columns of several values, a,b,c; those of parquet lists are known"),
+    "items_list_separator": Option(str, "|", "between the values of a list in text"),
+    "items_kind": Option(str, None, "its column that says what kind of object each is (item, query, coupon)"),
+    "items_delimiter": Option(str, None, "between its fields; from the file name where not given"),
+}
+KIND = "kind"
+
+
+def open_table(path, options, item_column, delimiter_of, bad_lines):
+    """Opens a table of items; only its header is read.
+
+    Args:
+        path: str.
+        options: dict, as `OPTIONS`.
+        item_column: str, the name of the item column where `items_item_column` is not given.
+        delimiter_of: `f(path, delimiter, flag) -> str`, the delimiter of a text file.
+        bad_lines: `data_prep.sources.log.BadLines`.
+
+    Returns:
+        `(kinds, chunks, left_out)`: dict of attribute to `token` or `list`, and what
+        `data_prep.sources.log.Log.attribute_chunks` has to be; the columns that become no attribute.
+
+    Raises:
+        InputError: an empty file, a column that its header lacks or that is named twice, or a flag without effect.
+    """
+    item = options["items_item_column"] or item_column
+    is_parquet = path.endswith(".parquet")
+    if is_parquet:
+        if options["items_delimiter"] is not None:
+            raise InputError(f"--items_delimiter {options['items_delimiter']!r}: has no effect on {path}")
+        header, lists = parquet.column_names(path), _parquet_lists(path)
+    else:
+        delimiter = delimiter_of(path, options["items_delimiter"], "items_delimiter")
+        header, lists = text.read_header(path, delimiter), set()
+    _column(path, header, item, "items_item_column" if options["items_item_column"] else "item_column")
+    lists |= set(_named(path, header, options, "items_lists"))
+    columns = _attributes(path, header, options, item, lists)
+    kinds = {name: "list" if column in lists else "token" for name, column in columns.items()}
+    if not columns:
+        raise InputError(f"--items {path}: no column becomes an attribute; name some with --items_columns")
+    if is_parquet:
+        chunks = _read_parquet(path, item, columns, kinds, options, bad_lines)
+    else:
+        chunks = item_table.read(
+            path,
+            header,
+            item,
+            {column: kinds[name] for name, column in columns.items()},
+            options["items_list_separator"],
+            bad_lines,
+            delimiter=delimiter,
+            quoted=True,
+            required=(options["items_kind"],),
+        )
+        chunks = _renamed(chunks, {column: name for name, column in columns.items()})
+    left_out = [column for column in header if column != item and column not in columns.values()]
+    return kinds, lambda: chunks, left_out
+
+
+def refuse_without(options):
+    """Refuses options of a table of items that is not given; arguments as for `open_table`."""
+    for name, option in OPTIONS.items():
+        if options[name] != option.default:
+            raise InputError(f"--{name} {options[name]}: has no effect without --items")
+
+
+def _attributes(path, header, options, item, lists):
+    """Dict of attribute to its column."""
+    kind = options["items_kind"]
+    if options["items_columns"] is None:
+        free = [column for column in header if any(word in column.lower() for word in item_table.FREE_TEXT)]
+        chosen = [column for column in header if column != item and (column not in free or column in lists)]
+    else:
+        chosen = _named(path, header, options, "items_columns")
+    for column in (*chosen, *lists):
+        if column == item:
+            raise InputError(f"{path}: column {column!r} names the items: it cannot be an attribute or a list")
+    if kind is not None:
+        _column(path, header, kind, "items_kind")
+        if kind == item or kind in lists:
+            raise InputError(f"--items_kind {kind}: the kind is one value in a column of its own")
+        if kind != KIND and KIND in chosen:
+            raise InputError(
+                f"--items_kind {kind}: {path} has another column {KIND!r}, which is what the attribute is called; "
+                "leave it out by --items_columns"
+            )
+    columns = {column: column for column in dict.fromkeys([*chosen, *sorted(lists)]) if column != kind}
+    for column in columns:
+        _column(path, header, column, "items_columns")
+    return columns | ({KIND: kind} if kind is not None else {})
+
+
+def _named(path, header, options, flag):
+    """The columns that a flag names, `a,b,c`."""
+    if options[flag] is None:
+        return []
+    names = [name.strip() for name in options[flag].split(",")]
+    for name in names:
+        _column(path, header, name, flag)
+        if names.count(name) > 1:
+            raise InputError(f"--{flag} {options[flag]}: {name!r} is named twice")
+    return names
+
+
+def _column(path, header, column, flag):
+    if header.count(column) == 0:
+        raise InputError(
+            f"{path}: no column {column!r} (--{flag}); {nearest(column, header)} "
+            f"The columns are {', '.join(map(repr, header))}"
+        )
+    if header.count(column) > 1:
+        raise InputError(f"{path}: {header.count(column)} columns are called {column!r}")
+
+
+def _renamed(chunks, names):
+    for column, table in chunks:
+        yield names[column], table
+
+
+def _parquet_lists(path):
+    schema = pyarrow.parquet.read_schema(path)
+    return {field.name for field in schema if _is_list(field.type)}
+
+
+def _is_list(kind):
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _read_parquet(path, item, columns, kinds, options, bad_lines):
+    """Yields the attributes, as `Log.attribute_chunks`; a row counts as a line."""
+    collector = item_table.Collector(columns)
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            rows_read = 0
+            for batch in file.iter_batches(parquet.ROWS_PER_BATCH, columns=[item, *columns.values()]):
+                items = _strings(path, item, batch[item])
+                values = {name: _strings(path, column, batch[column]) for name, column in columns.items()}
+                for row, (token, *found) in enumerate(zip(items, *values.values(), strict=True), rows_read + 1):
+                    try:
+                        token = fields.convert("item", token or "")
+                        found = [
+                            _clean(value, columns[name], name, kinds[name], options["items_list_separator"])
+                            for name, value in zip(columns, found, strict=True)
+                        ]
+                    except fields.BadValue as error:
+                        bad_lines.add(KIND_OF_BAD_LINE, path, row, str(error))
+                        continue
+                    for name, value in zip(columns, found, strict=True):
+                        collector.add(name, token, value)
+                rows_read += batch.num_rows
+                yield from collector.tables()
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+
+
+def _strings(path, name, column):
+    """The values of a column as text, None or a list of either."""
+    kind = pa.list_(pa.string()) if _is_list(column.type) else pa.string()
+    try:
+        return compute.cast(column, kind).to_pylist()
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        raise InputError(f"{path}: column {name!r} holds {column.type}, expected values or lists of them") from None
+
+
+def _clean(value, column, name, kind, separator):
+    """The values of one cell that are not blank."""
+    if isinstance(value, list):
+        return [entry for part in value for entry in item_table.values(part or "", column, "token", separator)]
+    return item_table.values(value or "", column, kind, separator, required=name == KIND)
