@@ -80,7 +80,7 @@ longest sequence of --mean_length 32
         _note_bad_lines(log, progress)
         _note_attributes(counts["item_attributes"], progress)
         manifest = Manifest(
-            name=dataset,
+            name=log.name,
             attributes={name: kind for name, kind in log.attributes.items() if name in content["vocabularies"]},
             provenance={
                 "source": source.__name__.rpartition(".")[2],

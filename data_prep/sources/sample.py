@@ -3,13 +3,16 @@
 `sample_process` says how items follow each other. On top of it: ratings 1 to 5 follow taste, gaps
 are short within a run and long before a change of mind, actions follow ratings, and an item has
 the attributes `category` (one token) and `tags` (a list: the two stretches of the ring it lies in).
+
+With `--kinds 1` the data set `sample-kinds` is made instead: the same items among queries and coupons, told apart by
+the attribute `kind`; `sample_kinds` says how. It has no ratings.
 """
 
 import numpy as np
 import pyarrow as pa
 
 from data_prep.options import Option
-from data_prep.sources import sample_process
+from data_prep.sources import sample_kinds, sample_process
 from data_prep.sources.log import FIELDS, Log
 from tfrecs.errors import InputError
 
@@ -18,13 +21,14 @@ OPTIONS = {
     "num_items": Option(int, 600, "items to generate", minimum=20),
     "mean_length": Option(int, 32, "mean number of interactions of a user", minimum=3),
     "seed": Option(int, 7, "seed of the generator", minimum=0),
+    "kinds": Option(int, 0, "1 adds queries and coupons to the items", 0, 1),
 }
 TRANSITION = 0.78
 ITEMS_PER_CATEGORY = 50
 ITEMS_PER_TAG = 10
 ORACLE_USERS = 2000
 FIRST_TIMESTAMP = 1_500_000_000
-ACTIONS = pa.array(["view", "cart", "buy"])
+ACTIONS = pa.array(["view", "cart", "buy", "search", "receive"])
 # Chance of view, cart, buy by rating 1 to 5.
 ACTION_ENDS = np.cumsum([[0.9, 0.08], [0.8, 0.15], [0.65, 0.2], [0.45, 0.25], [0.3, 0.2]], axis=1)
 # Users drawn from one random stream; part of the definition of the data.
@@ -45,7 +49,7 @@ def open_log(name, options):
         InputError: too few items for the length, as no item repeats within a user.
 
     Example:
-        >>> options = {"num_users": 2, "num_items": 60, "mean_length": 4, "seed": 1}
+        >>> options = {"num_users": 2, "num_items": 60, "mean_length": 4, "seed": 1, "kinds": 0}
         >>> log = open_log("sample", options)
         >>> [table.num_rows for table, _ in log.chunks()]
         [8]
@@ -58,6 +62,17 @@ def open_log(name, options):
         )
     process = sample_process.Process.create(options["num_items"], ITEMS_PER_CATEGORY, TRANSITION, options["seed"])
     tokens = item_tokens(options["num_items"], options["seed"])
+    if options["kinds"]:
+        catalogue = sample_kinds.Catalogue.create(process)
+        return Log(
+            name=f"{name}-kinds",
+            fields=("timestamp", "action"),
+            chunks=lambda: _chunks_of_kinds(catalogue, options),
+            provenance={"transition": TRANSITION},
+            attributes={"kind": "token", "category": "token", "tags": "list"},
+            attribute_chunks=lambda: _attributes_of_kinds(catalogue, tokens, options["seed"]),
+            oracle=lambda: _oracle_of_kinds(catalogue, options),
+        )
     return Log(
         name=name,
         fields=FIELDS,
@@ -69,16 +84,16 @@ def open_log(name, options):
     )
 
 
-def item_tokens(num_items, seed):
+def item_tokens(num_items, seed, prefix="i", stream=1):
     """Arrow strings naming the items in an order that gives nothing away.
 
     Example:
         >>> sorted(item_tokens(3, 7).to_pylist())
         ['i0', 'i1', 'i2']
     """
-    numbers = np.random.default_rng([seed, 1]).permutation(num_items)
+    numbers = np.random.default_rng([seed, stream]).permutation(num_items)
     width = len(str(num_items - 1))
-    return pa.array([f"i{number:0{width}d}" for number in numbers])
+    return pa.array([f"{prefix}{number:0{width}d}" for number in numbers])
 
 
 def generate_block(process, options, block):
@@ -141,6 +156,55 @@ def _chunks(process, tokens, options):
             "action": ACTIONS.take(pa.array(drawn["actions"][here])),
         }
         yield pa.table(columns), (block + 1) / num_blocks
+
+
+def _events(catalogue, options, block):
+    """A block's events by user, and what was drawn of the users."""
+    drawn = generate_block(catalogue.process, options, block)
+    gaps = np.diff(drawn["timestamps"], axis=1, prepend=FIRST_TIMESTAMP)
+    columns = (drawn["items"].astype(np.int64), drawn["actions"], gaps)
+    cut = [[row[:length] for row, length in zip(rows, drawn["length"], strict=True)] for rows in columns]
+    random = np.random.default_rng([options["seed"], 3, block])
+    return sample_kinds.draw_events(catalogue, random, *cut), drawn
+
+
+def _chunks_of_kinds(catalogue, options):
+    width = len(str(options["num_users"] - 1))
+    num_blocks = -(-options["num_users"] // BLOCK)
+    tokens = pa.concat_arrays(_tokens_of_kinds(catalogue, options["seed"]))
+    for block in range(num_blocks):
+        events, _ = _events(catalogue, options, block)
+        users = pa.array([f"u{number:0{width}d}" for number in range(block * BLOCK, block * BLOCK + len(events))])
+        objects, actions, _ = np.concatenate(events).T
+        columns = {
+            "user": users.take(pa.array(np.repeat(np.arange(len(users)), [len(row) for row in events]))),
+            "item": tokens.take(pa.array(objects)),
+            "timestamp": np.concatenate([FIRST_TIMESTAMP + np.cumsum(row[:, 2]) for row in events]),
+            "action": ACTIONS.take(pa.array(actions)),
+        }
+        yield pa.table(columns), (block + 1) / num_blocks
+
+
+def _tokens_of_kinds(catalogue, seed):
+    """Arrow strings naming the objects, an array for each kind."""
+    parts = zip(catalogue.counts, sample_kinds.KINDS, (1, 4, 5), strict=True)
+    return [item_tokens(count, seed, kind[0], stream) for count, kind, stream in parts]
+
+
+def _attributes_of_kinds(catalogue, tokens, seed):
+    of_kinds = _tokens_of_kinds(catalogue, seed)
+    for kind, names in zip(sample_kinds.KINDS, of_kinds, strict=True):
+        yield "kind", pa.table({"item": names, "value": pa.array([kind] * len(names))})
+    yield from _attribute_chunks(catalogue.process, tokens)
+    categories = pa.array([f"category-{number}" for number in catalogue.category_of_coupons()])
+    yield "category", pa.table({"item": of_kinds[2], "value": categories})
+
+
+def _oracle_of_kinds(catalogue, options):
+    """The process's own ranking, for the last event of at most `ORACLE_USERS` users."""
+    events, drawn = _events(catalogue, options, 0)
+    users = list(zip(events, drawn["favourites"], drawn["weights"], strict=True))
+    return sample_kinds.expected_metrics(catalogue, users[:ORACLE_USERS])
 
 
 def _attribute_chunks(process, tokens):

@@ -87,23 +87,28 @@ class Process:
         Returns:
             float64 array `[num_items]`, sums to 1, zero at the items of the history.
         """
+        masses = self.masses(history, favourites, weights)
+        return masses / masses.sum()
+
+    def masses(self, history, favourites, weights, by_taste=1.0, by_continuing=1.0):
+        """As `next_item`, not normalised; items that taste or a recent item brings are weighed by a factor each."""
         taste = BACKGROUND * self.popularity
         for favourite, weight in zip(favourites, weights, strict=True):
             begin = self.first[favourite]
             items = slice(begin, begin + self.size[favourite])
             within = self.popularity[items] / self.popularity[items].sum()
             taste[items] += (1 - BACKGROUND) * weight * within
-        probability = taste
+        masses = taste * by_taste
         if len(history):
             recent = np.asarray(history[::-1][: len(RECENCY)])
             recency = RECENCY[: len(recent)] / RECENCY[: len(recent)].sum()
-            probability = (1 - self.transition) * taste
+            masses = (1 - self.transition) * by_taste * taste
             for distance, kernel in enumerate(KERNEL, start=1):
                 for offset in (-distance, distance):
-                    mass = self.transition * recency * kernel / 2
-                    np.add.at(probability, self.neighbour(recent, offset), mass)
-            probability[history] = 0.0
-        return probability / probability.sum()
+                    mass = self.transition * by_continuing * recency * kernel / 2
+                    np.add.at(masses, self.neighbour(recent, offset), mass)
+            masses[history] = 0.0
+        return masses
 
 
 def draw_items(process, random, length, favourites, weights):

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 
-from data_prep.sources import sample, sample_process
+from data_prep.prepare import prepare
+from data_prep.progress import Progress
+from data_prep.sources import sample, sample_kinds, sample_process
 from tfrecs.errors import InputError
 
-OPTIONS = {"num_users": 300, "num_items": 120, "mean_length": 8, "seed": 3}
+OPTIONS = {"num_users": 300, "num_items": 120, "mean_length": 8, "seed": 3, "kinds": 0}
 
 
 def tiny_process():
@@ -154,3 +156,104 @@ def test_default_is_hard_for_counts_and_not_hopeless():
 def test_too_few_items():
     with pytest.raises(InputError, match="--num_items 30: at least 40"):
         sample.open_log("sample", OPTIONS | {"num_items": 30})
+
+
+KINDS = OPTIONS | {"kinds": 1}
+
+
+def frame_of(options):
+    return next(iter(sample.open_log("sample", options).chunks()))[0].to_pandas()
+
+
+def test_kinds_stand_around_the_items_of_the_plain_sample():
+    plain, mixed = frame_of(OPTIONS), frame_of(KINDS)
+    items = mixed[mixed["item"].str.startswith("i")]
+    for user, rows in plain.groupby("user"):
+        found = items.loc[items["user"] == user]
+        assert found["item"].tolist() == rows["item"].tolist()[: len(found)]
+        assert found["action"].tolist() == rows["action"].tolist()[: len(found)]
+    by_user = mixed.groupby("user")
+    assert by_user.size().tolist() == plain.groupby("user").size().tolist()
+    assert not mixed.duplicated(["user", "item"]).any()
+    assert by_user["timestamp"].apply(lambda t: (t.diff().dropna() > 0).all()).all()
+    kind = mixed["item"].str[0]
+    assert mixed.groupby(kind)["action"].unique().map(sorted).to_dict() == {
+        "i": ["buy", "cart", "view"],
+        "q": ["search"],
+        "c": ["receive"],
+    }
+    assert kind.value_counts(normalize=True).between(0.1, 0.75).all()
+
+
+def test_a_query_precedes_an_item_it_searches_for_and_a_coupon_follows_one_of_its_category():
+    log = sample.open_log("sample", KINDS)
+    values = {}
+    for name, table in log.attribute_chunks():
+        values.setdefault(name, {}).update(zip(*table.to_pydict().values(), strict=True))
+    assert set(values["kind"].values()) == {"item", "query", "coupon"}
+    assert {name[0] for name in values["category"]} == {"i", "c"} and {name[0] for name in values["tags"]} == {"i"}
+    mixed = frame_of(KINDS)
+    after = mixed.shift(-1)
+    pairs = mixed[mixed["user"] == after["user"]].assign(after=after["item"])
+    searches = pairs[pairs["action"] == "search"]
+    assert searches["after"].str.startswith("i").all() and len(searches) > 300
+    categories = searches["after"].map(values["category"]).groupby(searches["item"]).nunique()
+    assert (categories == 1).all()
+    coupons = pairs[pairs["after"].str.startswith("c")]
+    assert len(coupons) > 200
+    assert (coupons["item"].map(values["category"]) == coupons["after"].map(values["category"])).all()
+    bought = coupons["action"].value_counts() / pairs["action"].value_counts()
+    assert bought["buy"] > 2 * bought["view"]
+
+
+@pytest.fixture(scope="module")
+def events():
+    """A catalogue and 300 users: events, favourites, weights."""
+    process = sample_process.Process.create(120, transition=sample.TRANSITION, seed=3)
+    catalogue = sample_kinds.Catalogue.create(process)
+    drawn_events, drawn = sample._events(catalogue, KINDS, 0)
+    return catalogue, list(zip(drawn_events, drawn["favourites"], drawn["weights"], strict=True))
+
+
+def test_events_follow_the_distribution(events):
+    """What was drawn against what was predicted, each as a sum over events divided by its standard deviation."""
+    catalogue, users = events
+    sums, variances = np.zeros(4), np.zeros(4)
+    for rows, favourites, weights in users:
+        for place in range(1, len(rows)):
+            p = sample_kinds.next_event(catalogue, rows[:place], rows[place, 2], favourites, weights)
+            assert p.sum() == pytest.approx(1) and not p[rows[:place, 0]].any() and p[rows[place, 0]] > 0
+            of_kind = [np.where(catalogue.kind == kind, 1.0, 0.0) for kind in range(3)]
+            for index, value in enumerate([p, *of_kind]):
+                mean = p @ value
+                sums[index] += value[rows[place, 0]] - mean
+                variances[index] += p @ value**2 - mean**2
+    assert np.abs(sums / np.sqrt(variances)).max() < 4
+    assert variances.min() > 1
+
+
+def test_the_oracle_of_kinds_by_pairs(events):
+    catalogue, users = events
+    found = sample_kinds.expected_metrics(catalogue, users[:40])
+    won, share = np.zeros(3), np.zeros(3)
+    for rows, favourites, weights in users[:40]:
+        p = sample_kinds.next_event(catalogue, rows[:-1], rows[-1, 2], favourites, weights)
+        for kind in range(3):
+            here = [o for o in range(len(p)) if catalogue.kind[o] == kind and o not in rows[:-1, 0]]
+            for target in here:
+                if p[target]:
+                    better = [(p[target] > p[o]) + 0.5 * (p[target] == p[o]) for o in here if o != target]
+                    won[kind] += p[target] * np.mean(better)
+                    share[kind] += p[target]
+    expected = {f"auc_{name}": won[i] / share[i] for i, name in enumerate(sample_kinds.KINDS)}
+    expected |= {"auc": won.sum() / share.sum()}
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-9)
+    assert found["hr@10"] < found["hr@50"] <= 1 and found["num_users"] == 40
+
+
+def test_kinds_prepared(tmp_path):
+    manifest = prepare("sample", str(tmp_path / "data"), Progress(None), **KINDS)
+    assert manifest.name == "sample-kinds" and manifest.fields == ("item", "timestamp", "action")
+    assert manifest.attributes == {"kind": "token", "category": "token", "tags": "list"}
+    assert manifest.num_items == 120 + 48 + 16
+    assert {"auc", "auc_item", "auc_query", "auc_coupon", "hr@10"} <= manifest.oracle.keys()
