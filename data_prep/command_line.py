@@ -2,6 +2,7 @@
 
 import argparse
 
+from data_prep import original_flags
 from data_prep.sources import SOURCES
 from tfrecs.errors import InputError, nearest
 
@@ -21,8 +22,7 @@ def parse(arguments, options):
         options: dict of name to `Option`, the options that every dataset has.
 
     Returns:
-        dict of name to str for the flags given (`dataset` always), `{"show_details": dir}`, or None
-        where help was asked for and printed.
+        dict of name to str for the flags given (`dataset` always), or None where help was asked for and printed.
 
     Raises:
         InputError: an unknown flag, with the nearest one of the dataset, or a missing value.
@@ -39,10 +39,15 @@ def parse(arguments, options):
         argument_default=argparse.SUPPRESS,
     )
     parser.add_argument("--help", "-h", action="store_true", help="print this and exit")
-    parser.add_argument("--show_details", metavar="DIR", help="print what a directory holds")
+    parser.add_argument(
+        "--show_details", metavar="DIR", help="print what a directory holds; with --dataset, a data version's name"
+    )
     parser.add_argument("--dataset", metavar="NAME", default="sample", help=", ".join(SOURCES))
     parser.add_argument("--out_dir", metavar="DIR", help="the directory to make")
     _add(parser, options)
+    originals = parser.add_argument_group("names that ARERec's dataset.py used")
+    for name, text in original_flags.FLAGS.items():
+        originals.add_argument(f"--{name}", metavar="VALUE", help=text)
     known = dict(options)
     for source in dict.fromkeys(SOURCES.values()):
         names = ", ".join(name for name in SOURCES if SOURCES[name] is source)
@@ -53,15 +58,13 @@ def parse(arguments, options):
     namespace, unknown = parser.parse_known_args(arguments)
     if unknown:
         flag = unknown[0].partition("=")[0]
-        flags = [f"--{name}" for name in ("dataset", "out_dir", "show_details", *known)]
+        flags = [f"--{name}" for name in ("dataset", "out_dir", "show_details", *known, *original_flags.FLAGS)]
         kind = "flag" if flag.startswith("-") else "argument"
         raise InputError(f"unknown {kind} {flag!r}; {nearest(flag, flags)}")
     values = vars(namespace)
     if values.pop("help", False):
         parser.print_help()
         return None
-    if "show_details" in values:
-        return {"show_details": values["show_details"]}
     return values
 
 

@@ -36,12 +36,13 @@ def show(data_dir, stream):
     """
     manifest = manifests.load(data_dir)
     manifests.verify(data_dir, manifest)
-    lengths, split_counts, first = _scan(data_dir, manifest)
+    lengths, split_counts, first, per_item = _scan(data_dir, manifest)
     quantiles = np.quantile(lengths, [0, 0.25, 0.5, 0.75, 0.9, 0.99, 1], method="nearest")
     names = ("min", "25 %", "median", "75 %", "90 %", "99 %", "max")
     lines = [
         summary(manifest),
         "sequence lengths: " + ", ".join(f"{n} {q}" for n, q in zip(names, quantiles, strict=True)),
+        f"interactions per item: min {per_item.min()}, mean {int(per_item.mean())}, max {per_item.max()}",
         f"split: {json.dumps(manifest.split)}: "
         + ", ".join(f"{count:,} {part}" for part, count in split_counts.items()),
         f"fields: {', '.join(manifest.fields)}",
@@ -61,13 +62,15 @@ def _attributes(manifest):
 
 
 def _scan(data_dir, manifest):
-    """Lengths, sizes of the split's parts, and the first sequences by user id."""
+    """Lengths, sizes of the split's parts, the first sequences by user id, and how often each item occurs."""
     paths = [os.path.join(data_dir, shard.path) for shard in manifest.shards]
     lengths, splits, first = [], [], []
+    per_item = np.zeros(manifest.num_items, np.int64)
     for batch in tf.data.TFRecordDataset(paths).batch(PARSE_BATCH):
         parsed = records.parse(batch, manifest.fields)
         lengths.append(parsed["item"].row_lengths().numpy())
         splits.append(parsed["split"].numpy())
+        per_item += np.bincount(parsed["item"].flat_values.numpy(), minlength=manifest.num_items + 1)[1:]
         users = parsed["user"].numpy()
         for row in np.flatnonzero(users <= NUM_SEQUENCES_SHOWN):
             fields = {name: parsed[name][row].numpy() for name in manifest.fields}
@@ -79,7 +82,7 @@ def _scan(data_dir, manifest):
         "validation": int((valid_end - train_end).sum()),
         "test": int((lengths - valid_end).sum()),
     }
-    return lengths, counts, sorted(first, key=lambda entry: entry[0])
+    return lengths, counts, sorted(first, key=lambda entry: entry[0]), per_item
 
 
 def _decoded(data_dir, manifest, sequences):

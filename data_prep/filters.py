@@ -3,8 +3,8 @@
 from tfrecs.errors import InputError
 
 
-def apply(connection, table, min_rating=None, min_user_interactions=1, min_item_interactions=1):
-    """Drops rows in place: first by rating, then iterated until users and items have enough rows.
+def apply(connection, table, min_rating=None, min_user_interactions=1, min_item_interactions=1, keep_fraction=1.0):
+    """Drops rows in place: first the latest, then by rating, then iterated until users and items have enough rows.
 
     Args:
         connection: a duckdb connection.
@@ -12,6 +12,8 @@ def apply(connection, table, min_rating=None, min_user_interactions=1, min_item_
         min_rating: float or None; rows with a lower rating are dropped.
         min_user_interactions: int, the fewest rows a user may have.
         min_item_interactions: int, the fewest rows an item may have.
+        keep_fraction: float in (0, 1], below 1 only the `floor(keep_fraction * rows)` earliest rows are kept; of rows
+            with equal timestamps, those that come first in the input. The table needs `timestamp` and `position` then.
 
     Returns:
         dict of filter name to the number of rows it dropped, in the order applied.
@@ -28,6 +30,13 @@ def apply(connection, table, min_rating=None, min_user_interactions=1, min_item_
     """
     dropped = {}
     before = describe(connection, table)
+    if keep_fraction < 1:
+        # The small addend keeps 0.29 * 100 = 28.999999999999996 at 29.
+        kept = int(keep_fraction * before[0] + 1e-9)
+        later = f"position in (select position from {table} order by timestamp, position offset ?)"
+        dropped["keep_fraction"] = _delete(connection, table, later, kept)
+        _require_rows(connection, table, before, f"--keep_fraction {keep_fraction:g}", "raise it")
+        before = describe(connection, table)
     if min_rating is not None:
         dropped["min_rating"] = _delete(connection, table, "rating < ?", min_rating)
         _require_rows(connection, table, before, f"--min_rating {min_rating:g}")
@@ -58,9 +67,9 @@ def _delete(connection, table, condition, value):
     return connection.execute(f"delete from {table} where {condition}", [value]).fetchone()[0]
 
 
-def _require_rows(connection, table, before, flags):
+def _require_rows(connection, table, before, flags, advice="lower it"):
     if connection.execute(f"select count(*) from {table}").fetchone()[0] == 0:
         rows, users, items = before
         raise InputError(
-            f"nothing is left of {rows} interactions of {users} users with {items} items after {flags}; lower it"
+            f"nothing is left of {rows} interactions of {users} users with {items} items after {flags}; {advice}"
         )

@@ -22,7 +22,7 @@ def run(log, directory, options, progress):
     Args:
         log: a `data_prep.sources.log.Log`.
         directory: str, an empty directory; it must exist.
-        options: dict with `min_rating`, `min_user_interactions`, `min_item_interactions`,
+        options: dict with `keep_fraction`, `min_rating`, `min_user_interactions`, `min_item_interactions`,
             `num_shards`, `memory_limit_mb` and `split`, the split rule as the manifest holds it.
         progress: a `data_prep.progress.Progress`.
 
@@ -54,7 +54,7 @@ def _run(connection, log, directory, options, progress):
     _encode(connection, log.fields)
     progress.finish()
     progress.start("filtering")
-    kept = {key: options[key] for key in options if key.startswith("min_")}
+    kept = {key: options[key] for key in options if key.startswith("min_") or key == "keep_fraction"}
     dropped = filters.apply(connection, "encoded", **kept)
     num_rows, num_users, num_items = filters.describe(connection, "encoded")
     progress.finish(f"{num_rows:,} interactions, {num_users:,} users, {num_items:,} items left")

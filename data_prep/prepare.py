@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from data_prep import command_line, details, local, output, splits
+from data_prep import command_line, details, local, original_flags, output, splits
 from data_prep.options import Option, resolve
 from data_prep.progress import Progress
 from data_prep.sources import SOURCES
@@ -26,6 +26,7 @@ OPTIONS = {
     "min_user_interactions": Option(int, 1, "drop users with fewer, iterated", 1),
     "min_item_interactions": Option(int, 1, "drop items with fewer, iterated", 1),
     "min_rating": Option(float, None, "drop interactions with a lower rating"),
+    "keep_fraction": Option(float, 1.0, "share of the interactions to keep, the earliest", 0, 1),
     "category_from": Option(str, None, "item attribute whose first value becomes the attribute category"),
     "num_shards": Option(int, 8, "TFRecord files to write", 1, 1000),
     "overwrite": Option(int, 0, "1 replaces prepared data in out_dir", 0, 1),
@@ -34,6 +35,7 @@ OPTIONS = {
 # What does not change the data stays out of the provenance.
 RUNTIME_OPTIONS = ("overwrite", "memory_limit_mb")
 CATEGORY = "category"
+ENGINE_OPTIONS = ("num_shards", "keep_fraction")
 SPLIT_OPTIONS = ("valid_fraction", "test_fraction", "valid_from", "test_from")
 
 
@@ -68,7 +70,7 @@ longest sequence of --mean_length 32
         raise InputError("--out_dir: required")
     source = SOURCES[dataset]
     values = resolve(OPTIONS | source.OPTIONS, options, f"dataset {dataset}")
-    engine_options = {name: values[name] for name in values if name.startswith("min_") or name == "num_shards"}
+    engine_options = {name: values[name] for name in values if name.startswith("min_") or name in ENGINE_OPTIONS}
     engine_options["memory_limit_mb"] = values["memory_limit_mb"]
     engine_options["split"] = splits.declare(values["split"], **{name: values[name] for name in SPLIT_OPTIONS})
     with output.staged_directory(out_dir, bool(values["overwrite"])) as directory:
@@ -98,11 +100,14 @@ longest sequence of --mean_length 32
 
 
 def _check_fields(log, values):
-    needed = {"rating": values["min_rating"] is not None, "timestamp": values["split"] == "time"}
-    flags = {"rating": "--min_rating", "timestamp": "--split time"}
-    for field, need in needed.items():
-        if need and field not in log.fields:
-            raise InputError(f"{flags[field]}: dataset {log.name} has no {field}s")
+    needs = [
+        ("--min_rating", "rating", values["min_rating"] is not None),
+        ("--split time", "timestamp", values["split"] == "time"),
+        (f"--keep_fraction {values['keep_fraction']}", "timestamp", values["keep_fraction"] < 1),
+    ]
+    for flag, field, needed in needs:
+        if needed and field not in log.fields:
+            raise InputError(f"{flag}: dataset {log.name} has no {field}s")
 
 
 def _note_bad_lines(log, progress):
@@ -176,9 +181,12 @@ def main(arguments=None):
         values = command_line.parse(sys.argv[1:] if arguments is None else arguments, OPTIONS)
         if values is None:
             return 0
+        values, notes = original_flags.translate(values)
         if "show_details" in values:
             details.show(values["show_details"], sys.stdout)
             return 0
+        for note in notes:
+            print(note, file=sys.stderr)
         manifest = prepare(**values)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,4 +1,7 @@
-"""MovieLens: the GroupLens files in a directory, or tensorflow-datasets where none is given."""
+"""MovieLens: the GroupLens files in a directory, or tensorflow-datasets where none is given.
+
+`NAME_ratings.csv`, as ARERec publishes it, is read too: four columns under any header.
+"""
 
 import os
 
@@ -69,16 +72,16 @@ def open_log(name, options):
     """
     if options["raw_dir"] is None:
         return movielens_tfds.open_log(name)
-    ratings = _find_ratings(options["raw_dir"])
+    ratings, kind = _find_ratings(options["raw_dir"], name)
     path = os.path.join(options["raw_dir"], ratings)
     raw_files = {ratings: digest_raw(path)}
-    layout = LAYOUTS[ratings]
-    if layout.header and text.read_header(path, layout.delimiter) != HEADER:
+    layout = LAYOUTS[kind]
+    if kind == ratings and layout.header and text.read_header(path, layout.delimiter) != HEADER:
         raise InputError(f"{path}: expected the header {','.join(HEADER)}")
     bad_lines = BadLines(options["on_bad_line"], {})
     provenance = {"raw_files": raw_files, "bad_lines": bad_lines.counts}
     log = Log(name, FIELDS, lambda: text.read(path, layout, bad_lines), provenance)
-    movies, encoding, movie_layout = MOVIE_FILES[ratings]
+    movies, encoding, movie_layout = MOVIE_FILES[kind]
     movies_path = os.path.join(options["raw_dir"], movies)
     if os.path.exists(movies_path):
         raw_files[movies] = digest_raw(movies_path)
@@ -88,13 +91,16 @@ def open_log(name, options):
     return log
 
 
-def _find_ratings(raw_dir):
+def _find_ratings(raw_dir, name):
+    """The file of ratings, and the one of `LAYOUTS` that it is laid out as."""
     if not os.path.isdir(raw_dir):
         raise InputError(f"--raw_dir {raw_dir}: no such directory")
     for ratings in LAYOUTS:
         if os.path.exists(os.path.join(raw_dir, ratings)):
-            return ratings
-    raise InputError(f"--raw_dir {raw_dir}: holds none of {', '.join(LAYOUTS)}")
+            return ratings, ratings
+    if os.path.exists(os.path.join(raw_dir, f"{name}_ratings.csv")):
+        return f"{name}_ratings.csv", "ratings.csv"
+    raise InputError(f"--raw_dir {raw_dir}: holds none of {', '.join(LAYOUTS)}, {name}_ratings.csv")
 
 
 def _genres(path, encoding, layout):
