@@ -46,8 +46,6 @@ setup(
         # Requests and logs as protos, for a client of TensorFlow Serving.
         "serving": ["tensorflow-serving-api>=2.21,<2.22"],
         "notebooks": ["jupyter>=1.1", "nbclient>=0.10", "ipykernel>=6.29"],
-        # Reads the checkpoints of DIF-SR's original.
-        "torch": ["torch>=2.4"],
         # scikit-learn is an oracle the tests compare with; the package itself never imports it.
         "dev": [
             "hypothesis>=6.100",

@@ -1,5 +1,8 @@
 """DIF-SR against its original: outputs, gradients, updates, checkpoints."""
 
+import contextlib
+import fractions
+import pickle
 import sys
 import types
 
@@ -7,8 +10,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests import pth
 from tfrecs.errors import InputError
-from tfrecs.importers import dif_sr
+from tfrecs.importers import dif_sr, torch_files
 from tfrecs.importers.__main__ import main
 from tfrecs.importers.check import TOLERANCE, check
 from tfrecs.importers.dif_sr_names import LIST, TOKEN
@@ -90,7 +94,6 @@ def convert(golden, tmp_path, capsys):
 
 
 def test_converted_scores_are_the_originals(convert, golden, tmp_path):
-    pytest.importorskip("torch")
     code, out, err = convert("--tables", golden / "difsr_a_gate.npz")
     assert (code, err) == (0, "")
     assert out.count("equal bit for bit") == 63 and "item attributes: filled" in out
@@ -102,7 +105,6 @@ def test_converted_scores_are_the_originals(convert, golden, tmp_path):
 
 
 def test_a_conversion_without_tables_says_so(convert, tmp_path):
-    pytest.importorskip("torch")
     code, out, _ = convert()
     assert code == 0 and "item_attributes/categories: not in it, give it with --tables" in out
 
@@ -114,10 +116,20 @@ class Stand:
         vars(self).update(attributes)
 
 
+@contextlib.contextmanager
+def importable(monkeypatch):
+    """Pickles `Stand` as a class of RecBole's."""
+    with monkeypatch.context() as context:
+        recbole = types.ModuleType("recbole")
+        recbole.Stand = Stand
+        context.setitem(sys.modules, "recbole", recbole)
+        context.setattr(Stand, "__module__", "recbole")
+        yield
+
+
 def test_what_recbole_saves_converts_as_it_is(convert, golden, tmp_path, monkeypatch):
     """Its objects lie in the file whole, with weights and item attributes that are in no `state_dict`."""
-    torch = pytest.importorskip("torch")
-    saved = torch.load(golden / "ckpt_difsr_a_gate" / "SASRecD-trimmed.pth", weights_only=True)
+    saved = torch_files.load(str(golden / "ckpt_difsr_a_gate" / "SASRecD-trimmed.pth"))
     with np.load(golden / "difsr_a_gate.npz") as file:
         arrays = {key: file[key] for key in file.files}
     layers = {}
@@ -126,22 +138,18 @@ def test_what_recbole_saves_converts_as_it_is(convert, golden, tmp_path, monkeyp
             Stand(_parameters={"weight": saved["other_parameter"].get(key.format(i))}) for key in (TOKEN, LIST)
         )
         is_token = TOKEN.format(i) in saved["other_parameter"]
-        values = torch.tensor(arrays[f"input/item_attributes/{name}"])
+        values = arrays[f"input/item_attributes/{name}"]
         layers[str(i)] = Stand(
             token_embedding_table={"item": Stand(_modules={"embedding": token})} if is_token else {},
             token_seq_embedding_table={"item": Stand(_modules={} if is_token else {"0": several})},
             field_names={"item": [name]},
-            item_feat=Stand(interaction={name: values, "item_id": torch.arange(len(values))}),
-            dataset=Stand(frame=np.arange(3)),
+            item_feat=Stand(interaction={name: values, "item_id": np.arange(len(values))}),
+            dataset=Stand(frame=[fractions.Fraction(1, 2)]),
         )
     saved["config"] = Stand(final_config_dict=saved["config"])
     saved["other_parameter"] = {"feature_embed_layer_list": Stand(_modules=layers)}
-    with monkeypatch.context() as context:
-        recbole = types.ModuleType("recbole")
-        recbole.Stand = Stand
-        context.setitem(sys.modules, "recbole", recbole)
-        context.setattr(Stand, "__module__", "recbole")
-        torch.save(saved, tmp_path / "SASRecD.pth")
+    with importable(monkeypatch):
+        pth.save(saved, tmp_path / "SASRecD.pth")
     code, out, err = convert(checkpoint=tmp_path / "SASRecD.pth")
     assert (code, err) == (0, "") and out.count("equal bit for bit") == 63
     model = load_model(str(tmp_path / "run"))
@@ -161,26 +169,25 @@ class Touch:
 
 
 def test_no_code_of_a_checkpoint_is_run(convert, tmp_path):
-    torch = pytest.importorskip("torch")
     path, made = tmp_path / "whole.pth", tmp_path / "made"
-    torch.save({"config": Touch(made), "state_dict": {}, "other_parameter": {"list": Touch(made)}}, path)
+    pth.save({"config": Touch(made), "state_dict": {}, "other_parameter": {"list": Touch(made)}}, path)
     assert f"--checkpoint {path}: " in convert(checkpoint=path)[2]
     assert not made.exists()
-    torch.load(path, weights_only=False)["config"].close()
+    pickle.loads(pth.parts({"config": Touch(made)})["archive/data.pkl"])["config"].close()
     assert made.exists(), "the file could do harm"
 
 
-def test_other_files_are_named(convert, tmp_path):
-    torch = pytest.importorskip("torch")
+def test_other_files_are_named(convert, tmp_path, monkeypatch):
     path = tmp_path / "other.pth"
-    torch.save({"config": {}}, path)
+    pth.save({"config": {}}, path)
     assert "it has no ['state_dict', 'other_parameter']" in convert(checkpoint=path)[2]
-    layers = {"feature_embed_layer_list": torch.nn.ModuleList([torch.nn.Linear(1, 1)])}
-    torch.save({"config": {}, "state_dict": {}, "other_parameter": layers}, path)
+    layers = {"feature_embed_layer_list": Stand(_modules={"0": Stand(weight=np.zeros(1))})}
+    with importable(monkeypatch):
+        pth.save({"config": {}, "state_dict": {}, "other_parameter": layers}, path)
     assert f"--checkpoint {path}: it has no 'token_embedding_table'" in convert(checkpoint=path)[2]
-    torch.save({"config": {}, "state_dict": {}, "other_parameter": {}}, path)
+    pth.save({"config": {}, "state_dict": {}, "other_parameter": {}}, path)
     assert f"--checkpoint {path}: not DIF-SR's weights" in convert(checkpoint=path)[2]
-    torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), path)
+    pth.write(path, {"archive/data.pkl": pickle.dumps({}, 2), "archive/constants.pkl": b""})
     assert f"--checkpoint {path}: cannot be read: a TorchScript program" in convert(checkpoint=path)[2]
     path.write_bytes(b"nothing")
     assert f"--checkpoint {path}: " in convert(checkpoint=path)[2]
@@ -188,7 +195,6 @@ def test_other_files_are_named(convert, tmp_path):
 
 
 def test_tables_that_do_not_fit_are_named(convert, golden, tmp_path):
-    pytest.importorskip("torch")
     with np.load(golden / "difsr_a_gate.npz") as file:
         tables = {key: file[key] for key in file.files if key.startswith("input/item_attributes/")}
     path = tmp_path / "tables.npz"
@@ -202,15 +208,8 @@ def test_tables_that_do_not_fit_are_named(convert, golden, tmp_path):
 
 
 def test_a_configuration_that_lacks_something_is_named(convert, golden, tmp_path):
-    torch = pytest.importorskip("torch")
-    saved = torch.load(golden / "ckpt_difsr_a_gate" / "SASRecD-trimmed.pth", weights_only=True)
+    saved = torch_files.load(str(golden / "ckpt_difsr_a_gate" / "SASRecD-trimmed.pth"))
     del saved["config"]["n_heads"]
-    torch.save(saved, tmp_path / "less.pth")
+    pth.save(saved, tmp_path / "less.pth")
     code, _, err = convert(checkpoint=tmp_path / "less.pth")
     assert code == 2 and "less.pth: its configuration lacks, or has no valid, 'n_heads'" in err
-
-
-def test_without_pytorch_it_is_named(convert, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    code, _, err = convert()
-    assert code == 2 and "pip install tfrecs[torch]" in err

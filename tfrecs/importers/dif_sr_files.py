@@ -1,5 +1,7 @@
 """What RecBole's trainer writes of DIF-SR's original, a `.pth` file."""
 
+import numpy as np
+
 from tfrecs.errors import InputError
 from tfrecs.importers.dif_sr_names import LIST, TOKEN, described
 from tfrecs.importers.torch_files import load
@@ -16,7 +18,7 @@ def read(checkpoint):
             `other_parameter`, both tensors by name.
 
     Raises:
-        InputError: PyTorch is not installed, or the file cannot be read or holds something else.
+        InputError: the file cannot be read or holds something else.
     """
     _, weights, others, layers = _content(checkpoint)
     weights = weights | others
@@ -74,6 +76,6 @@ def _modules(module):
 
 
 def _array(checkpoint, name, tensor):
-    if not hasattr(tensor, "detach"):
+    if not isinstance(tensor, np.ndarray):
         raise InputError(f"--checkpoint {checkpoint}: {name!r} is no tensor")
-    return tensor.detach().numpy()
+    return tensor

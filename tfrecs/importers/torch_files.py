@@ -1,105 +1,53 @@
-"""What PyTorch writes and how it steps, for originals written in it."""
-
-import pickle
-import types
-import zipfile
+"""What PyTorch writes and how it steps, for originals written in it; PyTorch itself is not needed."""
 
 import keras
 import tensorflow as tf
 
 from tfrecs.errors import InputError
+from tfrecs.importers import torch_pickle
+from tfrecs.importers.torch_archive import Archive, BadArchive
 
-# All that a file may call: tensors and the dictionaries that modules keep them in.
-TRUSTED = {
-    ("collections", "OrderedDict"),
-    ("torch._utils", "_rebuild_parameter"),
-    ("torch._utils", "_rebuild_tensor_v2"),
-}
-
-
-class Inert:
-    """Stands for an object of any other class, and for what any other function gives: its attributes, no behaviour."""
-
-    def __new__(cls, *args, **kwargs):
-        return object.__new__(cls)
-
-    def __init__(self, *args, **kwargs):
-        pass
-
-    def __setstate__(self, state):
-        for part in state if isinstance(state, tuple) else (state,):
-            vars(self).update(part if isinstance(part, dict) else {})
-
-    def __call__(self, *args, **kwargs):
-        return Inert()
-
-    def ignore(self, *args):
-        """What a pickle fills lists, sets and dicts by."""
-
-    append = extend = add = __setitem__ = ignore
-
-
-class InertUnpickler(pickle.Unpickler):
-    """Reads a pickle of `TRUSTED` tensors within anything, and runs nothing that the file names.
-
-    Example:
-        >>> import fractions, io
-        >>> content = pickle.dumps({"weights": [0.5], "object": fractions.Fraction(1, 2)})
-        >>> found = InertUnpickler(io.BytesIO(content)).load()
-        >>> found["weights"], type(found["object"]).__name__
-        ([0.5], 'Inert')
-    """
-
-    def find_class(self, module, name):
-        """The class or function that a file asks for, if it is trusted."""
-        return super().find_class(module, name) if (module, name) in TRUSTED else Inert
-
-
-# What `torch.load` asks of a pickle module.
-INERT_PICKLE = types.SimpleNamespace(
-    __name__="inert_pickle",
-    Unpickler=InertUnpickler,
-    load=lambda file, **options: InertUnpickler(file, **options).load(),
-)
+PICKLE = "data.pkl"
 
 
 def load(path):
-    """Reads what `torch.save` wrote; no code that it may hold is run.
+    """Reads what `torch.save` wrote; nothing that the file names is called.
 
     Args:
         path: str, a `.pth` file.
 
     Returns:
-        what was saved, its tensors on the CPU; objects of classes that are not PyTorch's own are `Inert`.
+        what was saved, its tensors as arrays; objects of classes that are not PyTorch's own are `torch_pickle.Inert`.
 
     Raises:
-        InputError: PyTorch is not installed, or the file is something else.
+        InputError: the file is something else, is damaged, or could be read in two ways.
 
     Example:
         >>> load("absent.pth")
         Traceback (most recent call last):
         ...
-        tfrecs.errors.InputError: --checkpoint absent.pth: ...
+        tfrecs.errors.InputError: --checkpoint absent.pth: No such file or directory
     """
     try:
-        import torch
-    except ImportError:
-        raise InputError(f"--checkpoint {path}: reading it takes PyTorch: pip install tfrecs[torch]") from None
-    try:
-        if _is_program(path):
-            raise InputError("a TorchScript program, not weights")
-        return torch.load(path, map_location="cpu", weights_only=False, pickle_module=INERT_PICKLE)
-    except Exception as error:  # a damaged pickle may raise anything
-        reason = (str(error).splitlines() or [repr(error)])[0]
-        raise InputError(f"--checkpoint {path}: cannot be read: {reason}") from None
+        return _load(path)
+    except InputError as error:
+        raise InputError(f"--checkpoint {error}") from None
+    except (BadArchive, torch_pickle.BadPickle) as error:
+        raise InputError(f"--checkpoint {path}: cannot be read: {error}") from None
 
 
-def _is_program(path):
-    """Whether a file holds TorchScript, which `torch.load` would hand to an interpreter."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as file:
-        return any(name.endswith("constants.pkl") for name in file.namelist())
+def _load(path):
+    archive = Archive(path)
+    folders = {name.partition("/")[0] for name in archive.names}
+    if len(folders) != 1:
+        raise BadArchive(f"{len(folders)} folders, but torch.save writes one")
+    (folder,) = folders
+    if any(name.endswith("constants.pkl") or name.startswith(f"{folder}/code/") for name in archive.names):
+        raise BadArchive("a TorchScript program, not weights")
+    name = f"{folder}/byteorder"
+    if name in archive.names and archive.read(name) != b"little":
+        raise BadArchive("its numbers are not little-endian")
+    return torch_pickle.read(archive.read(f"{folder}/{PICKLE}"), lambda key: archive.read(f"{folder}/data/{key}"))
 
 
 class TorchAdam(keras.optimizers.Adam):
