@@ -1,6 +1,7 @@
 """Times the original AttRec in its own TensorFlow 1 environment; run by `attrec_speed.py`.
 
-The original is https://github.com/slientGe/AttRec. Usage: `python attrec_original.py CHECKOUT RATINGS STEPS`, with a Python 3.7 that has TensorFlow 1.15.
+The original is https://github.com/slientGe/AttRec.
+Usage: `python attrec_original.py CHECKOUT RATINGS STEPS`, with a Python 3.7 that has TensorFlow 1.15.
 It drives the published classes as `main.py` does and prints one JSON object with rates.
 """
 

@@ -23,6 +23,7 @@ RANKS = {
     "layers": 4,
     "losses": 4,
     "metrics": 4,
+    "intervals": 4,
     "models": 5,
     "training": 6,
     "serving": 6,

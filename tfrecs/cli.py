@@ -83,7 +83,7 @@ def run(arguments):
         "num_items": manifest.num_items,
         "num_interactions": manifest.num_interactions,
     }
-    name = options["load_weight_path"]
+    name, ranks = options["load_weight_path"], None
     if options["do_train"]:
         note(f"training: {results.title(metrics, config.train_split)}; at most {config.epochs} epochs")
         progress, retrained = experiment.train(resume, name, {"preset": preset}, options["tensorboard"])
@@ -94,10 +94,12 @@ def run(arguments):
         metrics |= {"checkpoint": os.path.relpath(path, run_dir)} | _of_judged(path, progress)
         metrics["retrained_on_validation"] = os.path.basename(os.path.dirname(path)) == runs.RETRAIN
     if options["do_eval"]:
-        metrics |= results.of_test(experiment)
+        test, ranks = results.of_test(experiment)
+        metrics |= test
         print(f"\n{results.tables(metrics)}", flush=True)
     if options["do_eval"] or options["do_train"]:
         results.plot(run_dir, progress, metrics, config.train_split)
+        reports.write_ranks(run_dir, read_vocabulary(data_dir, manifest, "user") if ranks else (), ranks)
         files.write_json(os.path.join(run_dir, "metrics.json"), metrics | reports.environment())
         print(f"run directory: {run_dir} (metrics.json, history.csv, curves.png, checkpoints)")
     if options["num_recommendations"]:

@@ -16,6 +16,9 @@ class Evaluator:
 
     Call arguments:
         batches: `data.held_out.EvaluationBatches`. Returns the summary and the seconds it took.
+
+    `measure_users(batches)` returns what the summary is made of: the users' ids, what was measured of each, and the
+    seconds.
     """
 
     def __init__(self, measure, summarise, strategy=None):
@@ -23,21 +26,36 @@ class Evaluator:
         self._measure, self._summarise, self._step = measure, summarise, None
 
     def __call__(self, batches):
+        _, values, seconds = self.measure_users(batches)
+        return self._summarise(values), seconds
+
+    def measure_users(self, batches):
+        """Measures each user once.
+
+        Args:
+            batches: as for a call.
+
+        Returns:
+            `(users, values, seconds)`: int64 `[users]`, the ids; what `measure` gives, `[users, ...]`; float.
+        """
         started = time.perf_counter()
         if self._step is None:
             self._step = self._trace(batches.element_spec)
         if self.strategy.num_replicas_in_sync > 1:
             batches = self.strategy.experimental_distribute_dataset(batches.dataset())
-        values = []
+        users, values = [], []
         for batch in batches:
-            parts = self.strategy.experimental_local_results(self._step(batch))
-            values.extend(part.numpy() for part in parts)
-        values = np.concatenate(values) if values else np.zeros(0, np.int64)
-        return self._summarise(values), time.perf_counter() - started
+            for found, into in zip(self._step(batch), (users, values), strict=True):
+                into.extend(part.numpy() for part in self.strategy.experimental_local_results(found))
+        users, values = (np.concatenate(parts) if parts else np.zeros(0, np.int64) for parts in (users, values))
+        return users, values, time.perf_counter() - started
 
     def _trace(self, spec):
+        def measure(batch):
+            return batch["user"], self._measure(batch)
+
         def step(batch):
-            return self.strategy.run(self._measure, args=(batch,))
+            return self.strategy.run(measure, args=(batch,))
 
         if self.strategy.num_replicas_in_sync > 1:  # a batch is then several tensors, which no signature describes
             return tf.function(step, reduce_retracing=True)

@@ -31,7 +31,21 @@ class Judge:
 
     def evaluate(self, split):
         """Metrics of the model as it stands, and the seconds they took; `split` is `valid` or `test`."""
-        return self._evaluate(split)
+        return self._evaluate(self.batches(split))
+
+    def measure_users(self, split):
+        """What `evaluate` averages.
+
+        Args:
+            split: `valid` or `test`.
+
+        Returns:
+            `(metrics, values, ranks, seconds)`: as from `evaluate`; dict of metric to float array, a value per user;
+            `(user ids, ranks)`, both int64 `[users]`, or None where the protocol ranks no catalogue; float.
+        """
+        users, measured, seconds = self._evaluate.measure_users(self.batches(split))
+        ranks = (users, measured) if self.protocol.measures_ranks else None
+        return self.protocol.summarise(measured), self.protocol.of_users(measured), ranks, seconds
 
     def baselines(self, split):
         """Metrics of the baselines on the same users, items and exclusions, by name.
@@ -39,7 +53,7 @@ class Judge:
         They are taken from what the model may have trained on: with retraining, validation items too.
         """
         rivals = self._rivals("train_valid" if self.config.retrain else self.config.train_split)
-        return {name: self._evaluator(rival)(split)[0] for name, rival in rivals.items()}
+        return {name: self._score(rival, split) for name, rival in rivals.items()}
 
     def is_idle(self, split):
         """Whether the split holds out nothing to judge by."""
@@ -61,9 +75,10 @@ class Judge:
         return self._batches[split, max_users]
 
     def _evaluator(self, scorer, replicas=None):
-        """`f(split) -> (metrics, seconds)`."""
-        evaluator = evaluation.Evaluator(self.protocol.measure(scorer), self.protocol.summarise, replicas)
-        return lambda split: evaluator(self.batches(split))
+        return evaluation.Evaluator(self.protocol.measure(scorer), self.protocol.summarise, replicas)
+
+    def _score(self, scorer, split):
+        return self._evaluator(scorer)(self.batches(split))[0]
 
     def _rivals(self, trained):
         counts = statistics.item_counts(self.data_dir, self.manifest, trained)
@@ -82,11 +97,21 @@ class ListJudge(Judge):
                 "data prepared with --split ratio, or --random_split, gives longer lists"
             )
 
+    def evaluate(self, split):
+        return self._evaluate(split)
+
+    def measure_users(self, split):
+        metrics, seconds = self._evaluate(split)  # of lists, whose metrics are no means over users' ranks
+        return metrics, {}, None, seconds
+
     def is_idle(self, split):
         return next(self._evaluate.lists(split), None) is None
 
     def _evaluator(self, scorer, replicas=None):
         return rated_list.RatedList(scorer, self.data_dir, self.manifest, self.config.published_lists)
+
+    def _score(self, scorer, split):
+        return self._evaluator(scorer)(split)[0]
 
     def _rivals(self, trained):
         return rated_list.baselines(self.model, self.data_dir, self.manifest, trained)

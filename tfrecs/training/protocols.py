@@ -21,6 +21,7 @@ class FullRanking:
     """
 
     num_negatives = 0
+    measures_ranks = True  # what is measured of a user is the rank of the held-out item
 
     def __init__(self, exclude_seen=True, recall=False):
         self.exclude_seen, self.recall = exclude_seen, recall
@@ -48,10 +49,12 @@ class FullRanking:
         Returns:
             dict of metric to float, and `users`; no metrics where there is no user.
         """
-        if not len(ranks):
-            return {"users": 0}
-        values = self._named(metrics.of_rank(tf.constant(ranks)))
-        return {name: _mean(value.numpy()) for name, value in values.items()} | {"users": len(ranks)}
+        return _means(self.of_users(ranks), len(ranks))
+
+    def of_users(self, ranks):
+        """The metrics of each user: dict of metric to float array `[users]`; arguments as for `summarise`."""
+        values = self._named(metrics.of_rank(tf.constant(ranks, tf.int64)))
+        return {name: value.numpy() for name, value in values.items()}
 
     def _named(self, values):
         if not self.recall:
@@ -76,6 +79,7 @@ class PairAUC:
 
     names = ("auc", "gauc")
     exclude_seen = True
+    measures_ranks = False
 
     def __init__(self, num_negatives=1):
         self.num_negatives = num_negatives
@@ -105,12 +109,15 @@ class PairAUC:
         Returns:
             dict of `auc`, `gauc` and `users`; no metrics where there is no user.
         """
+        values = self.of_users(shares)
+        return _means(values, len(values["auc"]))
+
+    def of_users(self, shares):
+        """The metrics of each user who has an unseen item; as `FullRanking.of_users`."""
         shares = np.reshape(shares, [-1, 3])
         shares = shares[shares[:, 2] > 0]
-        if not len(shares):
-            return {"users": 0}
         won, drawn = shares[:, 0], shares[:, 1]
-        return {"auc": _mean(won), "gauc": _mean(won + drawn / 2), "users": len(shares)}
+        return {"auc": won, "gauc": won + drawn / 2}
 
 
 class RatedLists:
@@ -144,5 +151,7 @@ def create(config):
     return FullRanking(config.exclude_seen)
 
 
-def _mean(values):
-    return float(np.mean(values, dtype=np.float64))
+def _means(values, users):
+    if not users:
+        return {"users": 0}
+    return {name: float(np.mean(value, dtype=np.float64)) for name, value in values.items()} | {"users": users}

@@ -9,10 +9,15 @@ import platform
 import resource
 import sys
 
+import numpy as np
+import pyarrow
 import tensorflow as tf
+from pyarrow import parquet
 
 import tfrecs
 from tfrecs import files
+
+RANKS_FILE = "ranks.parquet"
 
 
 class History:
@@ -60,6 +65,27 @@ def write_history(run_dir, history):
     writer.writeheader()
     writer.writerows(history)
     files.write_text(os.path.join(run_dir, "history.csv"), text.getvalue())
+
+
+def write_ranks(run_dir, tokens, ranks):
+    """Writes `ranks.parquet`, a row per user with a test item: `user`, the token, and `rank`, int64 from 1.
+
+    Args:
+        run_dir: str.
+        tokens: list of str, `tokens[id - 1]` for a user's id; not read where there are no ranks.
+        ranks: `(user ids, ranks)`, both int64 `[users]`; None removes the file, which would be another evaluation's.
+    """
+    path = os.path.join(run_dir, RANKS_FILE)
+    if ranks is None:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
+        return
+    order = np.argsort(ranks[0], kind="stable")
+    users = pyarrow.array([tokens[user - 1] for user in ranks[0][order]], pyarrow.string())
+    content = io.BytesIO()
+    table = pyarrow.table({"user": users, "rank": pyarrow.array(ranks[1][order], pyarrow.int64())})
+    parquet.write_table(table, content)
+    files.write_bytes(path, content.getvalue())
 
 
 def environment():

@@ -1,5 +1,6 @@
 """What a run found out, as the flat content of `metrics.json` and as tables to read."""
 
+from tfrecs import intervals
 from tfrecs.training import reports
 from tfrecs.training.progress import note
 
@@ -62,10 +63,11 @@ def of_test(experiment):
         experiment: `Experiment` with the weights to be judged.
 
     Returns:
-        dict: `test_*`, `popularity_*`, `transitions_*`, `oracle_*` and `share_of_oracle_*` metrics, `test_users`,
-        `eval_seconds`.
+        `(metrics, ranks)`. Metrics are a dict of `test_*`, `popularity_*`, `transitions_*`, `oracle_*` and
+        `share_of_oracle_*`, with `test_users`, `eval_seconds`, and for each test metric that is a mean over users
+        `test_*_low` and `test_*_high`, its 95 % bootstrap interval over users. Ranks as from `Judge.measure_users`.
     """
-    test, seconds = experiment.judge.evaluate("test")
+    test, of_users, ranks, seconds = experiment.judge.measure_users("test")
     if not test["users"]:
         note(f"no user of {experiment.data_dir} has a test item: there is nothing to judge the model by")
     # The oracle ranks the whole catalogue; of a user's own items another ranking may be better.
@@ -77,7 +79,9 @@ def of_test(experiment):
     for name, value in groups["oracle"].items():
         if f"test_{name}" in metrics and value:
             metrics[f"share_of_oracle_{name}"] = metrics[f"test_{name}"] / value
-    return metrics
+    for name, value in of_users.items() if test["users"] else ():
+        metrics[f"test_{name}_low"], metrics[f"test_{name}_high"] = intervals.bootstrap_interval(value)
+    return metrics, ranks
 
 
 def title(metrics, split):

@@ -17,10 +17,9 @@ from tfrecs.training.checkpoints import Checkpoints
 
 CONFIG_FILE = "config.json"
 RETRAIN = "retrain"  # the folder of the second phase, within the run directory
-LEFT_BY_RUNS = ("cp-*", "best-*", "checkpoint", "history.csv", "metrics.json", "curves.png", CONFIG_FILE, "tensorboard")
-LEFT_BY_KILLS = tuple(
-    f"{name}.tmp" for name in ("checkpoint", "history.csv", "metrics.json", "curves.png", CONFIG_FILE)
-)
+REPORTS = ("history.csv", "metrics.json", "ranks.parquet", "curves.png", CONFIG_FILE)
+LEFT_BY_RUNS = ("cp-*", "best-*", "checkpoint", *REPORTS, "tensorboard")
+LEFT_BY_KILLS = tuple(f"{name}.tmp" for name in ("checkpoint", *REPORTS))
 
 
 def load_model(run_dir, name=None):
