@@ -2,13 +2,12 @@
 
 import itertools
 import json
-import os
 
 import numpy as np
 import tensorflow as tf
 
 from tfrecs.data import manifest as manifests
-from tfrecs.data import records
+from tfrecs.data import records, verification
 
 NUM_SEQUENCES_SHOWN = 3
 NUM_ITEMS_SHOWN = 8
@@ -35,7 +34,7 @@ def show(data_dir, stream):
         InputError: no prepared data there, or a file does not match the manifest.
     """
     manifest = manifests.load(data_dir)
-    manifests.verify(data_dir, manifest)
+    verification.verify(data_dir, manifest)
     lengths, split_counts, first, per_item = _scan(data_dir, manifest)
     quantiles = np.quantile(lengths, [0, 0.25, 0.5, 0.75, 0.9, 0.99, 1], method="nearest")
     names = ("min", "25 %", "median", "75 %", "90 %", "99 %", "max")
@@ -63,7 +62,7 @@ def _attributes(manifest):
 
 def _scan(data_dir, manifest):
     """Lengths, sizes of the split's parts, the first sequences by user id, and how often each item occurs."""
-    paths = [os.path.join(data_dir, shard.path) for shard in manifest.shards]
+    paths = [manifests.file_path(data_dir, shard.path) for shard in manifest.shards]
     lengths, splits, first = [], [], []
     per_item = np.zeros(manifest.num_items, np.int64)
     for batch in tf.data.TFRecordDataset(paths).batch(PARSE_BATCH):
@@ -90,7 +89,7 @@ def _decoded(data_dir, manifest, sequences):
     actions = None
     if "action" in manifest.fields:
         actions = manifests.read_vocabulary(data_dir, manifest, "action")
-    path = os.path.join(data_dir, manifest.vocabularies["user"].path)
+    path = manifests.file_path(data_dir, manifest.vocabularies["user"].path)
     with open(path, encoding="utf-8", newline="\n") as file:
         users = [line.rstrip("\n") for line in itertools.islice(file, NUM_SEQUENCES_SHOWN)]
     for user, fields in sequences:

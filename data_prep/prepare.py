@@ -14,7 +14,8 @@ from data_prep import command_line, details, local, original_flags, output, spli
 from data_prep.options import Option, resolve
 from data_prep.progress import Progress
 from data_prep.sources import SOURCES
-from tfrecs.data.manifest import FILE_NAME, Manifest
+from tfrecs.data import manifest as manifests
+from tfrecs.data.manifest import Manifest
 from tfrecs.errors import InputError, nearest
 
 OPTIONS = {
@@ -94,8 +95,7 @@ longest sequence of --mean_length 32
             oracle=_oracle(log, values["split"], counts, progress),
             **content,
         )
-        with open(os.path.join(directory, FILE_NAME), "w", encoding="utf-8") as file:
-            file.write(manifest.to_json())
+        manifests.save(directory, manifest)
     return manifest
 
 

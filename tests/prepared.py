@@ -44,6 +44,5 @@ def write(directory, sequences, num_items, fields=("item",), num_shards=2, split
         provenance={},
         versions={},
     )
-    with open(os.path.join(directory, manifests.FILE_NAME), "w") as file:
-        file.write(manifest.to_json())
+    manifests.save(directory, manifest)
     return manifest

@@ -39,6 +39,7 @@ OPEN_TO_DATA_PREP = {
     "tfrecs.data.schema",
     "tfrecs.data.manifest",
     "tfrecs.data.records",
+    "tfrecs.data.verification",
 }
 OPEN_TO_LAYERS = {"keras", "numpy", "tfrecs", *sys.stdlib_module_names}
 
@@ -124,7 +125,7 @@ def _breach(name, target):
         if there == "cli" and here != "cli" and home not in ("examples", "tests"):
             return "only examples and tests import the command line"
         if home == "data_prep" and target not in OPEN_TO_DATA_PREP:
-            return "data_prep knows tfrecs.{errors,files} and tfrecs.data.{schema,manifest,records} only"
+            return "data_prep knows tfrecs.{errors,files} and tfrecs.data.{schema,manifest,records,verification} only"
         if home == "tfrecs" and here != there and here in RANKS:
             if RANKS.get(there, 99) >= RANKS[here]:
                 return f"tfrecs.{here} is not above tfrecs.{there}" if here else "the root is lowest"

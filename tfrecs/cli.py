@@ -9,7 +9,8 @@ from data_prep.prepare import prepare
 from data_prep.sources import SOURCES
 from tfrecs import files
 from tfrecs.arguments import configure, contradictions, parse
-from tfrecs.data.manifest import FILE_NAME, digest, load, read_vocabulary, verify
+from tfrecs.data.manifest import FILE_NAME, digest, load, read_vocabulary
+from tfrecs.data.verification import verify
 from tfrecs.errors import InputError, nearest
 from tfrecs.export import export
 from tfrecs.models import MODELS

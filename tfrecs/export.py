@@ -14,7 +14,7 @@ import tempfile
 import tensorflow as tf
 
 from tfrecs import files
-from tfrecs.data.manifest import digest
+from tfrecs.data.manifest import digest, file_path
 from tfrecs.errors import InputError
 from tfrecs.serving import Service, vocabularies
 
@@ -77,7 +77,7 @@ def _copy_vocabularies(model, data_dir, manifest, directory):
     copies = {}
     for name in vocabularies(model):
         vocabulary = manifest.vocabularies[name]
-        path, copies[name] = os.path.join(data_dir, vocabulary.path), os.path.join(directory, f"{name}.txt")
+        path, copies[name] = file_path(data_dir, vocabulary.path), os.path.join(directory, f"{name}.txt")
         try:
             shutil.copyfile(path, copies[name])
         except OSError as error:

@@ -62,7 +62,7 @@ def open_regular(path):
         tfrecs.errors.InputError: /dev/null: not a regular file
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

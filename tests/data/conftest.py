@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests.prepared import write
+from tfrecs import json_files
 from tfrecs.data import manifest as manifests
 
 
@@ -26,14 +27,14 @@ def prepare(tmp_path_factory):
 
 @pytest.fixture
 def edit_manifest():
-    """Rewrites `dataset.json` with some entries changed."""
+    """Rewrites `dataset.json` with some entries changed and a checksum that fits."""
 
     def edit(directory, **changes):
         path = os.path.join(directory, manifests.FILE_NAME)
         with open(path) as file:
             content = json.load(file) | changes
-        with open(path, "w") as file:
-            json.dump(content, file)
+        del content[json_files.CHECKSUM]
+        json_files.write(path, content)
 
     return edit
 

@@ -9,7 +9,7 @@ from data_prep.prepare import main
 from data_prep.progress import Progress
 from data_prep.sources.log import FIELDS, Log
 from tfrecs.data import manifest as manifests
-from tfrecs.data import records
+from tfrecs.data import records, verification
 
 ENGINE_OPTIONS = {
     "min_rating": None,
@@ -74,7 +74,7 @@ def decoded():
 
     def read(directory):
         manifest = manifests.load(directory)
-        manifests.verify(directory, manifest)
+        verification.verify(directory, manifest)
         tokens = {name: manifests.read_vocabulary(directory, manifest, name) for name in manifest.vocabularies}
         out = {}
         raw = _read_records(directory, manifest.fields, len(manifest.shards))

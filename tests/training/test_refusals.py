@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tfrecs import cli
+from tfrecs import cli, json_files
 from tfrecs.data import manifest
 from tfrecs.errors import InputError
 from tfrecs.training import listing, runs
@@ -121,7 +121,8 @@ def test_other_data_are_refused_naming_both(run_dir, command, other_data_dir, tm
     users = (tmp_path / "data" / "vocab" / "user.txt").read_text().replace("u", "v").encode()
     (tmp_path / "data" / "vocab" / "user.txt").write_bytes(users)
     manifest["vocabularies"]["user"]["sha256"] = hashlib.sha256(users).hexdigest()
-    (tmp_path / "data" / "dataset.json").write_text(json.dumps(manifest))
+    del manifest[json_files.CHECKSUM]
+    json_files.write(str(tmp_path / "data" / "dataset.json"), manifest)
     code, _, stderr = command(run_dir, *RESUME, data=same_counts)
     assert code == 2 and "vocabularies_sha256" in stderr
 

@@ -1,15 +1,52 @@
-"""The manifest `dataset.json`: what a prepared data directory holds, how it was made, and how to check it."""
+"""The manifest `dataset.json`: what a prepared data directory holds and how it was made."""
 
 import dataclasses
 import hashlib
-import json
 import os
 
+from tfrecs import files, json_files, json_schema
 from tfrecs.data.schema import SCHEMA_VERSION, SEQUENCE_FIELDS
 from tfrecs.errors import InputError
+from tfrecs.json_schema import ANY, Mapping, Number, Optional, Text
 
 FILE_NAME = "dataset.json"
 ATTRIBUTES_FILE = "item_attributes.npz"
+WHAT = "the description of prepared data"
+REMEDY = "prepare the data again: python -m data_prep.prepare --overwrite 1 ..."
+# Names become parts of paths: that of the data names a run directory, that of an attribute its vocabulary.
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+ATTRIBUTE_NAME = r"\w[\w.-]{0,99}"
+RESERVED = ("user", "item", "action")
+SHA256 = Text(r"[0-9a-f]{64}")
+COUNT = Number(int, 0)
+# Of each kind of split, what the rule must say and what it may say.
+SPLITS = {
+    "leave_one_out": ((), ()),
+    "ratio": (("valid_fraction", "test_fraction"), ()),
+    "time": (("valid_from", "test_from"), ("valid_fraction", "test_fraction")),
+}
+SCHEMA = {
+    "name": Text(NAME),
+    "fields": [Text("|".join(SEQUENCE_FIELDS))],
+    "num_users": COUNT,
+    "num_items": COUNT,
+    "num_interactions": COUNT,
+    "split": {
+        "kind": Text("|".join(SPLITS)),
+        "valid_fraction": Optional(Number(float, 0, 1)),
+        "test_fraction": Optional(Number(float, 0, 1)),
+        "valid_from": Optional(int),
+        "test_from": Optional(int),
+    },
+    "shards": [{"path": str, "sha256": SHA256, "num_bytes": COUNT, "num_sequences": COUNT}],
+    "vocabularies": Mapping({"path": str, "sha256": SHA256, "size": COUNT}, ATTRIBUTE_NAME),
+    "attributes": Mapping(Text("token|list"), ATTRIBUTE_NAME),
+    "attributes_sha256": (SHA256, None),
+    "provenance": Mapping(ANY),
+    "versions": Mapping(str),
+    "oracle": (Mapping(float), None),
+    "schema_version": Number(int, SCHEMA_VERSION, SCHEMA_VERSION),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,13 +105,22 @@ class Manifest:
     oracle: dict | None = None
     schema_version: int = SCHEMA_VERSION
 
-    def to_json(self):
-        """The manifest as JSON text with sorted keys; equal manifests give equal text."""
-        return json.dumps(dataclasses.asdict(self), indent=2, sort_keys=True) + "\n"
+
+def save(data_dir, manifest):
+    """Writes `data_dir/dataset.json`, with a checksum.
+
+    Args:
+        data_dir: str.
+        manifest: `Manifest`.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    json_files.write(os.path.join(data_dir, FILE_NAME), dataclasses.asdict(manifest))
 
 
 def load(data_dir):
-    """Reads and checks `data_dir/dataset.json`; the shards themselves are checked by `verify`.
+    """Reads and checks `data_dir/dataset.json`; the other files are checked by `tfrecs.data.verification.verify`.
 
     Args:
         data_dir: str, a directory that `data_prep` wrote.
@@ -83,88 +129,100 @@ def load(data_dir):
         a `Manifest`.
 
     Raises:
-        InputError: no manifest there, not JSON, another schema version, or a key missing.
+        InputError: no manifest there, a damaged one, another schema version, or content that contradicts itself; it
+            names file and field.
     """
     path = os.path.join(data_dir, FILE_NAME)
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-    except OSError as error:
+    if not os.path.lexists(path):
+        reason = "No such file or directory" if os.path.isdir(data_dir) else "no such directory"
         raise InputError(
-            f"{path}: no prepared data here ({error.strerror}); "
+            f"{path}: no prepared data here ({reason}); "
             "make it with: python -m data_prep.prepare --dataset NAME --out_dir DIR"
-        ) from None
-    except ValueError as error:
-        raise InputError(f"{path}: not a JSON manifest: {error}") from None
-    if not isinstance(content, dict) or content.get("schema_version") != SCHEMA_VERSION:
-        version = content.get("schema_version") if isinstance(content, dict) else None
-        raise InputError(
-            f"{path}: schema_version {version!r}, but this tfrecs reads version {SCHEMA_VERSION}; "
-            "prepare the data again"
         )
-    names = {field.name for field in dataclasses.fields(Manifest)}
-    if names != set(content):
-        wrong = ", ".join(sorted(names ^ set(content)))
-        raise InputError(f"{path}: missing or unknown keys: {wrong}")
-    try:
-        content["shards"] = tuple(Shard(**shard) for shard in content["shards"])
-        content["vocabularies"] = {name: Vocabulary(**entry) for name, entry in content["vocabularies"].items()}
-        content["fields"] = tuple(content["fields"])
-    except (TypeError, AttributeError) as error:
-        raise InputError(f"{path}: malformed: {error}") from None
-    unknown = [name for name in content["fields"] if str(name) not in SEQUENCE_FIELDS]
-    if unknown or "item" not in content["fields"]:
-        raise InputError(f"{path}: unknown fields {unknown}" if unknown else f"{path}: no field 'item'")
-    return Manifest(**content)
+    content = json_files.load(path, WHAT, REMEDY)
+    version = content.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"{path}: schema_version {json_schema.echo(version)}, but this tfrecs reads version {SCHEMA_VERSION}; "
+            + REMEDY
+        )
+    json_schema.check(content, SCHEMA, path)
+    json_schema.check(content["provenance"].get("raw_files", {}), Mapping(SHA256), path, "provenance.raw_files")
+    content["shards"] = tuple(Shard(**shard) for shard in content["shards"])
+    content["vocabularies"] = {name: Vocabulary(**entry) for name, entry in content["vocabularies"].items()}
+    content["fields"] = tuple(content["fields"])
+    manifest = Manifest(**content)
+    _check_consistency(path, manifest)
+    return manifest
 
 
-def verify(data_dir, manifest):
-    """Compares every file with the manifest, so that nothing truncated, altered or mixed up is read.
+def file_path(data_dir, name):
+    """The path of a file that a manifest names.
 
     Args:
         data_dir: str.
-        manifest: the `Manifest` that `load` returned.
+        name: str, a relative name, parts separated by `/`.
+
+    Returns:
+        str.
 
     Raises:
-        InputError: naming the first file that is missing, truncated, altered or does not match.
+        InputError: the name is absolute, contains `..` or leads out of the directory through a link.
+
+    Example:
+        >>> file_path("data", "../vocab/item.txt")
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.InputError: data/dataset.json: '../vocab/item.txt' is not the name of a file below the directory
     """
-    for shard in manifest.shards:
-        path = os.path.join(data_dir, shard.path)
-        sha256, size = _digest_or_error(path)
-        if size != shard.num_bytes:
-            raise InputError(f"{path}: truncated or altered: {size} bytes, the manifest says {shard.num_bytes}")
-        if sha256 != shard.sha256:
-            raise InputError(f"{path}: altered: sha256 {sha256}, the manifest says {shard.sha256}")
-    for name, vocabulary in manifest.vocabularies.items():
-        path = os.path.join(data_dir, vocabulary.path)
-        sha256, _ = _digest_or_error(path)
-        if sha256 != vocabulary.sha256:
-            raise InputError(
-                f"{path}: the {name} vocabulary does not match the shards: sha256 {sha256}, "
-                f"the manifest says {vocabulary.sha256}"
-            )
-        with open(path, "rb") as file:
-            lines = sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-        if lines != vocabulary.size:
-            raise InputError(f"{path}: {lines} lines, the manifest says {vocabulary.size}")
+    path = os.path.join(data_dir, name)
+    parts = name.split("/")
+    plain = name.isprintable() and "\\" not in name and all(part not in ("", ".", "..") for part in parts)
+    if not plain or not _is_below(data_dir, path):
+        where = os.path.join(data_dir, FILE_NAME)
+        raise InputError(f"{where}: {json_schema.echo(name)} is not the name of a file below the directory")
+    return path
+
+
+def _is_below(data_dir, path):
+    root = os.path.realpath(data_dir)
+    return os.path.realpath(path).startswith(os.path.join(root, ""))
+
+
+def _check_consistency(path, manifest):
+    """Refuses entries that contradict each other; what the files hold is not looked at."""
+    data_dir = os.path.dirname(path)
+    paths = [entry.path for entry in (*manifest.shards, *manifest.vocabularies.values())]
+    for name in (*paths, ATTRIBUTES_FILE):
+        file_path(data_dir, name)
+    _require(len(set(paths)) == len(paths), path, "two entries name the same file")
+    fields = manifest.fields
+    _require("item" in fields, path, "fields: no field 'item'")
+    _require(len(set(fields)) == len(fields), path, f"fields: one occurs twice in {', '.join(fields)}")
+    required, allowed = SPLITS[manifest.split["kind"]]
+    wrong = (set(manifest.split) - {"kind", *allowed}) ^ set(required)
+    _require(not wrong, path, f"split: missing or unknown for {manifest.split['kind']}: {', '.join(sorted(wrong))}")
+    expected = {"user", "item", *(["action"] if "action" in fields else []), *manifest.attributes}
+    _require(not set(RESERVED) & set(manifest.attributes), path, "attributes: named like a vocabulary of ids")
+    different = expected ^ set(manifest.vocabularies)
+    _require(not different, path, f"vocabularies: missing or unknown: {', '.join(sorted(different))}")
+    has_table = manifest.attributes_sha256 is not None
+    _require(bool(manifest.attributes) == has_table, path, "attributes and attributes_sha256 contradict each other")
     sequences = sum(shard.num_sequences for shard in manifest.shards)
-    if sequences != manifest.num_users:
-        raise InputError(
-            f"{os.path.join(data_dir, FILE_NAME)}: the shards hold {sequences} sequences, one a user, "
-            f"but num_users is {manifest.num_users}"
-        )
+    _require(
+        sequences == manifest.num_users,
+        path,
+        f"the shards hold {sequences} sequences, one a user, but num_users is {manifest.num_users}",
+    )
     for name, expected in (("user", manifest.num_users), ("item", manifest.num_items)):
-        size = manifest.vocabularies[name].size if name in manifest.vocabularies else 0
-        if size != expected:
-            raise InputError(
-                f"{os.path.join(data_dir, FILE_NAME)}: the {name} vocabulary has {size} lines, "
-                f"the shards hold ids up to {expected}"
-            )
-    if manifest.attributes_sha256 is not None:
-        path = os.path.join(data_dir, ATTRIBUTES_FILE)
-        sha256, _ = _digest_or_error(path)
-        if sha256 != manifest.attributes_sha256:
-            raise InputError(f"{path}: altered: sha256 {sha256}, the manifest says {manifest.attributes_sha256}")
+        size = manifest.vocabularies[name].size
+        problem = f"the {name} vocabulary has {size} lines, the shards hold ids up to {expected}"
+        _require(size == expected, path, problem)
+
+
+def _require(condition, path, problem):
+    if not condition:
+        raise InputError(f"{path}: {problem}")
 
 
 def read_vocabulary(data_dir, manifest, name):
@@ -178,24 +236,23 @@ def read_vocabulary(data_dir, manifest, name):
     Returns:
         list of str.
     """
-    path = os.path.join(data_dir, manifest.vocabularies[name].path)
-    with open(path, encoding="utf-8", newline="\n") as file:
-        return file.read().split("\n")[:-1]
+    with files.open_regular(file_path(data_dir, manifest.vocabularies[name].path)) as file:
+        return file.read().decode("utf-8").split("\n")[:-1]
 
 
 def digest(path):
-    """`(sha256 hex digest, size in bytes)` of a file."""
+    """`(sha256 hex digest, size in bytes)` of a file.
+
+    Raises:
+        InputError: it cannot be read, or is no regular file.
+    """
     sha256 = hashlib.sha256()
     size = 0
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            sha256.update(block)
-            size += len(block)
+    with files.open_regular(path) as file:
+        try:
+            while block := file.read(1 << 20):
+                sha256.update(block)
+                size += len(block)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     return sha256.hexdigest(), size
-
-
-def _digest_or_error(path):
-    try:
-        return digest(path)
-    except OSError as error:
-        raise InputError(f"{path}: listed in the manifest but {error.strerror}") from None

@@ -2,13 +2,12 @@
 run can skip to where it was; users are read in blocks, so that memory does not grow with the data."""
 
 import functools
-import os
 
 import numpy as np
 import tensorflow as tf
 
 from tfrecs.data import batching, negatives, records
-from tfrecs.data.manifest import ATTRIBUTES_FILE
+from tfrecs.data.manifest import ATTRIBUTES_FILE, file_path
 
 SHUFFLE_BUFFER = 16384  # serialised users; a fixed bound, whatever the size of the data
 TRAINING_SPLITS = {"train": 0, "train_valid": 1}  # which of a record's two boundaries ends training; `all`: none
@@ -142,12 +141,12 @@ def item_attributes(data_dir, manifest):
     """The item attribute table: dict of name to `(values, row_splits)` int64 arrays, row i for item id i."""
     if not manifest.attributes:
         return {}
-    with np.load(os.path.join(data_dir, ATTRIBUTES_FILE)) as table:
+    with np.load(file_path(data_dir, ATTRIBUTES_FILE)) as table:
         return {name: (table[f"{name}/values"], table[f"{name}/row_splits"]) for name in manifest.attributes}
 
 
 def _paths(data_dir, manifest):
-    return [os.path.join(data_dir, shard.path) for shard in manifest.shards if shard.num_sequences]
+    return [file_path(data_dir, shard.path) for shard in manifest.shards if shard.num_sequences]
 
 
 def serialized(data_dir, manifest):

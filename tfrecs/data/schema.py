@@ -17,7 +17,7 @@ Id 0 is PAD everywhere; line n of a vocabulary file (counted from 0) is id n + 1
 
 import tensorflow as tf
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PAD = 0
 
 # The per-interaction features, in the order in which records and manifests list them.
