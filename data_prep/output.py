@@ -1,29 +1,33 @@
-"""A directory that appears whole or not at all."""
+"""The directory of prepared data, which appears in one step."""
 
 import contextlib
+import json
 import os
-import shutil
-import tempfile
 
-from tfrecs.data.manifest import FILE_NAME
+from tfrecs import files, staging
+from tfrecs.data.manifest import ATTRIBUTES_FILE, FILE_NAME
 from tfrecs.errors import InputError
+
+LARGEST_MANIFEST = 16 << 20
 
 
 @contextlib.contextmanager
 def staged_directory(path, overwrite=False):
-    """Gives a temporary sibling of `path` to write into, renamed to `path` at the end.
+    """Gives an empty directory to write into, renamed to `path` at the end.
 
-    Upon any failure, Ctrl-C included, the sibling is removed and what was at `path` stays.
+    Upon any failure, Ctrl-C included, it is removed and what was at `path` stays; so does what appeared there
+    meanwhile.
 
     Args:
         path: str, the directory to make.
-        overwrite: bool, replace prepared data that is there already.
+        overwrite: bool, replace prepared data that is there already. A directory that holds any other file is not
+            replaced.
 
     Yields:
-        str, the temporary directory.
+        str, the directory to write into.
 
     Raises:
-        InputError: `path` exists and may not be replaced, or cannot be written.
+        InputError: `path` exists and may not be replaced, or cannot be written, or another process is writing it.
 
     Example:
         >>> import tempfile
@@ -34,39 +38,60 @@ def staged_directory(path, overwrite=False):
         ['file']
     """
     path = os.path.abspath(path)
-    _check(path, overwrite)
+    flag = f"--out_dir {path}"
+    before = _replaceable(path, overwrite, flag)
     parent, base = os.path.split(path)
-    try:
-        os.makedirs(parent, exist_ok=True)
-        directory = tempfile.mkdtemp(prefix=f".{base}.", suffix=".tmp", dir=parent)
-    except OSError as error:
-        raise InputError(f"--out_dir {path}: cannot be written: {error.strerror}") from None
-    try:
-        yield directory
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(directory, 0o777 & ~umask)
-        _replace(directory, path)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    with staging.stage(parent, base, flag) as stage:
+        yield stage.directory
+        if before is None:
+            try:
+                stage.publish(path)
+            except FileExistsError:
+                raise InputError(f"{flag}: appeared while the data were prepared, and was left as it is") from None
+        else:
+            if not os.path.lexists(path) or not os.path.samestat(before, os.lstat(path)):
+                raise InputError(f"{flag}: replaced by another process while the data were prepared; left as it is")
+            _replaceable(path, overwrite, flag)
+            stage.replace(path, _own_files(path, flag))
 
 
-def _check(path, overwrite):
+def _replaceable(path, overwrite, flag):
+    """The `os.stat_result` of a directory that may be replaced, or None where nothing is."""
     if not os.path.lexists(path):
-        return
+        return None
     if not overwrite:
-        raise InputError(f"--out_dir {path}: exists already; --overwrite 1 replaces it")
+        raise InputError(f"{flag}: exists already; --overwrite 1 replaces it")
     if not os.path.isdir(path) or os.path.islink(path):
-        raise InputError(f"--out_dir {path}: not a directory, so --overwrite leaves it alone")
-    if os.listdir(path) and not os.path.exists(os.path.join(path, FILE_NAME)):
-        raise InputError(f"--out_dir {path}: holds other files but no {FILE_NAME}; --overwrite leaves it alone")
+        raise InputError(f"{flag}: not a directory, so --overwrite leaves it alone")
+    own = {os.path.normpath(name) for name in _own_files(path, flag)}
+    folders = {os.path.dirname(name) for name in own}
+    for folder, below, names in os.walk(path):
+        for name in (*names, *below):
+            relative = os.path.relpath(os.path.join(folder, name), path)
+            is_folder = name in below and not os.path.islink(os.path.join(folder, name))
+            if relative not in (folders if is_folder else own):
+                raise InputError(
+                    f"{flag}: holds {relative!r}, which is not part of the prepared data; --overwrite leaves the "
+                    "directory alone: move the file away, or name another directory"
+                )
+    return os.lstat(path)
 
 
-def _replace(directory, path):
-    if os.path.isdir(path):
-        old = tempfile.mkdtemp(prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path))
-        os.rename(path, os.path.join(old, "old"))
-        os.rename(directory, path)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.rename(directory, path)
+def _own_files(path, flag):
+    """The files that the manifest there names, whatever its version; none where the directory is empty."""
+    if not os.listdir(path):
+        return []
+    manifest = os.path.join(path, FILE_NAME)
+    if not os.path.lexists(manifest):
+        raise InputError(f"{flag}: holds other files but no {FILE_NAME}; --overwrite leaves it alone")
+    try:
+        with files.open_regular(manifest) as file:
+            content = json.loads(file.read(LARGEST_MANIFEST))
+        entries = [*content["shards"], *content["vocabularies"].values()]
+        names = [str(entry["path"]) for entry in entries]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise InputError(
+            f"{flag}: {FILE_NAME} is damaged, so it is unknown which files are the data's; --overwrite leaves the "
+            "directory alone: remove it, or name another one"
+        ) from None
+    return [FILE_NAME, ATTRIBUTES_FILE, *names]

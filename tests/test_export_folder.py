@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from data_prep.prepare import prepare
 from data_prep.progress import Progress
-from tfrecs import files
+from tfrecs import files, staging
 from tfrecs.data.manifest import read_vocabulary
 from tfrecs.errors import InputError
 from tfrecs.export import export
@@ -51,14 +51,14 @@ def test_versions_count_on_from_the_largest(sample, folder):
 
 
 def test_a_version_that_appears_meanwhile_is_left_alone(sample, tmp_path, monkeypatch):
-    rename = os.rename
+    rename = staging.rename_to_new
 
     def overtaken(source, target):
         monkeypatch.undo()
         os.makedirs(os.path.join(target, "of another"))
         rename(source, target)
 
-    monkeypatch.setattr(os, "rename", overtaken)
+    monkeypatch.setattr(staging, "rename_to_new", overtaken)
     assert export(*sample, str(tmp_path)) == str(tmp_path / "2")
     assert os.listdir(tmp_path / "1") == ["of another"]
 

@@ -1,6 +1,6 @@
 """A trained model as a SavedModel for TensorFlow Serving: strings in, strings and scores out, nothing else needed.
 
-Each export is a numbered version folder, `EXPORT_DIR/1`, `EXPORT_DIR/2`, ..., that appears whole or not at all:
+Each export is a numbered version folder, `EXPORT_DIR/1`, `EXPORT_DIR/2`, ..., that appears in one step.
 
 What the signatures take and give is said in `tfrecs.serving`.
 """
@@ -8,12 +8,13 @@ What the signatures take and give is said in `tfrecs.serving`.
 import contextlib
 import os
 import re
+import secrets
 import shutil
 import tempfile
 
 import tensorflow as tf
 
-from tfrecs import files
+from tfrecs import files, staging
 from tfrecs.data.manifest import digest, file_path
 from tfrecs.errors import InputError
 from tfrecs.serving import Service, vocabularies
@@ -55,14 +56,19 @@ def export(model, data_dir, manifest, export_dir, k=10):
         "request_fields": list(model.request_fields),
         "vocabulary_sizes": {name: manifest.vocabularies[name].size for name in vocabularies(model)},
     }
-    with _staging(export_dir) as staging, tempfile.TemporaryDirectory() as copies:
-        service = Service(model, manifest, _copy_vocabularies(model, data_dir, manifest, copies), k)
-        folder = os.path.join(staging, "saved_model")
-        service.archive().write_out(folder, verbose=False)
-        path = os.path.join(folder, DESCRIPTION)
+    flag = f"--export_dir {export_dir}"
+    # TensorFlow Serving takes a name that begins with a dot for no version.
+    with staging.stage(export_dir, f"export-{secrets.token_hex(4)}", flag) as stage:
+        with tempfile.TemporaryDirectory() as copies:
+            service = Service(model, manifest, _copy_vocabularies(model, data_dir, manifest, copies), k)
+            try:
+                service.archive().write_out(stage.directory, verbose=False)
+            except tf.errors.OpError as error:
+                raise InputError(f"{flag}: cannot be written: {error.message}") from error
+        path = os.path.join(stage.directory, DESCRIPTION)
         os.makedirs(os.path.dirname(path))
         files.write_json(path, description)
-        return _publish(folder, export_dir)
+        return _publish(stage, export_dir)
 
 
 def _check_sizes(model, data_dir, manifest):
@@ -87,32 +93,11 @@ def _copy_vocabularies(model, data_dir, manifest, directory):
     return copies
 
 
-@contextlib.contextmanager
-def _staging(export_dir):
-    """A temporary folder in `export_dir`, with a name that TensorFlow Serving takes for no version."""
-    try:
-        os.makedirs(export_dir, exist_ok=True)
-        staging = tempfile.mkdtemp(prefix=".", suffix=".tmp", dir=export_dir)
-    except OSError as error:
-        raise InputError(f"--export_dir {export_dir}: cannot be written: {error.strerror}") from None
-    try:
-        yield staging
-    except (OSError, tf.errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or getattr(error, "message", error)
-        raise InputError(f"--export_dir {export_dir}: cannot be written: {reason}") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _publish(folder, export_dir):
+def _publish(stage, export_dir):
     """Renames to the next version, to a later one where another export is faster."""
     while True:
         taken = [int(name) for name in os.listdir(export_dir) if re.fullmatch("[0-9]+", name)]
         path = os.path.join(export_dir, str(max(taken, default=0) + 1))
-        try:
-            os.rename(folder, path)
-        except OSError:
-            if not os.path.lexists(path):
-                raise
-        else:
+        with contextlib.suppress(FileExistsError):
+            stage.publish(path)
             return path
