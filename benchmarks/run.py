@@ -55,7 +55,9 @@ def one_run(arguments, data_dir, seed, name, run_dirs=None):
         recipe = [*arguments, "--data_dir", data_dir, "--seed", str(seed)]
         command = [sys.executable, RUN, *recipe, "--run_dir", run_dir, "--num_recommendations", "0"]
         recipe = f"{shlex.join(recipe)} # {hashlib.sha256(read(manifest_of(data_dir)).encode()).hexdigest()}"
-        same = os.path.exists(made_by) and read(made_by) == recipe
+        same = os.path.exists(made_by)
+        if same and read(made_by) != recipe:
+            raise Failed(f"{run_dir}: holds a run of other flags or data; remove it, or name other --run_dirs")
         if not (same and os.path.exists(metrics) and "test_users" in read(metrics)):
             os.makedirs(run_dir, exist_ok=True)
             with open(made_by, "w", encoding="utf-8") as file:

@@ -26,7 +26,7 @@ def run(*flags):
 
 
 def test_data_of_another_folder_is_not_taken_for_this_one(logs, capfd):
-    flags = ("--model", "attrec", "--embedding_dim", "4")
+    flags = ("--model", "attrec", "--embedding_dim", "4", "--overwrite", "1")
     assert run(*flags, "--raw_dir", "tools") == 0
     assert run(*flags, "--raw_dir", "toys") == 2
     message = "--raw_dir toys: not the log.txt that data/sequences was made of; name another --data_dir"
@@ -45,7 +45,7 @@ def test_data_that_leave_nothing_to_train_on_clear_no_run_away(logs, capfd):
     before = {path.name: path.read_bytes() for path in (logs / "run").iterdir()}
     (logs / "short").mkdir()
     (logs / "short" / "log.txt").write_text("".join(f"u{user} i1 i2\n" for user in range(9)))
-    assert run(*flags, "--raw_dir", "short", "--data_dir", "data/short") == 2
+    assert run(*flags, "--raw_dir", "short", "--data_dir", "data/short", "--overwrite", "1") == 2
     assert "data/short: no training examples: every history is too short" in capfd.readouterr().err
     assert {path.name: path.read_bytes() for path in (logs / "run").iterdir()} == before
 
@@ -57,7 +57,7 @@ def test_what_the_data_lacks_is_named(logs, capfd, model, column):
         f"--model {model}: data/sequences (sequences) has no {column}; "
         "models that work on it: atrank with --time none, attrec, dif_sr with --attributes none\n"
     ) in capfd.readouterr().err
-    assert not (logs / "checkpoints").exists()
+    assert not (logs / "runs").exists()
 
 
 @pytest.mark.parametrize("model, flag", [("dif_sr", "--attributes"), ("atrank", "--time")])

@@ -1,6 +1,8 @@
 """The command line of `examples/run.py`: data, training, evaluation, recommendations, export, in this order."""
 
+import contextlib
 import os
+import re
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes and warnings; its errors are shown
@@ -14,10 +16,12 @@ from tfrecs.data.verification import verify
 from tfrecs.errors import InputError, nearest
 from tfrecs.export import export
 from tfrecs.models import MODELS
-from tfrecs.training import listing, reports, results, runs
+from tfrecs.training import listing, lock, pointer, record, reports, results, runs
 from tfrecs.training.experiment import Experiment, check_arguments, check_data, enable_determinism
 from tfrecs.training.loop import NotFiniteError
 from tfrecs.training.progress import note
+
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def main(argv=None):
@@ -59,16 +63,25 @@ def run(arguments):
     options = arguments.run
     if options["dataset"] not in SOURCES:
         raise InputError(f"--dataset: unknown dataset {options['dataset']!r}; {nearest(options['dataset'], SOURCES)}")
-    listing.check_directory(options["run_dir"] or "")
-    for name in ("run_dir", "export_dir"):
-        if options[name]:
-            files.check_writable(f"--{name}", options[name])
+    if options["export_dir"]:
+        files.check_writable("--export_dir", options["export_dir"])
+    _check_overwrite(options)
+    run_dir = options["run_dir"] or _default_run_dir(options)
+    start = run_dir, _starts_fresh(options), options["overwrite"]
+    runs.check_start(*start)
     enable_determinism()
     check_arguments(options["model"], arguments.model, arguments.config)
+    with contextlib.ExitStack() as stack:
+        if record.is_marked(run_dir) and (options["do_train"] or options["do_eval"]):
+            stack.enter_context(lock.exclusive(run_dir))
+            runs.check_start(*start)
+        return _run_in(run_dir, arguments, stack)
+
+
+def _run_in(run_dir, arguments, stack):
+    """What a command line asks for, in its run directory; the `ExitStack` keeps the directory's lock."""
+    options = arguments.run
     data_dir, manifest = _data(arguments)
-    run_dir = options["run_dir"] or os.path.join("checkpoints", f"{options['model']}-{manifest.name}")
-    listing.check_directory(run_dir)
-    files.check_writable("--run_dir", run_dir)
     preset, model_arguments, config, resume = _stored(run_dir, arguments, data_dir, manifest)
     check_data(options["model"], model_arguments, data_dir, manifest)
     experiment = Experiment(options["model"], model_arguments, config, data_dir, manifest, run_dir)
@@ -87,7 +100,10 @@ def run(arguments):
     name, ranks = options["load_weight_path"], None
     if options["do_train"]:
         note(f"training: {results.title(metrics, config.train_split)}; at most {config.epochs} epochs")
-        progress, retrained = experiment.train(resume, name, {"preset": preset}, options["tensorboard"])
+        experiment.check()
+        stack.enter_context(lock.exclusive(run_dir))
+        describe = {"preset": preset}
+        progress, retrained = experiment.train(resume, name, describe, options["tensorboard"], options["overwrite"])
         metrics |= results.of_training(progress, retrained)
     else:
         path, progress = experiment.load(name)
@@ -110,11 +126,37 @@ def run(arguments):
     return metrics
 
 
+def _starts_fresh(options):
+    return options["do_train"] and options["load_weight_path"] is None and not options["load_model"]
+
+
+def _check_overwrite(options):
+    if options["overwrite"] and not _starts_fresh(options):
+        name = "load_model 1" if options["load_model"] else "load_weight_path"
+        raise InputError(f"--overwrite 1: removes the run that --{name if options['do_train'] else 'do_train 0'} needs")
+
+
+def _default_run_dir(options):
+    """`runs/<model>-<preset>-<dataset>`."""
+    data_dir, name = _data_dir(options), options["dataset"]
+    if os.path.exists(os.path.join(data_dir, FILE_NAME)):
+        name = load(data_dir).name
+    if not SAFE_NAME.fullmatch(name):
+        raise InputError(
+            f"{os.path.join(data_dir, FILE_NAME)}: name: {name[:100]!r} cannot be part of a path; --run_dir names one"
+        )
+    return os.path.join("runs", f"{options['model']}-{options['preset']}-{name}")
+
+
+def _data_dir(options):
+    return options["data_dir"] or os.path.join("data", options["dataset"])
+
+
 def _data(arguments):
     """The directory of the prepared data, made on the way if it has to be, and its manifest."""
     options, given = arguments.run, arguments.given_run
     name = options["dataset"]
-    data_dir = options["data_dir"] or os.path.join("data", name)
+    data_dir = _data_dir(options)
     here = os.path.exists(os.path.join(data_dir, FILE_NAME))
     if not here and (options["raw_dir"] or not options["data_dir"]):
         if "path" in SOURCES[name].OPTIONS:
@@ -150,7 +192,7 @@ def _stored(run_dir, arguments, data_dir, manifest):
     """Preset and hyper-parameters of the run that is resumed or judged, or those of the command line."""
     options, checkpoint = arguments.run, arguments.run["load_weight_path"]
     fresh = options["preset"], arguments.model, arguments.config, False
-    if options["do_train"] and checkpoint is None and not options["load_model"]:
+    if _starts_fresh(options):
         return fresh
     if checkpoint is not None:
         listing.find(run_dir, checkpoint)
@@ -159,12 +201,16 @@ def _stored(run_dir, arguments, data_dir, manifest):
             raise InputError(f"{run_dir}: no checkpoint there to judge; --do_train 1 trains first")
         note(f"no checkpoint in {run_dir}: starting fresh")
         return fresh
+    for folder in (run_dir, os.path.join(run_dir, runs.RETRAIN)):
+        if pointer.exists(folder) and pointer.read(folder) is None:
+            path = os.path.join(folder, pointer.FILE_NAME)
+            note(f"{path}: damaged; the checkpoints themselves are listed, {listing.newest(folder)} is the newest")
     stored = runs.read_config(run_dir)
     wrong = contradictions(stored, arguments)
     if wrong:
         raise InputError(
             f"{run_dir}: the stored run has other hyper-parameters: {'; '.join(wrong)}; "
-            "leave them out, or start anew with --load_model 0 or another --run_dir"
+            "leave them out, or start afresh with --load_model 0 --overwrite 1 or in another --run_dir"
         )
     runs.check_data(run_dir, stored, data_dir, manifest, options["do_train"])
     decided = MODELS[stored["model"]].smallest

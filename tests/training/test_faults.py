@@ -9,7 +9,7 @@ import pytest
 
 from tfrecs.errors import InputError
 from tfrecs.models.attrec import AttRec
-from tfrecs.training import listing
+from tfrecs.training import listing, record
 from tfrecs.training.checkpoints import Checkpoints
 from tfrecs.training.judge import Judge
 
@@ -52,7 +52,8 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path, before_step, monk
     assert code == 1
     assert "weights are not finite after step 4 of epoch 1" in stderr and "cp-0000-000002" in stderr
     assert _names(run_dir) == sorted(
-        ["checkpoint", "config.json"] + [f"cp-0000-000002.{end}" for end in ("data-00000-of-00001", "index", "json")]
+        ["checkpoint", "config.json", "run.json", "run.lock"]
+        + [f"cp-0000-000002.{end}" for end in ("data-00000-of-00001", "index", "json")]
     )
 
 
@@ -80,6 +81,7 @@ def test_a_full_disk_below_the_json_file_takes_the_tensors_along(tmp_path):
     model.optimizer.build(model.trainable_variables)
     store = Checkpoints(str(tmp_path), model)
     store.save(listing.Progress(epoch=1))
+    record.claim(str(tmp_path), "cp-0002")  # as a process that was killed while it saved
     before = _names(tmp_path)
     os.symlink("/dev/full", tmp_path / "cp-0002.json.tmp")
     with pytest.raises(InputError) as error:
@@ -92,24 +94,9 @@ def test_a_full_disk_below_the_json_file_takes_the_tensors_along(tmp_path):
     assert _names(tmp_path) == before
 
 
-def test_a_new_run_clears_what_an_old_one_left_and_nothing_else(run_dir, before_step):
-    (run_dir / "card.md").write_text("mine")
-    (run_dir / "retrain").mkdir()
-    (run_dir / "retrain" / "cp-0009.index").write_text("")
-
-    def look(loop):
-        assert _names(run_dir) == ["card.md", "config.json"]
-        _poison(loop)
-
-    assert before_step(0, look, run_dir, *FLAGS)[0] == 1
-    assert _names(run_dir) == ["card.md", "config.json"], "no history, metrics or curves of a run that failed"
-
-
 def test_data_without_validation_items_cannot_choose_an_epoch(tmp_path, command, monkeypatch):
     monkeypatch.setattr(Judge, "is_idle", lambda self, split: split == "valid")
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "cp-0001.index").write_text("an earlier run's")
     for flag in ("--retrain", "--patience"):
         code, _, stderr = command(tmp_path / "run", *FLAGS, "--retrain", "0", flag, "1")
         assert code == 2 and f"{flag}: no user of " in stderr and "has a valid item to choose the epoch by" in stderr
-    assert _names(tmp_path / "run") == ["cp-0001.index"]
+    assert not (tmp_path / "run").exists()

@@ -9,7 +9,7 @@ import pytest
 from tfrecs import cli, json_files
 from tfrecs.data import manifest
 from tfrecs.errors import InputError
-from tfrecs.training import listing, runs
+from tfrecs.training import listing, record, runs
 
 # As the fixture `reference` is made.
 FLAGS = ("--epochs", "2", "--save_checkpoints_steps", "2", "--keep_checkpoints", "2", "--do_eval", "0")
@@ -26,6 +26,10 @@ def _names(directory):
         (lambda path: path.with_suffix(".json").write_text('{"epoch": 2,'), "cp-0002.json: damaged"),
         (lambda path: path.with_suffix(".json").write_text('{"epochs": 2}'), "cp-0002.json: damaged"),
         (lambda path: path.with_suffix(".json").write_text("[]"), "cp-0002.json: damaged"),
+        (
+            lambda path: shutil.copy(*path.parent.glob("cp-0001-*.json"), path.with_suffix(".json")),
+            "cp-0002.json: damaged",
+        ),
         (lambda path: path.with_suffix(".data-00000-of-00001").write_bytes(b"short"), "cp-0002: damaged"),
         (lambda path: _flip(path.with_suffix(".data-00000-of-00001")), "cp-0002: damaged"),
         (lambda path: path.with_suffix(".index").write_bytes(b"no table"), "cp-0002: damaged"),
@@ -54,6 +58,7 @@ def test_the_list_of_checkpoints_can_be_read_off_the_files(run_dir, text):
 
 def test_what_a_killed_writer_left_is_no_checkpoint_and_goes(run_dir, command):
     whole = _names(run_dir)
+    record.claim(run_dir, "cp-0003")  # as a writer does before it writes
     (run_dir / "cp-0003_temp").mkdir()
     (run_dir / "cp-0003.index").write_bytes(b"")
     (run_dir / "checkpoint.tmp").write_bytes(b"")
@@ -65,8 +70,9 @@ def test_what_a_killed_writer_left_is_no_checkpoint_and_goes(run_dir, command):
 
 
 def test_a_checkpoint_of_other_sizes_is_refused(run_dir, command):
-    path = run_dir / "config.json"
-    path.write_text(path.read_text().replace('"embedding_dim": 4', '"embedding_dim": 6'))
+    config = runs.read_config(run_dir)
+    config["model_arguments"]["embedding_dim"] = 6
+    runs.write_config(run_dir, config)
     code, _, stderr = command(run_dir, *FLAGS[:2], "--embedding_dim", "6", "--load_model", "1")
     assert code == 2
     assert f"{run_dir / 'cp-0002'}: damaged, or of another model, other sizes" in stderr
@@ -76,15 +82,33 @@ def test_a_checkpoint_of_other_sizes_is_refused(run_dir, command):
     "content, message",
     [
         ("{", "not a run's configuration"),
-        ('{"model": "attrec"}', "not a run's configuration: KeyError('model_arguments')"),
-        ('{"model": "sasrec", "model_arguments": {}, "train": {}}', "unknown model 'sasrec'"),
-        ('{"model": "attrec", "model_arguments": {"width": 1}, "train": {}}', "not a configuration of this version"),
-        ('{"model": "attrec", "model_arguments": {}, "train": {"speed": 1}}', "not a configuration of this version"),
+        ('{"model": "attrec", "model_arguments": {}, "train": {}}', "it has no checksum"),
+        ({"model": "attrec"}, "no field model_arguments"),
+        ({"model": ["attrec"], "model_arguments": {}, "train": {}}, "model: expected text like "),
+        ({"model": "sasrec", "model_arguments": {}, "train": {}}, "model: expected text like "),
+        ({"model": "attrec", "model_arguments": [], "train": {}}, "model_arguments: expected an object, got []"),
+        ({"model": "attrec", "model_arguments": {"width": 1}, "train": {}}, "unknown field model_arguments.width"),
+        (
+            {"model": "attrec", "model_arguments": {"embedding_dim": "4"}, "train": {}},
+            "model_arguments.embedding_dim: expected an integer, got '4'",
+        ),
+        ({"model": "attrec", "model_arguments": {}, "train": {"speed": 1}}, "unknown field train.speed"),
+        (
+            {"model": "attrec", "model_arguments": {}, "train": {"epochs": [1]}},
+            "train.epochs: expected an integer, got [1]",
+        ),
+        ({"model": "attrec", "model_arguments": {}, "train": {}, "data": []}, "data: expected an object, got []"),
+        ({"model": "attrec", "model_arguments": {}, "train": {}, "preset": {}}, "preset: expected text, got {}"),
+        (
+            {"model": "attrec", "model_arguments": {}, "train": {"epochs": 0}},
+            "not a configuration of this version: --epochs: expected at least 1, got 0",
+        ),
     ],
 )
 def test_a_configuration_that_is_not_a_runs_is_refused(reference, tmp_path, data_dir, content, message):
     run_dir = shutil.copytree(reference, tmp_path / "run")
-    (run_dir / "config.json").write_text(content)
+    path = run_dir / "config.json"
+    path.write_text(content) if isinstance(content, str) else json_files.write(path, content)
     arguments = cli.parse(["--model", "attrec", "--load_model", "1", "--run_dir", str(run_dir)])
     with pytest.raises(cli.InputError, match="config.json") as error:
         cli._stored(str(run_dir), arguments, data_dir, cli.load(data_dir))
@@ -125,14 +149,6 @@ def test_other_data_are_refused_naming_both(run_dir, command, other_data_dir, tm
     json_files.write(str(tmp_path / "data" / "dataset.json"), manifest)
     code, _, stderr = command(run_dir, *RESUME, data=same_counts)
     assert code == 2 and "vocabularies_sha256" in stderr
-
-
-def test_a_directory_with_a_foreign_configuration_is_left_alone(tmp_path, command):
-    (tmp_path / "config.json").write_text('{"editor": "vi"}')
-    (tmp_path / "cp-notes").write_text("mine")
-    code, _, stderr = command(tmp_path, *FLAGS)
-    assert code == 2 and f"{tmp_path / 'config.json'}: not a run's configuration" in stderr
-    assert _names(tmp_path) == ["config.json", "cp-notes"]
 
 
 @pytest.mark.parametrize("name", ["run [1]", "run*", "run?"])

@@ -1,6 +1,5 @@
 """Exact resume: however a run was stopped, its history and every tensor it saves are equal bit for bit."""
 
-import json
 import os
 import shutil
 import signal
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tfrecs import json_files
 from tfrecs.training import listing
 
 # Early stopping ends the first phase after three epochs, and a second phase of two follows. Every checkpoint is kept,
@@ -113,7 +113,8 @@ def test_an_older_checkpoint_comes_with_its_history_and_its_best(copied, whole, 
     assert metrics(run_dir)["best_epoch"] == 1
     # The second phase is as long as the first one says now, and its learning rate falls within it: it starts anew.
     assert listing.listed(run_dir / "retrain") == [f"cp-0000-{step:06d}" for step in (2, 4, 6, 8)] + ["cp-0001"]
-    rates = [json.loads((folder / "retrain" / "config.json").read_text()) for folder in (whole[0], run_dir)]
+    paths = [folder / "retrain" / "config.json" for folder in (whole[0], run_dir)]
+    rates = [json_files.load(path, "settings") for path in paths]
     assert rates == [{"epochs": 2, "decay_epochs": 2}, {"epochs": 1, "decay_epochs": 1}]
 
 

@@ -9,13 +9,12 @@ import zlib
 
 import numpy as np
 
-from tfrecs import files
 from tfrecs.arguments import parse
 from tfrecs.errors import InputError, nearest
 from tfrecs.importers import arerec, atrank, attrec, dif_sr
 from tfrecs.importers.porter import parts, port, read_checkpoint
 from tfrecs.training.listing import first_line
-from tfrecs.training.runs import CONFIG_FILE, load_model, read_config, write_run
+from tfrecs.training.runs import load_model, read_config, write_config, write_run
 
 IMPORTERS = {"arerec": arerec, "atrank": atrank, "attrec": attrec, "dif_sr": dif_sr}
 
@@ -188,7 +187,7 @@ def _write(out, name, preset, model, config, importer, arrays):
     temporary = f"{out}.{os.getpid()}.tmp"
     try:
         write_run(temporary, name, model, config)
-        files.write_json(os.path.join(temporary, CONFIG_FILE), read_config(temporary) | {"preset": preset})
+        write_config(temporary, read_config(temporary) | {"preset": preset})
         _assert_equal(importer.name_table(load_model(temporary)), arrays, temporary)
         if os.path.lexists(out):
             raise InputError(f"--out {out}: exists")

@@ -6,17 +6,14 @@ NOTE: `tf.train.CheckpointManager` does the same in the same order but can neith
 beside a checkpoint.
 """
 
-import dataclasses
-import glob
+import contextlib
 import os
-import shutil
 
 import tensorflow as tf
 
-from tfrecs import files
 from tfrecs.errors import InputError
+from tfrecs.training import pointer, record
 from tfrecs.training.listing import (
-    POINTER,
     READ_ERRORS,
     best,
     check_directory,
@@ -24,9 +21,10 @@ from tfrecs.training.listing import (
     first_line,
     listed,
     newest,
+    others,
     position,
     read_progress,
-    stem,
+    write_progress,
 )
 
 SAVE_ERRORS = (InputError, OSError, tf.errors.OpError)
@@ -56,7 +54,7 @@ class Checkpoints:
 
     @property
     def newest(self):
-        """The newest whole checkpoint's name, or None."""
+        """See `listing.newest`."""
         return newest(self.directory)
 
     def save(self, progress):
@@ -65,12 +63,11 @@ class Checkpoints:
         Raises:
             InputError: it cannot be saved; what was there before stays as it was.
         """
-        kept = [name for name in listed(self.directory) if name != progress.name]
+        kept = [name for name in listed(self.directory) if name.startswith("cp-") and name != progress.name]
         names = [*kept, progress.name]
         self._write(progress.name, progress)
         self._point(names[-self.keep :])
-        for name in names[: -self.keep]:
-            self._remove(name)
+        record.remove(self.directory, names[: -self.keep])
         self._remove_unnamed_best(names[-self.keep :])
 
     def save_best(self, progress):
@@ -94,67 +91,57 @@ class Checkpoints:
         try:
             self._checkpoint.read(prefix).assert_consumed()
         except READ_ERRORS as error:
-            others = [other for other in listed(self.directory) if other != name]
             raise InputError(
                 f"{prefix}: damaged, or of another model, other sizes or another optimizer: {first_line(error)}; "
-                f"other checkpoints there: {', '.join(others) or 'none'}"
+                f"{others(self.directory, name)}"
             ) from None
         return progress
 
     def rewind(self, name, progress):
         """Makes the checkpoint just restored the newest one; training will go through later ones again.
 
-        What a killed writer left behind is removed too.
-
         Args:
             name: str, a whole name, `cp-0002` or `best-0002`.
             progress: the `Progress` that `restore` returned.
         """
-        there = listed(self.directory)
-        kept = [other for other in there if position(other)[1] <= (progress.epoch, progress.step)]
+        here = progress.epoch, progress.step
+        kept = [other for other in listed(self.directory) if other.startswith("cp-") and position(other)[1] <= here]
         if progress.name not in kept:
             if name != progress.name:
                 self._write(progress.name, progress)
             kept = [*kept, progress.name]
-        if kept != there:
+        named = pointer.read(self.directory)
+        if kept != named:
             self._point(kept)
-        escaped = glob.escape(self.directory)
-        for path in glob.glob(os.path.join(escaped, "cp-*")):
-            if os.path.basename(path).partition(".")[0] not in kept:
-                shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
-        for path in glob.glob(os.path.join(escaped, "*_temp")):
-            shutil.rmtree(path, ignore_errors=True)
-        for path in glob.glob(os.path.join(escaped, "*.tmp")):
-            os.remove(path)
+        # Later ones, and those that a killed process had taken off the list already.
+        own = [other for other in record.written(self.directory) if other.startswith("cp-") and other not in kept]
+        gone = [other for other in own if position(other)[1] > here or (named and other not in named)]
+        record.remove(self.directory, gone)
         self._remove_unnamed_best(kept)
 
     def _write(self, name, progress):
         prefix = os.path.join(self.directory, name)
         try:
+            record.claim(self.directory, name)
             self._checkpoint.write(prefix)
-            files.write_json(f"{prefix}.json", dataclasses.asdict(progress))
+            write_progress(self.directory, name, progress)
         except SAVE_ERRORS as error:
-            self._remove(name)
+            with contextlib.suppress(InputError):  # the disk may be too full for the list, too
+                record.remove(self.directory, [name])
             raise self._failed(name, error) from None
 
     def _point(self, names):
-        # The text form of TensorFlow's CheckpointState, which `tf.train.latest_checkpoint` reads.
-        lines = [f'model_checkpoint_path: "{names[-1]}"', *(f'all_model_checkpoint_paths: "{name}"' for name in names)]
         try:
-            files.write_text(os.path.join(self.directory, POINTER), "\n".join(lines) + "\n")
+            pointer.write(self.directory, names)
         except SAVE_ERRORS as error:
             raise self._failed(names[-1], error) from None
 
     def _failed(self, name, error):
+        good = listed(self.directory)
         return InputError(
             f"{os.path.join(self.directory, name)}: cannot be saved: {first_line(error)}; "
-            f"the last good checkpoint is {self.newest or 'none'}"
+            f"the last good checkpoint is {good[-1] if good else 'none'}"
         )
-
-    def _remove(self, name):
-        prefix = glob.escape(os.path.join(self.directory, name))
-        for path in [*glob.glob(f"{prefix}.*"), *glob.glob(f"{prefix}_temp")]:
-            shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
 
     def _remove_unnamed_best(self, kept):
         # A run may be resumed from any kept checkpoint, so the best that any of them names must stay.
@@ -162,6 +149,5 @@ class Checkpoints:
             named = {best(self.directory, name) for name in kept}
         except InputError:  # an older one is damaged: what it names is not known, so all stay
             return
-        for path in glob.glob(os.path.join(glob.escape(self.directory), "best-*.index")):
-            if stem(path) not in named:
-                self._remove(stem(path))
+        there = record.written(self.directory)
+        record.remove(self.directory, [name for name in there if name.startswith("best-") and name not in named])

@@ -1,16 +1,17 @@
 """A run from prepared data to numbers: build, resume, train, choose by validation, look at the test split once."""
 
 import dataclasses
+import functools
 import os
 
 import keras
 import tensorflow as tf
 
-from tfrecs import files, flags
+from tfrecs import flags
 from tfrecs.data import pipeline, statistics
 from tfrecs.errors import InputError, nearest
 from tfrecs.models import MODELS
-from tfrecs.training import judge, listing, optimizers, protocols, reports, runs, strategy
+from tfrecs.training import judge, listing, lock, optimizers, protocols, reports, runs, strategy
 from tfrecs.training.checkpoints import Checkpoints
 from tfrecs.training.loop import Loop
 from tfrecs.training.progress import note
@@ -37,6 +38,7 @@ class Experiment:
         self.arguments = {**model_arguments, **decided}
         self.strategy = strategy.create(config.strategy)
         self.model = self._build(config.train_split)
+        self._checked = False
 
     def _build(self, split):
         keras.utils.set_random_seed(self.config.seed)
@@ -50,7 +52,7 @@ class Experiment:
         self.judge = judge.create(model, self.config, self.strategy, self.data_dir, self.manifest)
         return model
 
-    def train(self, resume=False, name=None, describe=None, tensorboard=False):
+    def train(self, resume=False, name=None, describe=None, tensorboard=False, overwrite=False):
         """Trains, from scratch or from a checkpoint, then loads the weights to be judged.
 
         Args:
@@ -58,6 +60,7 @@ class Experiment:
             name: str or None, continue from this checkpoint instead.
             describe: dict of more entries for `config.json`.
             tensorboard: bool, write the history as scalars below `tensorboard` too.
+            overwrite: bool, remove the run that the directory holds, rather than refuse to start from scratch.
 
         Returns:
             the finished `Progress` of the phase that chose the epoch, and that of the retraining or None.
@@ -67,15 +70,15 @@ class Experiment:
                 file cannot be written.
             loop.NotFiniteError: the loss or the weights are no longer numbers.
         """
-        batches = self.training_batches(self.config.train_split)
-        self._refuse_idle(batches)
-        if not (resume or name):
-            runs.clear(self.run_dir)
-        os.makedirs(self.run_dir, exist_ok=True)
-        path = os.path.join(self.run_dir, runs.CONFIG_FILE)
-        files.write_json(path, self.description() | (describe or {}))
+        self.check()
+        with lock.exclusive(self.run_dir):
+            return self._train(resume, name, describe, tensorboard, overwrite)
+
+    def _train(self, resume, name, describe, tensorboard, overwrite):
+        runs.start(self.run_dir, not (resume or name), overwrite)
+        runs.write_config(self.run_dir, self.description() | (describe or {}))
         validated = self.config.train_split == "train" or self.config.validation_split == "test"
-        progress = self._fit(self.run_dir, batches, self.config, validated, name, tensorboard)
+        progress = self._fit(self.run_dir, self._training_batches, self.config, validated, name, tensorboard)
         retrained = None
         if self.config.retrain:
             note(f"retraining on training and validation items for {progress.best['epoch']} epochs")
@@ -107,9 +110,11 @@ class Experiment:
             progress = listing.read_progress(self.run_dir, listing.newest(self.run_dir))
         return os.path.join(folder, found), progress
 
-    def _refuse_idle(self, batches):
-        """Data that leave nothing to do are found before an earlier run is cleared away."""
-        if next(iter(batches(0, 1)), None) is None:
+    def check(self):
+        """Refuses data that leave nothing to do; called before an earlier run is removed."""
+        if self._checked:
+            return
+        if next(iter(self._training_batches(0, 1)), None) is None:
             raise InputError(
                 f"{self.data_dir}: no training examples: every history is too short, or leaves no item as a negative"
             )
@@ -117,9 +122,9 @@ class Experiment:
         if (self.config.patience or self.config.retrain) and self.judge.is_idle(split):
             flag = "--retrain" if self.config.retrain else "--patience"
             raise InputError(f"{flag}: no user of {self.data_dir} has a {split} item to choose the epoch by")
+        self._checked = True
 
     def _fit(self, run_dir, batches, config, validated, name, tensorboard):
-        os.makedirs(run_dir, exist_ok=True)
         store = Checkpoints(run_dir, self.model, config.keep_checkpoints)
         progress = listing.Progress()
         name = name or store.newest
@@ -132,6 +137,10 @@ class Experiment:
         record(progress)
         validate = (lambda: self.judge.evaluate(config.validation_split)) if validated else None
         return Loop(self.model, self.strategy, config, store, batches, validate, record).run(progress)
+
+    @functools.cached_property
+    def _training_batches(self):
+        return self.training_batches(self.config.train_split)
 
     def training_batches(self, split):
         """See `data.pipeline.TrainingBatches`."""

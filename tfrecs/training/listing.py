@@ -1,16 +1,16 @@
 """Which checkpoints a run directory holds, and where each of them stands."""
 
-import contextlib
 import dataclasses
 import glob
-import json
+import hashlib
 import os
 
 import tensorflow as tf
 
+from tfrecs import json_files
 from tfrecs.errors import InputError
+from tfrecs.training import pointer, record, schemas
 
-POINTER = "checkpoint"
 READ_ERRORS = (AssertionError, ValueError, TypeError, LookupError, OSError, tf.errors.OpError)
 
 
@@ -48,20 +48,18 @@ class Progress:
 
 
 def listed(directory):
-    """The names of a run directory's whole checkpoints, oldest first.
+    """The names of a run directory's complete checkpoints, oldest first.
 
-    The file `checkpoint` lists them; where it is missing or damaged, the files themselves do.
+    The file `checkpoint` lists them; where it is missing or damaged, the files themselves do, and the best by
+    validation counts where there is no other.
     """
-    state = None
-    if os.path.isfile(os.path.join(directory, POINTER)):
-        with contextlib.suppress(ValueError, tf.errors.OpError):
-            state = tf.train.get_checkpoint_state(directory)
-    if state is None:
-        paths = glob.glob(os.path.join(glob.escape(directory), "cp-*.index"))
-        names = sorted(map(stem, paths), key=position)
-    else:
-        names = [os.path.basename(path) for path in state.all_model_checkpoint_paths]
-    return [name for name in names if _is_whole(os.path.join(directory, name))]
+    names = pointer.read(directory)
+    if names is None:
+        own = record.written(directory) if record.is_marked(directory) else on_disk(directory)
+        names = sorted((name for name in own if name.startswith("cp-")), key=position)
+        complete = [name for name in names if _is_complete(directory, name)]
+        return complete or [name for name in sorted(own, key=position) if _is_complete(directory, name)]
+    return [name for name in names if _is_complete(directory, name)]
 
 
 def check_directory(directory):
@@ -83,8 +81,19 @@ def check_directory(directory):
 
 
 def newest(directory):
-    """The name of the newest whole checkpoint of a run directory, or None."""
-    names = listed(directory)
+    """The name of the newest checkpoint of a run directory, or None where nothing was saved yet.
+
+    Raises:
+        InputError: there are checkpoints, but the newest is not complete; the message names the others.
+    """
+    named, names = pointer.read(directory), listed(directory)
+    if named and not _is_complete(directory, named[-1]):
+        missing = f"a file of it is missing; {others(directory, named[-1])}"
+        raise InputError(f"{os.path.join(directory, named[-1])}: damaged: {missing}")
+    # A process killed while it saved for the first time leaves one that is not complete, and no list.
+    if not names and (pointer.exists(directory) or len(on_disk(directory)) > 1):
+        there = ", ".join(on_disk(directory)) or "none"
+        raise InputError(f"{directory}: no checkpoint there is complete ({there}): they are left as they are")
     return names[-1] if names else None
 
 
@@ -96,7 +105,7 @@ def best(directory, name=None):
 
 
 def read_progress(directory, name):
-    """The `Progress` beside a checkpoint's tensors.
+    """The `Progress` that a checkpoint holds besides its tensors.
 
     Args:
         directory: str.
@@ -105,18 +114,42 @@ def read_progress(directory, name):
     Raises:
         InputError: naming the file, which is missing or damaged.
     """
-    path = os.path.join(directory, f"{name}.json")
+    prefix = os.path.join(directory, name)
     try:
-        with open(path, encoding="utf-8") as file:
-            progress = Progress(**json.load(file))
-        if not (isinstance(progress.epoch, int) and isinstance(progress.step, int) and progress.history is not None):
-            raise ValueError("it does not say where the run stood")
-        return progress
-    except READ_ERRORS as error:
-        others = [other for other in listed(directory) if other != name]
-        raise InputError(
-            f"{path}: damaged: {first_line(error)}; other checkpoints there: {', '.join(others) or 'none'}"
-        ) from None
+        content = json_files.read(f"{prefix}.json", schemas.PROGRESS, "a checkpoint's progress", "")
+        index_sha256 = content.pop("index_sha256")
+        progress = Progress(**content)
+        if not all(row.keys() >= {"epoch", "loss"} for row in progress.history):
+            raise InputError("history: a row without epoch or loss")
+        if position(name)[1] != (progress.epoch, progress.step):
+            raise InputError(f"it belongs to {progress.name}")
+    except InputError as error:
+        path = f"{prefix}.json"
+        reason = str(error).removeprefix(f"{path}: ").removesuffix("; ")
+        raise InputError(f"{path}: damaged: {reason}; {others(directory, name)}") from None
+    try:
+        sound = digest(f"{prefix}.index") == index_sha256
+    except OSError:
+        sound = False
+    if not sound:
+        raise InputError(f"{prefix}: damaged: {name}.index is not the file that was saved; {others(directory, name)}")
+    return progress
+
+
+def write_progress(directory, name, progress):
+    """Writes what `read_progress` reads, after the checkpoint's tensors.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    prefix = os.path.join(directory, name)
+    json_files.write(f"{prefix}.json", dataclasses.asdict(progress) | {"index_sha256": digest(f"{prefix}.index")})
+
+
+def digest(path):
+    """The sha256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def find(directory, name):
@@ -126,21 +159,32 @@ def find(directory, name):
         InputError: there is none of that name; those there are, are listed.
     """
     wanted = position(name)
-    paths = glob.glob(os.path.join(glob.escape(directory), "*.index"))
-    there = sorted(stem(path) for path in paths if _is_whole(path.removesuffix(".index")))
+    there = [name for name in on_disk(directory) if _is_complete(directory, name)]
     for candidate in there:
         if position(candidate) == wanted:
             return candidate
     raise InputError(f"{os.path.join(directory, name)}: no such checkpoint; there are: {', '.join(there) or 'none'}")
 
 
-def _is_whole(prefix):
-    return os.path.exists(f"{prefix}.index") and os.path.exists(f"{prefix}.json")
+def others(directory, name):
+    """The rest of an error message about a damaged checkpoint: what else there is to go on from."""
+    names = [other for other in listed(directory) if other != name]
+    hint = f" (--load_weight_path {names[-1]} goes on from it)" if names else ""
+    return f"other checkpoints there: {', '.join(names) or 'none'}{hint}"
 
 
-def stem(path):
-    """The name of the checkpoint whose index file this is."""
-    return os.path.basename(path).removesuffix(".index")
+def on_disk(directory):
+    """The names of all checkpoints that have any file, sorted."""
+    if not os.path.isdir(directory):
+        return []
+    matches = map(record.CHECKPOINT_FILE.fullmatch, os.listdir(directory))
+    return sorted({match["name"] for match in matches if match and not match[0].endswith(("_temp", ".tmp"))})
+
+
+def _is_complete(directory, name):
+    prefix = os.path.join(directory, name)
+    data = glob.glob(f"{glob.escape(prefix)}.data-*-of-*")
+    return os.path.exists(f"{prefix}.index") and os.path.exists(f"{prefix}.json") and bool(data)
 
 
 def position(name):

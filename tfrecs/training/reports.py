@@ -6,7 +6,6 @@ import importlib.metadata
 import io
 import os
 import platform
-import resource
 import sys
 
 import numpy as np
@@ -16,6 +15,12 @@ from pyarrow import parquet
 
 import tfrecs
 from tfrecs import files
+from tfrecs.training import record
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 RANKS_FILE = "ranks.parquet"
 
@@ -33,7 +38,8 @@ class History:
 
     def __init__(self, run_dir, tensorboard=False):
         self.run_dir = run_dir
-        self.writer = tf.summary.create_file_writer(os.path.join(run_dir, "tensorboard")) if tensorboard else None
+        folder = os.path.join(run_dir, record.TENSORBOARD)
+        self.writer = tf.summary.create_file_writer(folder, filename_suffix=record.EVENTS_END) if tensorboard else None
 
     def __call__(self, progress):
         write_history(self.run_dir, progress.history)
@@ -91,14 +97,20 @@ def write_ranks(run_dir, tokens, ranks):
 def environment():
     """Versions and peak memory, as flat entries of `metrics.json`."""
     versions = {f"version_{name.replace('-', '_')}": _version(name) for name in ("keras", "numpy", "tensorflow")}
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    bytes_per_unit = 1 if sys.platform == "darwin" else 1024
     return {
         "version_tfrecs": tfrecs.__version__,
         "version_python": platform.python_version(),
         **versions,
-        "peak_memory_mb": round(peak * bytes_per_unit / 2**20, 1),
+        **_peak_memory(),
     }
+
+
+def _peak_memory():
+    if resource is None:
+        return {}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    bytes_per_unit = 1 if sys.platform == "darwin" else 1024
+    return {"peak_memory_mb": round(peak * bytes_per_unit / 2**20, 1)}
 
 
 def plot_history(run_dir, history, title, names, baselines):

@@ -1,25 +1,21 @@
 """A run directory as a whole: its configuration, the data it belongs to, the checkpoint that stands for it."""
 
+import contextlib
 import dataclasses
-import glob
 import hashlib
-import json
 import os
-import shutil
 
 import tensorflow as tf
 
-from tfrecs import files
+from tfrecs import files, json_files, json_schema
 from tfrecs.errors import InputError
 from tfrecs.models import MODELS
-from tfrecs.training import listing, optimizers
+from tfrecs.training import listing, optimizers, record, schemas
 from tfrecs.training.checkpoints import Checkpoints
+from tfrecs.training.record import CONFIG as CONFIG_FILE
+from tfrecs.training.record import RETRAIN
 
-CONFIG_FILE = "config.json"
-RETRAIN = "retrain"  # the folder of the second phase, within the run directory
-REPORTS = ("history.csv", "metrics.json", "ranks.parquet", "curves.png", CONFIG_FILE)
-LEFT_BY_RUNS = ("cp-*", "best-*", "checkpoint", *REPORTS, "tensorboard")
-LEFT_BY_KILLS = tuple(f"{name}.tmp" for name in ("checkpoint", *REPORTS))
+REMEDY = "move {} away to have the second phase trained again"
 
 
 def load_model(run_dir, name=None):
@@ -73,7 +69,7 @@ def judged(run_dir, name=None):
         return run_dir, newest
     folder = os.path.join(run_dir, RETRAIN)
     retrained = listing.newest(folder)
-    if retrained and _phase(folder).get("epochs") == chosen["epoch"]:
+    if retrained and _phase(folder)["epochs"] == chosen["epoch"]:
         progress = listing.read_progress(folder, retrained)
         if (progress.epoch, progress.step) == (chosen["epoch"], 0):
             return folder, retrained
@@ -99,7 +95,7 @@ def write_run(run_dir, name, model, config):
     model.optimizer.build(model.trainable_variables)
     Checkpoints(run_dir, model).save(listing.Progress())
     content = {"model": name, "model_arguments": arguments_of(model), "train": dataclasses.asdict(config)}
-    files.write_json(os.path.join(run_dir, CONFIG_FILE), content)
+    write_config(run_dir, content)
 
 
 def arguments_of(model):
@@ -114,17 +110,16 @@ def read_config(run_dir):
         InputError: there is none, or it is not a run's.
     """
     path = os.path.join(run_dir, CONFIG_FILE)
-    try:
-        with open(path, encoding="utf-8") as file:
-            config = json.load(file)
-        found = config["model"], dict(config["model_arguments"]), dict(config["train"])
-    except OSError as error:
-        raise InputError(f"{path}: no run there ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not a run's configuration: {error!r}") from None
-    if found[0] not in MODELS:
-        raise InputError(f"{path}: unknown model {found[0]!r}")
+    if not os.path.lexists(path):
+        raise InputError(f"{path}: no run there")
+    config = json_files.read(path, schemas.CONFIG, "a run's configuration", "restore it, or start a new run")
+    json_schema.check(config["model_arguments"], schemas.model_arguments(config["model"]), path, "model_arguments")
     return config
+
+
+def write_config(run_dir, config):
+    """Writes the `config.json` of a run directory, which `read_config` reads."""
+    json_files.write(os.path.join(run_dir, CONFIG_FILE), config)
 
 
 def data_identity(manifest):
@@ -167,6 +162,66 @@ def check_data(run_dir, config, data_dir, manifest, training):
         )
 
 
+def start(run_dir, fresh, overwrite=False):
+    """Makes a run directory ready to be written; call with its lock taken.
+
+    Args:
+        run_dir: str, made if absent.
+        fresh: bool, the run starts from nothing.
+        overwrite: bool, remove the run that is there first.
+
+    Raises:
+        InputError: see `check_start`.
+    """
+    check_start(run_dir, fresh, overwrite)
+    if fresh:
+        record.clear(run_dir)
+    record.mark(run_dir, _verified(run_dir) if _is_unmarked_run(run_dir) else ())
+    record.remove_stale(run_dir)
+
+
+def check_start(run_dir, fresh, overwrite=False):
+    """Refuses a directory that a run cannot start in; writes nothing.
+
+    Raises:
+        InputError: TensorFlow cannot read checkpoints there, it is not a run directory but holds names that a run
+            writes, its marker is damaged, or it holds a run and `fresh` without `overwrite`.
+    """
+    listing.check_directory(run_dir)
+    files.check_writable("--run_dir", run_dir)
+    if fresh or not _is_unmarked_run(run_dir):
+        record.check(run_dir)
+    for folder in (run_dir, os.path.join(run_dir, RETRAIN)):
+        record.written(folder)
+    if fresh and not overwrite and record.is_used(run_dir):
+        raise InputError(
+            f"--run_dir {run_dir}: holds a run already; --overwrite 1 removes it, --load_model 1 resumes it, "
+            "or name another --run_dir"
+        )
+
+
+def _is_unmarked_run(run_dir):
+    """Whether a directory without marker is a run directory all the same: its configuration's checksum shows it."""
+    path = os.path.join(run_dir, CONFIG_FILE)
+    if record.is_marked(run_dir) or not os.path.lexists(path):
+        return False
+    try:
+        json_files.load(path, "a run's configuration")
+    except InputError:
+        return False
+    return True
+
+
+def _verified(run_dir):
+    """The checkpoints whose checksums show that tfrecs wrote them."""
+    found = []
+    for name in listing.on_disk(run_dir):
+        with contextlib.suppress(InputError):
+            listing.read_progress(run_dir, name)
+            found.append(name)
+    return found
+
+
 def start_phase(directory, settings):
     """Makes the folder of the second phase; what one of other settings left, since the first chose anew, goes.
 
@@ -174,40 +229,16 @@ def start_phase(directory, settings):
         directory: str.
         settings: dict, what follows from the first phase.
     """
-    if _phase(directory) != settings:
-        _clear(directory)
-    os.makedirs(directory, exist_ok=True)
-    files.write_json(os.path.join(directory, CONFIG_FILE), settings)
+    start(directory, _phase(directory) != settings, overwrite=True)
+    json_files.write(os.path.join(directory, CONFIG_FILE), settings)
 
 
 def _phase(directory):
-    try:
-        with open(os.path.join(directory, CONFIG_FILE), encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, ValueError):
-        return {}
-
-
-def clear(run_dir):
-    """Removes what an earlier run left in a run directory; other files stay.
-
-    Raises:
-        InputError: the directory holds a `config.json` that no run wrote.
-    """
-    if os.path.lexists(os.path.join(run_dir, CONFIG_FILE)):
-        read_config(run_dir)
-    _clear(run_dir)
-    retrain = os.path.join(run_dir, RETRAIN)
-    if os.path.isdir(retrain):
-        _clear(retrain)
-        if not os.listdir(retrain):
-            os.rmdir(retrain)
-
-
-def _clear(directory):
-    for pattern in (*LEFT_BY_RUNS, *LEFT_BY_KILLS):
-        for path in glob.glob(os.path.join(glob.escape(directory), pattern)):
-            shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
+    """The settings of the second phase, None where it has not begun."""
+    path = os.path.join(directory, CONFIG_FILE)
+    if not os.path.lexists(path) and not listing.listed(directory):
+        return None
+    return json_files.read(path, schemas.PHASE, "the settings of a second phase", REMEDY.format(directory))
 
 
 def _digest(lines):

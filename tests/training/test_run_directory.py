@@ -1,0 +1,164 @@
+"""A run directory: what marks it, what a run removes in it, and what it refuses to start in."""
+
+import os
+import shutil
+
+import pytest
+
+from tfrecs import cli
+from tfrecs.errors import InputError
+from tfrecs.training import listing, record
+from tfrecs.training.loop import Loop
+
+# As the fixture `reference` is made.
+FLAGS = ("--epochs", "2", "--save_checkpoints_steps", "2", "--keep_checkpoints", "2", "--do_eval", "0")
+RESUME = (*FLAGS, "--load_model", "1")
+FOREIGN = (
+    "best-practices.txt",
+    "best-0001.txt",
+    "cp-notes.txt",
+    "cp-0001.index.bak",
+    "cp-7777.json",
+    "cp-7778_temp/mine",
+    "notes.tmp",
+    "draft_temp/mine",
+    "tensorboard/mine",
+    "tensorboard/events.out.tfevents.1.host.2.v2",
+    "retrain/mine",
+    "retrain/cp-notes.txt",
+)
+
+
+def _plant(run_dir):
+    for name in FOREIGN:
+        (run_dir / name).parent.mkdir(parents=True, exist_ok=True)
+        (run_dir / name).write_text(f"mine: {name}")
+
+
+def _all_there(run_dir):
+    return [name for name in FOREIGN if (run_dir / name).read_text() != f"mine: {name}"] == []
+
+
+def _content(directory):
+    paths = [path for path in directory.rglob("*") if path.is_file() and path.name != "run.lock"]
+    return {str(path.relative_to(directory)): path.read_bytes() for path in paths}
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    monkeypatch.setattr(Loop, "run", lambda self, progress: pytest.fail("training started"))
+
+
+def test_foreign_files_survive_a_fresh_run_a_resumed_one_and_one_that_overwrites(run_dir, command):
+    _plant(run_dir)
+    assert command(run_dir, *RESUME, "--epochs", "3", "--tensorboard", "1")[0] == 0
+    assert _all_there(run_dir)
+    assert len(os.listdir(run_dir / "tensorboard")) == 3
+    assert command(run_dir, *FLAGS, "--overwrite", "1", "--epochs", "1", "--retrain", "1")[0] == 0
+    assert _all_there(run_dir)
+    assert len(os.listdir(run_dir / "tensorboard")) == 2, "our own event file is gone"
+    assert listing.listed(run_dir)[-1] == "cp-0001"
+    assert not list(run_dir.glob("*0002*")) and not list(run_dir.glob("*0003*"))
+
+
+def test_a_used_directory_needs_overwrite(run_dir, command, no_training, tmp_path, monkeypatch):
+    before = _content(run_dir)
+    monkeypatch.chdir(tmp_path)
+    code, stdout, stderr = command(run_dir, *FLAGS, data=str(tmp_path / "data"))
+    assert code == 2 and stdout == ""
+    assert f"--run_dir {run_dir}: holds a run already; --overwrite 1 removes it, --load_model 1 resumes it" in stderr
+    assert _content(run_dir) == before
+    assert os.listdir(tmp_path) == ["run"], "no data were prepared"
+
+
+@pytest.mark.parametrize("other", [("--load_model", "1"), ("--load_weight_path", "cp-0002"), ("--do_train", "0")])
+def test_what_is_needed_is_not_overwritten(run_dir, command, other):
+    before = _content(run_dir)
+    code, _, stderr = command(run_dir, "--overwrite", "1", *other)
+    assert code == 2 and f"--overwrite 1: removes the run that {other[0]}" in stderr
+    assert _content(run_dir) == before
+
+
+@pytest.mark.parametrize("name", ["config.json", "cp-0001.index", "history.csv", "metrics.json.tmp", "checkpoint"])
+@pytest.mark.parametrize("overwrite", ["0", "1"])
+def test_a_directory_that_is_no_run_directory_is_not_written_over(tmp_path, command, no_training, name, overwrite):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).write_text('{"editor": "vi"}')
+    code, _, stderr = command(tmp_path / "run", *FLAGS, "--overwrite", overwrite)
+    assert code == 2
+    assert f"--run_dir {tmp_path / 'run'}: not a run directory (it has no run.json), but it holds {name}" in stderr
+    assert _content(tmp_path / "run") == {name: b'{"editor": "vi"}'}
+
+
+def test_a_directory_of_other_files_may_become_a_run_directory(tmp_path, command):
+    names = [name for name in FOREIGN if not name.startswith(("cp-7777", "cp-7778", "retrain"))]
+    for name in names:
+        (tmp_path / "run" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "run" / name).write_text(name)
+    assert command(tmp_path / "run", *FLAGS, "--epochs", "1")[0] == 0
+    assert command(tmp_path / "run", *FLAGS, "--epochs", "1", "--overwrite", "1")[0] == 0
+    assert [name for name in names if (tmp_path / "run" / name).read_text() != name] == []
+
+
+def test_a_checkpoint_does_not_replace_a_foreign_file(tmp_path):
+    record.claim(tmp_path, "cp-0001")
+    (tmp_path / "cp-0002.index").write_text("mine")
+    with pytest.raises(InputError, match="cp-0002.index: not written by tfrecs"):
+        record.claim(tmp_path, "cp-0002")
+    assert record.written(tmp_path) == ["cp-0001"]
+
+
+def test_what_killed_writers_left_is_removed_by_the_next_run(run_dir, command):
+    whole = {path.name for path in run_dir.iterdir()}
+    record.claim(run_dir, "cp-0003")
+    (run_dir / "cp-0003_temp").mkdir()
+    for name in (
+        "cp-0003_temp/part-00000-of-00001.index",
+        "cp-0003_temp/part-00000-of-00001.data-00000-of-00001.tempstate123",
+        "cp-0002.json.tmp",
+        "cp-0003.data-00000-of-00001",
+        "metrics.json.tmp",
+        "run.json.tmp",
+        "history.csv.tmp",
+    ):
+        (run_dir / name).write_text("unfinished")
+    assert command(run_dir, *RESUME)[0] == 0
+    assert {path.name for path in run_dir.iterdir()} == whole
+
+
+def test_the_default_run_directory(tmp_path, monkeypatch, data_dir):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(data_dir, tmp_path / "data" / "sample")
+    argv = ["--model", "attrec", "--preset", "original", "--epochs", "1", "--num_recommendations", "0"]
+    argv += ["--embedding_dim", "4", "--load_model", "1"]
+    assert cli.main(argv) == 0
+    assert os.listdir(tmp_path / "runs") == ["attrec-original-sample"]
+    assert listing.newest("runs/attrec-original-sample") == "cp-0001"
+    assert sorted(os.listdir(tmp_path)) == ["data", "runs"]
+
+
+def test_without_its_marker_a_run_is_known_by_its_checksums(run_dir, command, state):
+    before = state(run_dir)
+    (run_dir / "run.json").unlink()
+    (run_dir / "cp-0009.index").write_text("mine")
+    assert command(run_dir, *RESUME)[0] == 0
+    assert state_without_foreign(state, run_dir) == before
+    assert (run_dir / "cp-0009.index").read_text() == "mine"
+    assert "cp-0009" not in record.written(run_dir)
+
+
+def state_without_foreign(state, run_dir):
+    (run_dir / "cp-0009.index").rename(run_dir / "aside")
+    found = state(run_dir)
+    (run_dir / "aside").rename(run_dir / "cp-0009.index")
+    return found
+
+
+def test_a_damaged_marker_stops_every_run(run_dir, command, no_training):
+    text = (run_dir / "run.json").read_text()
+    (run_dir / "run.json").write_text(text.replace("cp-0002", "cp-0003"))
+    before = _content(run_dir)
+    for flags in (RESUME, (*FLAGS, "--overwrite", "1")):
+        code, _, stderr = command(run_dir, *flags)
+        assert code == 2 and f"{run_dir / 'run.json'}: damaged" in stderr
+    assert _content(run_dir) == before

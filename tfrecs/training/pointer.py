@@ -1,0 +1,59 @@
+"""The file `checkpoint`, which lists the checkpoints of a run directory: TensorFlow's own format, and a checksum.
+
+A comment holds the checksum, so `tf.train.latest_checkpoint` reads the file too. Without it, one damaged character
+could name an older checkpoint.
+"""
+
+import hashlib
+import os
+import re
+
+from tfrecs import files
+
+FILE_NAME = "checkpoint"
+LINE = re.compile(r'all_model_checkpoint_paths: "([^"\n]+)"\n')
+
+
+def write(directory, names):
+    """Lists checkpoints.
+
+    Args:
+        directory: str.
+        names: list of str, oldest first.
+
+    Raises:
+        InputError: the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> directory = tempfile.mkdtemp()
+        >>> write(directory, ["cp-0001", "cp-0002"])
+        >>> read(directory)
+        ['cp-0001', 'cp-0002']
+    """
+    lines = [f'model_checkpoint_path: "{names[-1]}"', *(f'all_model_checkpoint_paths: "{name}"' for name in names)]
+    files.write_text(_path(directory), _with_checksum("\n".join(lines) + "\n"))
+
+
+def read(directory):
+    """The names that the file lists, oldest first; None where it is missing or damaged."""
+    try:
+        with open(_path(directory), encoding="utf-8", newline="") as file:
+            text = file.read()
+    except (OSError, ValueError):
+        return None
+    body, _, _ = text.rpartition("# sha256 ")
+    return LINE.findall(body) if text == _with_checksum(body) else None
+
+
+def exists(directory):
+    """Whether the file is there, readable or not."""
+    return os.path.lexists(_path(directory))
+
+
+def _path(directory):
+    return os.path.join(directory, FILE_NAME)
+
+
+def _with_checksum(body):
+    return f"{body}# sha256 {hashlib.sha256(body.encode()).hexdigest()}\n"

@@ -1,0 +1,66 @@
+"""What the JSON files of a run directory hold, as `tfrecs.json_schema` describes it."""
+
+import dataclasses
+import inspect
+
+from tfrecs.json_schema import ANY, Mapping, Number, Optional, Text
+from tfrecs.models import MODELS
+from tfrecs.training.config import TrainConfig
+
+DIGEST = Text("[0-9a-f]{64}")
+SIZE, COUNT, SECONDS = Number(int, 1), Number(int, 0), Number(float, 0)
+
+TRAIN = {field.name: Optional(field.type) for field in dataclasses.fields(TrainConfig)}
+CONFIG = {
+    "model": Text("|".join(MODELS)),
+    "model_arguments": Mapping(ANY),  # see `model_arguments`
+    "train": TRAIN,
+    "preset": Optional(str),
+    "dataset": Optional(str),
+    "data": Optional(
+        {
+            "num_users": SIZE,
+            "num_items": SIZE,
+            "num_interactions": SIZE,
+            "vocabularies_sha256": DIGEST,
+            "sequences_sha256": DIGEST,
+        }
+    ),
+}
+PHASE = {"epochs": SIZE, "decay_epochs": COUNT}  # of the second phase
+PROGRESS = {
+    "epoch": COUNT,
+    "step": COUNT,
+    "history": [Mapping(float)],
+    "best": (None, {"name": Text(r"best-\d{4,}"), "epoch": SIZE, "value": float}),
+    "train_seconds": SECONDS,
+    "examples": COUNT,
+    "eval_seconds": SECONDS,
+    "index_sha256": DIGEST,  # of TensorFlow's `.index`, which has a checksum of every tensor
+}
+
+
+def model_arguments(model):
+    """The schema of a model's constructor arguments: the types of their defaults.
+
+    Args:
+        model: str, a key of `models.MODELS`.
+
+    Returns:
+        dict, a schema.
+
+    Example:
+        >>> model_arguments("attrec")["dropout"].schema
+        <class 'float'>
+    """
+    parameters = inspect.signature(MODELS[model].__init__).parameters.values()
+    named = [p for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD]
+    return {p.name: Optional(_of_parameter(p)) for p in named}
+
+
+def _of_parameter(parameter):
+    if parameter.default is parameter.empty:  # a size that the data decides
+        return COUNT if parameter.name.startswith("num_") else ANY
+    if parameter.default is None:
+        return (str, None)
+    return [ANY] if isinstance(parameter.default, tuple) else type(parameter.default)
