@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfrecs.data import manifest as manifests
 from tfrecs.data import records, verification
+from tfrecs.errors import shown_lines
 
 NUM_SEQUENCES_SHOWN = 3
 NUM_ITEMS_SHOWN = 8
@@ -52,7 +53,7 @@ def show(data_dir, stream):
         f"versions: {json.dumps(manifest.versions)}",
         *_decoded(data_dir, manifest, first),
     ]
-    print("\n".join(lines), file=stream)
+    print(shown_lines("\n".join(lines)), file=stream)
 
 
 def _attributes(manifest):

@@ -16,7 +16,7 @@ from data_prep.progress import Progress
 from data_prep.sources import SOURCES
 from tfrecs.data import manifest as manifests
 from tfrecs.data.manifest import Manifest
-from tfrecs.errors import InputError, nearest
+from tfrecs.errors import InputError, nearest, shown
 
 OPTIONS = {
     "split": Option(str, "leave_one_out", "how to split", choices=("leave_one_out", "ratio", "time")),
@@ -186,7 +186,7 @@ def main(arguments=None):
             details.show(values["show_details"], sys.stdout)
             return 0
         for note in notes:
-            print(note, file=sys.stderr)
+            print(shown(note), file=sys.stderr)
         manifest = prepare(**values)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -194,7 +194,7 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("interrupted; nothing was left behind", file=sys.stderr)
         return 130
-    print(f"{values['out_dir']}: {details.summary(manifest)}")
+    print(shown(f"{values['out_dir']}: {details.summary(manifest)}"))
     return 0
 
 

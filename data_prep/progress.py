@@ -2,6 +2,8 @@
 
 import time
 
+from tfrecs.errors import shown, shown_lines
+
 
 class Progress:
     """Reports named stages of a long job.
@@ -54,9 +56,10 @@ class Progress:
     def note(self, text):
         """Says something on a line of its own."""
         if self.stream is not None:
-            print(text, file=self.stream, flush=True)
+            print(shown_lines(text), file=self.stream, flush=True)
 
     def _line(self, text):
+        text = shown(text)
         if self.terminal:
             self.stream.write(f"\r{text}\x1b[K")
         else:

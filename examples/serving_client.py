@@ -16,11 +16,17 @@ import sys
 import urllib.error
 import urllib.request
 
+LONGEST_MESSAGE = 2000
 URL = "http://localhost:8501/v1/models/attrec:predict"
 
 
 class ClientError(Exception):
     """What the user can correct, in a sentence."""
+
+
+def printable(value):
+    """Text in which no character steers a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(value))
 
 
 def recommend(url, user, history, timeout=10.0, more=None):
@@ -98,10 +104,10 @@ def main(argv=None):
                 raise ClientError(f"--{name}: expected one of each of {len(history)} items, got {len(values)}")
         answer = recommend(options.url, options.user, history, options.timeout, more)
     except ClientError as error:
-        print(f"serving_client.py: error: {error}", file=sys.stderr)
+        print(f"serving_client.py: error: {printable(error)[:LONGEST_MESSAGE]}", file=sys.stderr)
         return 2
     for item, score in answer:
-        print(f"{item}\t{score:.6g}")
+        print(f"{printable(item)}\t{score:.6g}")
     return 0
 
 

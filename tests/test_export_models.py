@@ -79,9 +79,35 @@ def world(data, tmp_path_factory):
             (folder, "serialized", {"examples": np.array(serialized, object)}),
             (folder, "serving_default", asked | {"user": np.full(ROWS, b"", object)}),
         ]
+        if "now" in asked:
+            wider = np.pad(asked["timestamp"], [[0, 0], [0, 1]])
+            for case, change in {
+                "longer": {"now": np.append(asked["now"], 9)},
+                "shorter": {"now": asked["now"][:1]},
+                "wider": {"timestamp": wider},
+            }.items():
+                cases.append((name, case))
+                script.append((folder, "serving_default", asked | change))
     (root / "asked").write_bytes(pickle.dumps(script))
     subprocess.run([sys.executable, "-c", FRESH, root / "asked", root / "answers"], cwd=root, check=True, timeout=300)
     return models, sequences, dict(zip(cases, pickle.loads((root / "answers").read_bytes()))), tokens
+
+
+@pytest.mark.parametrize(
+    "case, message",
+    [
+        ("longer", "now and user differ in their batch size"),
+        ("shorter", "now and user differ in their batch size"),
+        ("wider", "timestamp is wider than history"),
+    ],
+)
+def test_times_of_another_shape_are_refused(world, case, message):
+    """They would be cut off, or leave the last rows without a time, in silence."""
+    models, _, answers, _ = world
+    names = [name for name, model in models.items() if "timestamp" in model.request_fields]
+    assert names
+    for name in names:
+        assert message in answers[name, case]
 
 
 def inputs_of(model, sequences, gap=7200):

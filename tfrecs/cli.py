@@ -19,7 +19,7 @@ from tfrecs.models import MODELS
 from tfrecs.training import listing, lock, pointer, record, reports, results, runs
 from tfrecs.training.experiment import Experiment, check_arguments, check_data, enable_determinism
 from tfrecs.training.loop import NotFiniteError
-from tfrecs.training.progress import note
+from tfrecs.training.progress import note, say
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -113,16 +113,16 @@ def _run_in(run_dir, arguments, stack):
     if options["do_eval"]:
         test, ranks = results.of_test(experiment)
         metrics |= test
-        print(f"\n{results.tables(metrics)}", flush=True)
+        say(f"\n{results.tables(metrics)}")
     if options["do_eval"] or options["do_train"]:
         results.plot(run_dir, progress, metrics, config.train_split)
         reports.write_ranks(run_dir, read_vocabulary(data_dir, manifest, "user") if ranks else (), ranks)
         files.write_json(os.path.join(run_dir, "metrics.json"), metrics | reports.environment())
-        print(f"run directory: {run_dir} (metrics.json, history.csv, curves.png, checkpoints)")
+        say(f"run directory: {run_dir} (metrics.json, history.csv, curves.png, checkpoints)")
     if options["num_recommendations"]:
         _print_recommendations(experiment, data_dir, manifest, options["num_recommendations"])
     if options["export_dir"]:
-        print(f"exported to {export(experiment.model, data_dir, manifest, options['export_dir'])}")
+        say(f"exported to {export(experiment.model, data_dir, manifest, options['export_dir'])}")
     return metrics
 
 
@@ -169,10 +169,9 @@ def _data(arguments):
     if here and options["raw_dir"]:
         _check_raw(options["raw_dir"], data_dir, manifest)
     verify(data_dir, manifest)
-    print(
+    say(
         f"data: {data_dir}: {manifest.name}, {manifest.num_users} users, {manifest.num_items} items, "
-        f"{manifest.num_interactions} interactions",
-        flush=True,
+        f"{manifest.num_interactions} interactions"
     )
     return data_dir, manifest
 
@@ -240,7 +239,7 @@ def _print_recommendations(experiment, data_dir, manifest, count):
         return
     users, items = (read_vocabulary(data_dir, manifest, name) for name in ("user", "item"))
     ids, scores = experiment.model.recommend(batch, count, excluded=batch["seen"])
-    print(f"\n{count} recommendations for user {users[int(batch['user'][0]) - 1]}:")
+    say(f"\n{count} recommendations for user {users[int(batch['user'][0]) - 1]}:")
     for rank, (item, score) in enumerate(zip(ids[0].numpy(), scores[0].numpy(), strict=True), 1):
         if item:
-            print(f"{rank:3d}. item {items[int(item) - 1]}  score {score:.4f}")
+            say(f"{rank:3d}. item {items[int(item) - 1]}  score {score:.4f}")

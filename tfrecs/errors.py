@@ -1,8 +1,18 @@
-"""The one exception for input a user can correct; command lines turn it into exit code 2."""
+"""The one exception for input a user can correct, and text that is safe to print."""
+
+import re
+
+LONGEST_MESSAGE = 2000
+LONGEST_VALUE = 300
+# Marks that change the direction of the text around them, so that it reads as something else.
+DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+UNSAFE = re.compile(f"[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff{DIRECTIONS}]")
 
 
 class InputError(ValueError):
     """Bad input: the message names the file, line, field or flag and echoes the value.
+
+    Whatever the message echoes is made safe to print, and both a long value and a long message are shortened.
 
     Example:
         >>> raise InputError("--epochs: expected an integer of at least 1, got 0")
@@ -10,6 +20,46 @@ class InputError(ValueError):
         ...
         tfrecs.errors.InputError: --epochs: expected an integer of at least 1, got 0
     """
+
+    def __init__(self, message=""):
+        text = re.sub(rf"\S{{{LONGEST_VALUE + 1},}}", lambda match: shortened(match[0], LONGEST_VALUE), str(message))
+        super().__init__(shortened(shown(text), LONGEST_MESSAGE))
+
+
+def shown(value):
+    r"""Text in which nothing steers a terminal: control characters and marks of direction are escaped, line ends too.
+
+    Args:
+        value: text, or what `str` makes text of.
+
+    Returns:
+        str.
+
+    Example:
+        >>> shown("caf\u00e9 \x1b[2J\u202e")
+        'café \\x1b[2J\\u202e'
+    """
+    return UNSAFE.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode("ascii"), str(value))
+
+
+def shown_lines(text):
+    """`shown` for text of several lines: its line ends stay."""
+    return "\n".join(map(shown, str(text).split("\n")))
+
+
+def shortened(text, length):
+    """A text of at most `length` characters: a longer one loses its middle.
+
+    Example:
+        >>> shortened("abc" * 30, 40)
+        'abcabcabca... 76 characters ...cabc'
+    """
+    if len(text) <= length:
+        return text
+    gap = f"... {len(text) - length} characters ..."
+    kept = length - len(gap) - 5
+    gap = f"... {len(text) - kept} characters ..."
+    return text[: kept - kept // 3] + gap + text[len(text) - kept // 3 :]
 
 
 def nearest(word, choices):

@@ -13,7 +13,8 @@ does not hold, best first, filled up with `''` at score -inf; a candidate that t
 A model that reads times or kinds of behaviour (its `request_fields`) takes, after `history` and aligned with it,
 `timestamp` int64 `[batch, time]` in seconds and `now` int64 `[batch]`, and `action` string `[batch, time]`. A tensor
 narrower than the history, `[batch, 0]` too, leaves the rest unknown: a time of 0 counts as `now`, a `now` of 0 as the
-latest time of its row, an action that the vocabulary lacks as none.
+latest time of its row, an action that the vocabulary lacks as none; an empty `now` is 0 for every row. Tensors of
+another number of rows, or wider than the history, are refused.
 """
 
 import keras
@@ -102,9 +103,9 @@ class Service:
         for name in self.model.request_fields:
             values = more.pop(0)
             _check_rows(values, user, name)
-            values = _aligned(values, history)
+            values = _aligned(values, history, f"{name} is wider than history")
             if name == "timestamp":
-                now = _aligned(more.pop(0)[tf.newaxis], user[tf.newaxis])[0]
+                now = _now(more.pop(0), user)
                 found["now"] = tf.where(now > 0, now, _latest(values))
                 found[name] = tf.where(values > 0, values, found["now"][:, tf.newaxis])
             else:
@@ -131,12 +132,22 @@ def _latest(timestamps):
     return tf.reduce_max(tf.pad(timestamps, [[0, 0], [0, 1]]), axis=1)
 
 
-def _aligned(values, like):
-    """`values` `[batch, any]` cut or padded to the width of `like`."""
+def _aligned(values, like, message):
+    """`values` `[batch, any]` padded to the width of `like`; what has no item is not cut off in silence."""
     width = tf.shape(like)[1]
-    values = values[:, :width]
-    filler = tf.zeros([tf.shape(values)[0], width - tf.shape(values)[1]], values.dtype)
+    with tf.control_dependencies([tf.debugging.assert_less_equal(tf.shape(values)[1], width, message)]):
+        filler = tf.zeros([tf.shape(values)[0], width - tf.shape(values)[1]], values.dtype)
     return tf.concat([values, filler], axis=1)
+
+
+def _now(now, user):
+    """`now` `[batch]`, or 0 for each row where it is empty; another length would leave rows without a time."""
+    length, batch = tf.shape(now)[0], tf.shape(user)[0]
+    expected = tf.where(length == 0, 0, batch)
+    with tf.control_dependencies(
+        [tf.debugging.assert_equal(length, expected, "now and user differ in their batch size")]
+    ):
+        return tf.concat([now, tf.zeros([batch - length], tf.int64)], axis=0)
 
 
 def vocabularies(model):

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, shown_lines
 from tfrecs.importers.check import check
 from tfrecs.importers.convert import IMPORTERS, convert
 
@@ -12,7 +12,7 @@ PROGRAM = "python -m tfrecs.importers"
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message):
-        raise InputError(f"{message}\n{self.format_usage().rstrip()}")
+        raise InputError(f"{message}; {' '.join(self.format_usage().split())}")
 
 
 def main(argv=None):
@@ -30,7 +30,7 @@ def main(argv=None):
             if flags:
                 raise InputError(f"unknown flag {flags[0]!r}")
             return _check(arguments.files)
-        print(convert(arguments.model, arguments.checkpoint, arguments.out, flags, arguments.tables))
+        print(shown_lines(convert(arguments.model, arguments.checkpoint, arguments.out, flags, arguments.tables)))
         return 0
     except InputError as error:
         return _complain(error)
@@ -72,7 +72,7 @@ def _check(files):
         except InputError as error:
             code = _complain(error)
             continue
-        print(report, flush=True)
+        print(shown_lines(report), flush=True)
         code = max(code, 0 if report.passed else 1)
     return code
 

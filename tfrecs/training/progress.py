@@ -3,6 +3,8 @@
 import sys
 import time
 
+from tfrecs.errors import shown, shown_lines
+
 
 class ProgressLine:
     """Prints where a long piece of work is.
@@ -32,11 +34,13 @@ class ProgressLine:
         self._last = now
         if total and done:
             text += f", {done / total:.0%}, ETA {duration((now - started) * (total / done - 1))}"
+        text = shown(text)
         self.stream.write(f"\r\x1b[K{text}" if self.terminal else f"{text}\n")
         self.stream.flush()
 
     def line(self, text):
         """Prints a whole line, above any progress."""
+        text = shown_lines(text)
         self.stream.write(f"\r\x1b[K{text}\n" if self.terminal else f"{text}\n")
         self.stream.flush()
 
@@ -44,6 +48,11 @@ class ProgressLine:
 def note(text):
     """Says on standard error what a run is about to do."""
     ProgressLine().line(text)
+
+
+def say(text):
+    """Prints a result on standard output; tokens in it cannot steer the terminal."""
+    print(shown_lines(text), flush=True)
 
 
 def duration(seconds):
