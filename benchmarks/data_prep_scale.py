@@ -21,13 +21,13 @@ def prepare(millions):
     """Prepares one log in its own process.
 
     Args:
-        millions: int, interactions asked for.
+        millions: float, interactions asked for.
 
     Returns:
         `(interactions, seconds, peak memory in MB)`.
     """
-    users = millions * 1_000_000 // 32
-    items = min(100_000, 20_000 + 4_000 * millions)
+    users = int(millions * 1_000_000) // 32
+    items = min(100_000, 20_000 + int(4_000 * millions))
     with tempfile.TemporaryDirectory() as folder:
         data_dir = os.path.join(folder, "data")
         command = [sys.executable, "-m", "data_prep.prepare", "--dataset", "sample", "--out_dir", data_dir]
@@ -55,21 +55,22 @@ def plot(rows, path):
     FigureCanvasAgg(figure).print_png(path)
 
 
-def main():
+def main(argv=None):
     """Prepares each size and reports."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--millions", type=int, nargs="+", default=[1, 2, 5, 10, 20])
-    rows = []
-    for millions in parser.parse_args().millions:
+    parser.add_argument("--millions", type=float, nargs="+", default=[1, 2, 5, 10, 20])
+    parser.add_argument("--results", default=os.path.join(HERE, "results"), help="the directory for table and plot")
+    options, rows = parser.parse_args(argv), []
+    for millions in options.millions:
         rows.append(prepare(millions))
         print(f"{rows[-1][0]:,} interactions: {rows[-1][1]:.1f} s, {rows[-1][2]:.0f} MB", file=sys.stderr, flush=True)
     lines = ["| interactions | seconds | rows/s | peak MB |", "|---:|---:|---:|---:|"]
     lines += [f"| {count:,} | {seconds:.1f} | {count / seconds:,.0f} | {peak:.0f} |" for count, seconds, peak in rows]
     text = "# Data preparation, time and memory\n\n" + "\n".join(lines) + "\n"
-    os.makedirs(os.path.join(HERE, "results"), exist_ok=True)
-    with open(os.path.join(HERE, "results", "data_prep_scale.md"), "w", encoding="utf-8") as file:
+    os.makedirs(options.results, exist_ok=True)
+    with open(os.path.join(options.results, "data_prep_scale.md"), "w", encoding="utf-8") as file:
         file.write(text)
-    plot(rows, os.path.join(HERE, "results", "data_prep_scale.png"))
+    plot(rows, os.path.join(options.results, "data_prep_scale.png"))
     print(text)
 
 

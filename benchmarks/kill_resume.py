@@ -102,8 +102,9 @@ def contents(run_dir):
     return found
 
 
-def main():
+def main(argv=None):
     """Runs the comparison; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data_dir", required=True, help="prepared data; some dozens of steps an epoch do")
     parser.add_argument("--run_dir", required=True, help="where both runs are made; must not exist")
@@ -111,8 +112,8 @@ def main():
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=1.5, help="longest wait after a first new checkpoint")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
-    arguments, more = parser.parse_args(sys.argv[1:split]), sys.argv[split + 1 :] or ATTREC
+    split = argv.index("--") if "--" in argv else len(argv)
+    arguments, more = parser.parse_args(argv[:split]), argv[split + 1 :] or ATTREC
     os.makedirs(arguments.run_dir)
     whole, killed = (os.path.join(arguments.run_dir, name) for name in ("whole", "killed"))
     began = time.monotonic()
