@@ -91,7 +91,9 @@ def _numbers(original):
     for name in ("test_ratio", "data_percent"):
         low = 0 if name == "test_ratio" else 1e-9
         if not low <= numbers[name] <= 1 or (name == "test_ratio" and numbers[name] == 1):
-            raise InputError(f"--{name}: expected a number in {'[0, 1)' if low == 0 else '(0, 1]'}, got {original[name]!r}")
+            raise InputError(
+                f"--{name}: expected a number in {'[0, 1)' if low == 0 else '(0, 1]'}, got {original[name]!r}"
+            )
     for name in ("min_seq", "batch_size"):
         if numbers[name] < 1:
             raise InputError(f"--{name}: expected an integer of at least 1, got {original[name]!r}")

@@ -1,11 +1,20 @@
-"""Item attributes as one JSON object: `{"item": [value, value, ...], ...}`, also gzipped."""
+"""Item attributes as one JSON object: `{"item": [value, value, ...], ...}`, also gzipped.
 
+The object is read entry by entry, so that memory is bounded by the longest entry and not by the file.
+"""
+
+import codecs
 import json
+import re
 
 import pyarrow as pa
 
 from data_prep.sources import blocks
 from tfrecs.errors import InputError
+
+LONGEST_ENTRY = 1 << 20
+VALUES_PER_TABLE = 100_000
+SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def read(path):
@@ -14,8 +23,8 @@ def read(path):
     Args:
         path: str; a name ending in `.gz` is decompressed.
 
-    Returns:
-        an Arrow table with the string columns `item` and `value`, as `Log.attribute_chunks`.
+    Yields:
+        Arrow tables with the string columns `item` and `value`, as `Log.attribute_chunks`.
 
     Raises:
         InputError: not such an object; it names the line or the item and echoes the value.
@@ -23,12 +32,19 @@ def read(path):
     items, values = [], []
     for item, entries in _pairs(path):
         if not item.strip() or "\n" in item or "\r" in item:
-            raise InputError(f"{path}: not the name of an item: {item!r}")
+            raise InputError(f"{path}: not the name of an item: {item!r:.80}")
         if not isinstance(entries, list):
-            raise InputError(f"{path}: item {item!r}: expected a list, got {entries!r:.80}")
+            raise InputError(f"{path}: item {item!r:.80}: expected a list, got {entries!r:.80}")
         for value in entries:
             items.append(item)
             values.append(_text(path, item, value))
+        if len(values) >= VALUES_PER_TABLE:
+            yield _table(path, items, values)
+            items, values = [], []
+    yield _table(path, items, values)
+
+
+def _table(path, items, values):
     try:
         return pa.table({"item": pa.array(items, pa.string()), "value": pa.array(values, pa.string())})
     except UnicodeEncodeError as error:
@@ -38,24 +54,105 @@ def read(path):
 def _pairs(path):
     """The object's pairs in their order, an item's second entry included."""
     with blocks.open_binary(path) as (file, _):
+        text = _Text(file, path)
+        text.skip_space()
+        if text.peek() != "{":
+            raise InputError(f"{path}: expected an object from item to list, got {text.near()}")
+        text.expect("{")
+        text.skip_space()
+        if text.peek() != "}":
+            while True:
+                item = text.value()
+                if not isinstance(item, str):
+                    text.fail("Expecting property name enclosed in double quotes")
+                text.expect(":")
+                yield item, text.value()
+                if text.peek() != ",":
+                    break
+                text.expect(",")
+        text.expect("}")
+        if text.peek():
+            text.fail("Extra data")
+
+
+class _Text:
+    """The text of a file, of which there is always as much in memory as the longest entry may have."""
+
+    def __init__(self, file, path):
+        self.file, self.path = file, path
+        self.decoder = codecs.getincrementaldecoder("utf-8")()
+        # Objects become tuples of pairs, so that they are told from lists and none of their content is lost.
+        self.json = json.JSONDecoder(object_pairs_hook=tuple)
+        self.buffer, self.place, self.at_end = "", 0, False
+        self.line = self.bytes_line = 1
+        self.fill()
+
+    def fill(self):
+        """Reads on where less than an entry is left; what was used is forgotten."""
+        if self.at_end or len(self.buffer) - self.place >= LONGEST_ENTRY:
+            return
+        data = blocks.read_some(self.file, 2 * LONGEST_ENTRY, self.path, self.bytes_line)
+        self.at_end = not data
         try:
-            # Objects become tuples of pairs, so that a repeated key is not lost.
-            content = json.loads(file.read().decode("utf-8-sig"), object_pairs_hook=tuple)
-        except (EOFError, OSError) as error:
-            raise InputError(f"{path}: cannot be read: {error}") from None
+            more = self.decoder.decode(data, self.at_end)
         except UnicodeDecodeError as error:
-            line = error.object.count(b"\n", 0, error.start) + 1
-            raise InputError(f"{path}:{line}: not UTF-8: {error.object[error.start : error.start + 80]!r}") from None
+            line = self.bytes_line + error.object.count(b"\n", 0, error.start)
+            near = error.object[error.start : error.start + 80]
+            raise InputError(f"{self.path}:{line}: not UTF-8: {near!r}") from None
+        self.bytes_line += data.count(b"\n")
+        self.line += self.buffer.count("\n", 0, self.place)
+        self.buffer, self.place = self.buffer[self.place :] + more, 0
+        if not self.at_end:
+            self.fill()
+
+    def skip_space(self):
+        """Goes on to the next character that is no space."""
+        while True:
+            self.place = SPACE.match(self.buffer, self.place).end()
+            if self.place < len(self.buffer) or self.at_end:
+                return
+            self.fill()
+
+    def peek(self):
+        """The next character, or "" at the end."""
+        return self.buffer[self.place : self.place + 1]
+
+    def expect(self, character):
+        """Takes a character and the space after it."""
+        if self.peek() != character:
+            self.fail(f"Expecting {character!r}")
+        self.place += 1
+        self.skip_space()
+
+    def value(self):
+        """Takes a value and the space after it."""
+        self.fill()
+        try:
+            found, self.place = self.json.raw_decode(self.buffer, self.place)
         except json.JSONDecodeError as error:
-            near = error.doc[error.pos : error.pos + 80]
-            raise InputError(f"{path}:{error.lineno}: not JSON: {error.msg}: {near!r}") from None
+            cut_off = error.pos >= len(self.buffer) - 10 or error.msg.startswith("Unterminated string")
+            if cut_off and not self.at_end:
+                self.fail(f"a value longer than {LONGEST_ENTRY:,} characters")
+            self.place = error.pos
+            self.fail(error.msg)
         except ValueError as error:  # a number of thousands of digits
-            raise InputError(f"{path}: not JSON that can be read: {error}") from None
+            raise InputError(f"{self.path}:{self.line_here()}: not JSON that can be read: {error}") from None
         except RecursionError:
-            raise InputError(f"{path}: not JSON that can be read: nested too deeply") from None
-    if not isinstance(content, tuple):
-        raise InputError(f"{path}: expected an object from item to list, got {content!r:.80}")
-    return content
+            raise InputError(f"{self.path}:{self.line_here()}: not JSON that can be read: nested too deeply") from None
+        self.skip_space()
+        return found
+
+    def line_here(self):
+        """The number of the line where the next character stands."""
+        return self.line + self.buffer.count("\n", 0, self.place)
+
+    def near(self):
+        """The text at this place, for a message."""
+        return repr(self.buffer[self.place : self.place + 80])
+
+    def fail(self, problem):
+        """Raises `InputError` naming the line."""
+        raise InputError(f"{self.path}:{self.line_here()}: not JSON: {problem}: {self.near()}")
 
 
 def _text(path, item, value):
@@ -63,5 +160,5 @@ def _text(path, item, value):
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     if not isinstance(value, str) or not value.strip() or "\n" in value or "\r" in value:
-        raise InputError(f"{path}: item {item!r}: expected text or a whole number, got {value!r:.80}")
+        raise InputError(f"{path}: item {item!r:.80}: expected text or a whole number, got {value!r:.80}")
     return value

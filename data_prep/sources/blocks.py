@@ -6,14 +6,19 @@ import dataclasses
 import gzip
 import os
 import re
+import zlib
 
+from tfrecs import files
 from tfrecs.errors import InputError
 
 BLOCK_BYTES = 8 << 20
-# A record longer than this is taken for a quote that is never closed.
-LONGEST_RECORD = 64 << 20
+# A record longer than this is taken for a quote that is never closed, or for no text at all.
+LONGEST_RECORD = 16 << 20
 csv.field_size_limit(LONGEST_RECORD)
 BOM = b"\xef\xbb\xbf"
+# Text is rarely packed to less than a tenth. What unpacks to far more may be made to fill memory and disk.
+LARGEST_RATIO = 200
+UNPACKED_ANYWAY = 64 << 20
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,19 +51,17 @@ def blocks(path, layout, block_bytes=BLOCK_BYTES):
     rest = b""
     with open_binary(path) as (file, position):
         size = max(1, os.path.getsize(path))
-        first = True
         while True:
-            data = _read_some(file, block_bytes, path)
-            if first and data.startswith(BOM):
-                data = data[len(BOM) :]
-            first = False
+            data = read_some(file, block_bytes, path, line + rest.count(b"\n"))
             buffer = rest + data
             if not data and buffer and not buffer.endswith(b"\n"):
                 buffer += b"\n"
             end = end_of_records(buffer, layout)
             if end < len(buffer) and (not data or len(buffer) - end > LONGEST_RECORD):
                 number = line + buffer.count(b"\n", 0, end)
-                problem = "a quote is never closed" if layout.quoted else "a line without an end"
+                problem = "a quote is never closed"
+                if data and not layout.quoted:
+                    problem = f"a line longer than {LONGEST_RECORD:,} bytes"
                 raise InputError(f"{path}:{number}: {problem}: {buffer[end : end + 80]!r}")
             if end:
                 yield buffer[:end], line, min(1.0, position() / size)
@@ -70,20 +73,65 @@ def blocks(path, layout, block_bytes=BLOCK_BYTES):
 
 @contextlib.contextmanager
 def open_binary(path):
-    """Gives `(file, position)`: the content, decompressed, and the bytes of the file consumed."""
-    try:
-        raw = open(path, "rb")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
-    with raw:
-        yield (gzip.GzipFile(fileobj=raw) if path.endswith(".gz") else raw), raw.tell
+    """Gives `(file, position)`: the content without a byte order mark, unpacked, and the bytes of the file consumed."""
+    with files.open_regular(path) as raw:
+        file = _Unpacked(raw, path) if path.endswith(".gz") else raw
+        start = read_some(file, len(BOM), path, 1)
+        yield _Pushed(start.removeprefix(BOM), file), raw.tell
 
 
-def _read_some(file, num_bytes, path):
+class _Pushed:
+    """A file with bytes that were read from it put back."""
+
+    def __init__(self, start, file):
+        self.start, self.file = start, file
+
+    def read1(self, size):
+        if self.start:
+            data, self.start = self.start[:size], self.start[size:]
+            return data
+        return self.file.read1(size)
+
+
+class _Unpacked:
+    """The content of a gzipped file, refused where it is out of proportion."""
+
+    def __init__(self, raw, path):
+        self.file, self.path, self.count = gzip.GzipFile(fileobj=raw), path, 0
+        self.most = max(UNPACKED_ANYWAY, LARGEST_RATIO * os.fstat(raw.fileno()).st_size)
+
+    def read1(self, size):
+        data = self.file.read1(size)
+        self.count += len(data)
+        if self.count > self.most:
+            raise InputError(
+                f"{self.path}: unpacks to over {self.most:,} bytes, more than {LARGEST_RATIO} times its size; "
+                "if that is right, unpack it first"
+            )
+        return data
+
+
+def read_some(file, num_bytes, path, line):
+    """The next bytes of a file: as many as asked for, fewer only at its end.
+
+    Args:
+        file: as `open_binary` gives it.
+        num_bytes: int.
+        path: str, for messages.
+        line: int, the number of the line that the next byte belongs to.
+
+    Raises:
+        InputError: naming the line at which the file is damaged.
+    """
+    pieces, missing = [], num_bytes
     try:
-        return file.read(num_bytes)
-    except (EOFError, OSError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+        while missing and (piece := file.read1(missing)):
+            pieces.append(piece)
+            missing -= len(piece)
+    except (EOFError, OSError, zlib.error) as error:
+        line += sum(piece.count(b"\n") for piece in pieces)
+        raise InputError(f"{path}:{line}: cannot be read: {error}") from None
+    return b"".join(pieces)
 
 
 def end_of_records(buffer, layout):
@@ -119,10 +167,17 @@ def records(block, line, layout):
 
 
 def split_record(text, layout):
-    """The fields of one record."""
+    """The fields of one record.
+
+    Raises:
+        ValueError: no record, as where a carriage return stands without a line feed.
+    """
     text = text.removesuffix("\n").removesuffix("\r")
     if not layout.quoted:
         return text.split(layout.delimiter)
     # A quoted field may hold line breaks; csv wants those lines one by one.
     *lines, last = text.split("\n")
-    return next(csv.reader([*(line + "\n" for line in lines), last], delimiter=layout.delimiter))
+    try:
+        return next(csv.reader([*(line + "\n" for line in lines), last], delimiter=layout.delimiter))
+    except csv.Error as error:
+        raise ValueError(str(error).partition(" - ")[0]) from None

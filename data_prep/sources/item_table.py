@@ -1,7 +1,5 @@
 """A table of items in delimited text: a line per item, a column per attribute."""
 
-import csv
-
 import pyarrow as pa
 
 from data_prep.sources import blocks, fields
@@ -107,7 +105,7 @@ def _row(record, line, path, layout, bad_lines):
         return None
     try:
         row = blocks.split_record(text, layout)
-    except csv.Error as error:
+    except ValueError as error:
         bad_lines.add(KIND_OF_BAD_LINE, path, line, f"{error}: {text[:80]!r}")
         return None
     if len(row) != layout.num_columns:

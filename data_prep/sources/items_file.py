@@ -1,7 +1,6 @@
 """A table of items with named columns beside a log: CSV, TSV (also gzipped) or parquet."""
 
 import pyarrow as pa
-import pyarrow.parquet
 from pyarrow import compute
 
 from data_prep.options import Option
@@ -135,8 +134,7 @@ def _renamed(chunks, names):
 
 
 def _parquet_lists(path):
-    schema = pyarrow.parquet.read_schema(path)
-    return {field.name for field in schema if _is_list(field.type)}
+    return {field.name for field in parquet.read_schema(path) if _is_list(field.type)}
 
 
 def _is_list(kind):
@@ -146,28 +144,22 @@ def _is_list(kind):
 def _read_parquet(path, item, columns, kinds, options, bad_lines):
     """Yields the attributes, as `Log.attribute_chunks`; a row counts as a line."""
     collector = item_table.Collector(columns)
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            rows_read = 0
-            for batch in file.iter_batches(parquet.ROWS_PER_BATCH, columns=[item, *columns.values()]):
-                items = _strings(path, item, batch[item])
-                values = {name: _strings(path, column, batch[column]) for name, column in columns.items()}
-                for row, (token, *found) in enumerate(zip(items, *values.values(), strict=True), rows_read + 1):
-                    try:
-                        token = fields.convert("item", token or "")
-                        found = [
-                            _clean(value, columns[name], name, kinds[name], options["items_list_separator"])
-                            for name, value in zip(columns, found, strict=True)
-                        ]
-                    except fields.BadValue as error:
-                        bad_lines.add(KIND_OF_BAD_LINE, path, row, str(error))
-                        continue
-                    for name, value in zip(columns, found, strict=True):
-                        collector.add(name, token, value)
-                rows_read += batch.num_rows
-                yield from collector.tables()
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+    for batch, rows_read, _ in parquet.batches(path, list(dict.fromkeys([item, *columns.values()]))):
+        items = _strings(path, item, batch[item])
+        values = {name: _strings(path, column, batch[column]) for name, column in columns.items()}
+        for row, (token, *found) in enumerate(zip(items, *values.values(), strict=True), rows_read + 1):
+            try:
+                token = fields.convert("item", token or "")
+                found = [
+                    _clean(value, columns[name], name, kinds[name], options["items_list_separator"])
+                    for name, value in zip(columns, found, strict=True)
+                ]
+            except fields.BadValue as error:
+                bad_lines.add(KIND_OF_BAD_LINE, path, row, str(error))
+                continue
+            for name, value in zip(columns, found, strict=True):
+                collector.add(name, token, value)
+        yield from collector.tables()
 
 
 def _strings(path, name, column):

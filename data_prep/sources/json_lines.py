@@ -6,6 +6,9 @@ import warnings
 
 from data_prep.sources import blocks
 
+# The objects in memory take many times the text.
+LONGEST_OBJECT = 1 << 20
+
 
 def entries(block, first_line, path, bad_lines, kind):
     """Yields `(line, dict)` of each line of a block that is not blank.
@@ -47,6 +50,8 @@ def parse(text):
         >>> parse('{"asin": "A", "price": null}') == parse("{'asin': 'A', 'price': None}")
         True
     """
+    if len(text) > LONGEST_OBJECT:
+        raise ValueError(f"longer than {LONGEST_OBJECT:,} characters: {text[:80]!r}")
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):

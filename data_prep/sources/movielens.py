@@ -105,9 +105,9 @@ def _find_ratings(raw_dir, name):
 
 def _genres(path, encoding, layout):
     """Yields the movies' genres, as `Log.attribute_chunks`."""
-    items, values = [], []
     has_header = layout.header
     for block, line, _ in blocks.blocks(path, layout):
+        items, values = [], []
         for number, record in blocks.records(block, line, layout):
             if has_header:
                 has_header = False
@@ -116,6 +116,8 @@ def _genres(path, encoding, layout):
                 fields = blocks.split_record(record.decode(encoding), layout)
             except UnicodeDecodeError:
                 raise InputError(f"{path}:{number}: not {encoding}: {record[:80]!r}") from None
+            except ValueError as error:
+                raise InputError(f"{path}:{number}: {error}: {record[:80]!r}") from None
             if len(fields) != layout.num_columns:
                 raise InputError(
                     f"{path}:{number}: expected {layout.num_columns} fields, found {len(fields)}: {record[:80]!r}"
@@ -123,7 +125,7 @@ def _genres(path, encoding, layout):
             for genre in _genres_of(fields):
                 items.append(fields[0])
                 values.append(genre)
-    yield "genres", pa.table({"item": pa.array(items, pa.string()), "value": values})
+        yield "genres", pa.table({"item": pa.array(items, pa.string()), "value": pa.array(values, pa.string())})
 
 
 def _genres_of(fields):

@@ -1,25 +1,36 @@
 """Parquet files in bounded batches; a bad value is named by its row, counted from 1."""
 
+import os
+
 import pyarrow as pa
 import pyarrow.parquet
 from pyarrow import compute
 
-from data_prep.sources import fields
+from data_prep.sources import blocks, fields
 from tfrecs.errors import InputError
 
 ROWS_PER_BATCH = 1 << 16
+# A value that every row shares is stored once, so that a small file may hold rows without end.
+MOST_TEXT_PER_BATCH = 256 << 20
+# What Arrow raises for damaged files: its own exceptions, and those of names and sizes that make no sense.
+READ_ERRORS = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, ArithmeticError, MemoryError)
 
 
-def column_names(path):
-    """The names of a file's columns.
+def read_schema(path):
+    """The schema of a file.
 
     Raises:
         InputError: not a parquet file.
     """
     try:
-        return pyarrow.parquet.read_schema(path).names
-    except (OSError, pa.ArrowInvalid) as error:
+        return pyarrow.parquet.read_schema(path)
+    except READ_ERRORS as error:
         raise InputError(f"{path}: not a parquet file: {error}") from None
+
+
+def column_names(path):
+    """The names of a file's columns; errors as `read_schema`."""
+    return read_schema(path).names
 
 
 def read(path, columns, bad_lines):
@@ -36,21 +47,64 @@ def read(path, columns, bad_lines):
     Raises:
         InputError: naming FILE:ROW and echoing the value, or a damaged file.
     """
+    for batch, row, total in batches(path, list(dict.fromkeys(columns.values()))):
+        text = {role: _text(path, role, batch[name]) for role, name in columns.items()}
+        table = None
+        if not any(column.null_count for column in text.values()):
+            table = fields.convert_columns(text)
+        if table is None:
+            table = _convert_rows(text, row, path, bad_lines)
+        yield table, (row + batch.num_rows) / max(1, total)
+
+
+def batches(path, columns):
+    """Yields `(record batch, rows before it, rows in all)`.
+
+    Args:
+        path: str.
+        columns: list of str, names of columns; text comes dictionary-encoded.
+
+    Raises:
+        InputError: naming FILE:ROW, where the file is damaged or holds more text than fits.
+    """
+    schema = read_schema(path)
+    texts = [name for name in columns if pa.types.is_string(schema.field(name).type)]
+    row = 0
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            total = max(1, file.metadata.num_rows)
-            row = 0
-            for batch in file.iter_batches(ROWS_PER_BATCH, columns=list(set(columns.values()))):
-                text = {role: _text(path, role, batch[name]) for role, name in columns.items()}
-                table = None
-                if not any(column.null_count for column in text.values()):
-                    table = fields.convert_columns(text)
-                if table is None:
-                    table = _convert_rows(text, row, path, bad_lines)
+        with pyarrow.parquet.ParquetFile(path, read_dictionary=texts, page_checksum_verification=True) as file:
+            _check_footer(path, file.metadata)
+            reader = file.iter_batches(ROWS_PER_BATCH, columns=columns)
+            while (batch := next(reader, None)) is not None:
+                for name in texts:
+                    _check_text(path, row, name, batch[name])
+                yield batch, row, file.metadata.num_rows
                 row += batch.num_rows
-                yield table, row / total
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
+            if row != file.metadata.num_rows:
+                raise InputError(f"{path}: damaged: {row:,} rows, its footer says {file.metadata.num_rows:,}")
+    except InputError:
+        raise
+    except READ_ERRORS as error:
+        raise InputError(f"{path}:{row + 1}: cannot be read: {error}") from None
+
+
+def _check_footer(path, metadata):
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    if sum(group.num_rows for group in groups) != metadata.num_rows:
+        raise InputError(f"{path}: damaged: the rows of its parts are not those of its footer")
+    unpacked = sum(group.total_byte_size for group in groups)
+    if unpacked > max(blocks.UNPACKED_ANYWAY, blocks.LARGEST_RATIO * os.path.getsize(path)):
+        raise InputError(f"{path}: unpacks to {unpacked:,} bytes, more than {blocks.LARGEST_RATIO} times its size")
+
+
+def _check_text(path, row, name, column):
+    if pa.types.is_dictionary(column.type):
+        lengths = compute.binary_length(column.dictionary).take(column.indices)
+        size = compute.sum(lengths.cast(pa.int64())).as_py() or 0
+        if size > MOST_TEXT_PER_BATCH:
+            raise InputError(
+                f"{path}:{row + 1}: column {name!r} holds {size:,} bytes of text in {len(column):,} rows, "
+                f"more than {MOST_TEXT_PER_BATCH:,}"
+            )
 
 
 def _text(path, role, column):
@@ -61,8 +115,8 @@ def _text(path, role, column):
         column = compute.cast(column, pa.int64())
     try:
         return compute.cast(column, pa.string())
-    except pa.ArrowNotImplementedError:
-        raise InputError(f"{path}: the {role} column holds {column.type}") from None
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        raise InputError(f"{path}: the {role} column holds {column.type}, which is no text") from None
 
 
 def _convert_rows(text, row, path, bad_lines):

@@ -1,5 +1,7 @@
 """A line per user, `user item item item ...` in time order, as SASRec and S3-Rec publish their data.
 
+Spaces and tabs separate; other kinds of space are part of a name.
+
 Item attributes may lie beside it: `NAME_item2attributes.json`, one object from item to a list.
 
 A user's further lines count only where they follow directly: they go on with the sequence, which
@@ -59,7 +61,9 @@ def open_log(name, options):
         attributes_path = os.path.join(raw_dir, attributes_file)
         raw_files[attributes_file] = digest_raw(attributes_path)
         log.attributes = {options["attribute_name"]: "list"}
-        log.attribute_chunks = lambda: [(options["attribute_name"], attribute_json.read(attributes_path))]
+        log.attribute_chunks = lambda: (
+            (options["attribute_name"], table) for table in attribute_json.read(attributes_path)
+        )
     return log
 
 
@@ -106,8 +110,13 @@ def _tokens(record, line, path, bad_lines):
     if "\r" in text.rstrip("\r\n"):
         bad_lines.add("fields", path, line, f"a line break without a line feed: {text[:80]!r}")
         return None
-    tokens = text.split()
+    # Other kinds of space may be part of a name.
+    tokens = [token for token in text.rstrip("\r\n").replace("\t", " ").split(" ") if token]
     if not tokens:
+        return None
+    blank = next((token for token in tokens if not token.strip()), None)
+    if blank is not None:
+        bad_lines.add("fields", path, line, f"a name that is blank: {blank[:80]!r}")
         return None
     if len(tokens) < 2:
         bad_lines.add("fields", path, line, f"expected a user and at least one item: {text.rstrip()[:80]!r}")

@@ -4,13 +4,11 @@ A block of whole records goes through Arrow's CSV parser; only a block that fail
 checks is read again record by record, which finds the line. Lines are counted as an editor does.
 """
 
-import csv
-
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from data_prep.sources import fields
-from data_prep.sources.blocks import BLOCK_BYTES, Layout, blocks, records, split_record
+from data_prep.sources.blocks import BLOCK_BYTES, BOM, Layout, blocks, records, split_record
 from tfrecs.errors import InputError
 
 # Stands for a delimiter of several characters, which Arrow's parser does not know.
@@ -61,12 +59,16 @@ def read_header(path, delimiter, quoted=True):
                 return split_record(record.decode("utf-8"), layout)
             except UnicodeDecodeError:
                 raise InputError(f"{path}:{number}: not UTF-8: {record[:80]!r}") from None
+            except ValueError as error:
+                raise InputError(f"{path}:{number}: {error}: {record[:80]!r}") from None
     raise InputError(f"{path}: empty")
 
 
 def _read_fast(block, layout):
     """The block as a table, or None where anything is out of the ordinary."""
     if block.count(b"\r") != block.count(b"\r\n"):
+        return None
+    if block.startswith(BOM):  # which Arrow drops; at the start of the file it is gone already
         return None
     delimiter = layout.delimiter
     if len(delimiter) > 1:
@@ -106,7 +108,7 @@ def _read_carefully(block, line, path, layout, bad_lines):
             continue
         try:
             values = split_record(text, layout)
-        except csv.Error as error:
+        except ValueError as error:
             bad_lines.add("fields", path, number, f"{error}: {text[:80]!r}")
             continue
         if len(values) != layout.num_columns:

@@ -84,9 +84,13 @@ def test_bad_line_is_named_or_counted(tmp_path, line, kind, message):
     assert log.provenance["bad_lines"] == {kind: 1}
 
 
-def test_spaces_of_any_kind_separate(tmp_path):
-    (tmp_path / "log.txt").write_text("u\u00a0a\u3000 b\n", encoding="utf-8")
-    assert read(open_log(tmp_path)) == [("u", "a"), ("u", "b")]
+def test_only_spaces_and_tabs_separate(tmp_path):
+    other_spaces = "x\u00a0\x0b\u2028\u3000\x85\x1cy"
+    (tmp_path / "log.txt").write_bytes(f"u\t{other_spaces} \t b \r\n\t\nv  b\n".encode())
+    assert read(open_log(tmp_path)) == [("u", other_spaces), ("u", "b"), ("v", "b")]
+    (tmp_path / "log.txt").write_text("u a\nu \u3000\n")
+    with pytest.raises(InputError, match=r"log\.txt:2: a name that is blank: '\\u3000'"):
+        read(open_log(tmp_path))
 
 
 def test_which_files(tmp_path):
@@ -124,9 +128,17 @@ def test_which_files(tmp_path):
     "content, message",
     [
         (b'{"a": [1],\n "b": [1,}', r"\.json:2: not JSON: .*: '}'"),
-        (b'{"a": [' + b"9" * 5000 + b"]}", r"\.json: not JSON that can be read: Exceeds the limit"),
+        (b'{"a": [' + b"9" * 5000 + b"]}", r"\.json:1: not JSON that can be read: Exceeds the limit"),
         (b'{"a":\n["\xff"]}', r"\.json:2: not UTF-8"),
-        (b'[["a", [1]]]', r"expected an object from item to list, got \[\['a'"),
+        (b'[["a", [1]]]', r"expected an object from item to list, got '\[\[.a"),
+        (b"", r"\.json: empty"),
+        (b" \n", "expected an object from item to list, got ''"),
+        (b'{"a": [1]', r"\.json:1: not JSON: Expecting '}'"),
+        (b'{"a": [1]}\n{', r"\.json:2: not JSON: Extra data: '{'"),
+        (b'{"a": [1],\n}', r"\.json:2: not JSON: Expecting value: '}'"),
+        (b'{"a" [1]}', r"\.json:1: not JSON: Expecting ':'"),
+        (b"{5: [1]}", r"\.json:1: not JSON: Expecting property name"),
+        (b'{"a": ["\xe4', r"\.json:1: not UTF-8"),
         (b'{"a": 7}', "item 'a': expected a list, got 7"),
         (b'{"a": {"b": 1}}', "item 'a': expected a list, got "),
         (b'{"a": [1.5]}', "item 'a': expected text or a whole number, got 1.5"),
@@ -137,7 +149,7 @@ def test_which_files(tmp_path):
         (b'{"a": ["x\\ny"]}', "item 'a': expected text or a whole number, got 'x"),
         (b'{" ": [1]}', "not the name of an item: ' '"),
         (b'{"a": ["\\ud800"]}', "not valid Unicode: '.ud800'"),
-        (b"[" * 100_000, "nested too deeply"),
+        (b'{"a": ' + b"[" * 100_000, "nested too deeply"),
     ],
 )
 def test_bad_attributes(tmp_path, content, message):
