@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -17,7 +18,7 @@ from data_prep.prepare import prepare
 from data_prep.progress import Progress
 from tfrecs import files, staging
 from tfrecs.data.manifest import read_vocabulary
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, NotFiniteError
 from tfrecs.export import export
 from tfrecs.models.attrec import AttRec
 
@@ -190,3 +191,22 @@ def test_the_client_sends_times_and_actions(server):
 def test_the_client_says_what_is_wrong(server, arguments, message):
     code, out, err = ask(*(argument.format(server=server) for argument in arguments))
     assert (code, out) == (2, "") and message in err and "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    "name, row, message",
+    [
+        ("items_long", 7, "NaN or infinite weights in items_long/embeddings"),
+        ("items_long", slice(None), "NaN or infinite scores for "),
+    ],
+)
+def test_a_model_whose_answers_are_no_numbers_is_not_exported(sample, tmp_path, name, row, message):
+    model, data_dir, manifest = sample
+    broken = AttRec(**{name: model.get_config()[name] for name in ("num_users", "num_items", "embedding_dim")})
+    table = getattr(broken, name).embeddings
+    values = table.numpy()
+    values[row] = np.nan if isinstance(row, int) else 1e30  # whose square is infinite
+    table.assign(values)
+    with pytest.raises(NotFiniteError, match=f"AttRec: {message}"):
+        export(broken, data_dir, manifest, str(tmp_path / "export"))
+    assert not (tmp_path / "export").exists()

@@ -58,6 +58,43 @@ def test_a_constant_scorer_is_ranked_last(chunk_size):
     assert rank(np.full((1, 6), np.nan), [2], np.zeros((1, 0)), chunk_size=chunk_size).tolist() == [5]
 
 
+MODES = {"eager": lambda f: f, "graph": tf.function, "xla": lambda f: tf.function(f, jit_compile=True)}
+NAN, INF = math.nan, math.inf
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("chunk_size", [2, 65536])
+def test_nan_is_the_worst_rank_in_every_mode(mode, chunk_size):
+    """Item ids 1 to 4; of the last row item 4 is left out."""
+    scores = tf.constant(
+        [
+            [0.3, NAN, 0.5, 0.1],
+            [NAN, 0.9, 0.2, NAN],
+            [0.3, 0.2, 0.1, NAN],
+            [NAN] * 4,
+            [0.5, 0.4, 0.3, 0.2],
+            [INF, 0, 0, 0],
+        ]
+    )
+    targets, ranks = [2, 2, 1, 1, 2, 2], [4, 3, 1, 4, 2, 4]
+    excluded = tf.constant([[0], [0], [4], [0], [0], [0]], tf.int64)
+
+    def ranked(target, excluded):
+        return metrics.checked_rank(
+            lambda ids: tf.gather(scores, ids - 1, axis=1), target, excluded, 4, chunk_size=chunk_size
+        )
+
+    rank, sound = MODES[mode](ranked)(tf.constant(targets, tf.int64), excluded)
+    assert rank.numpy().tolist() == ranks
+    assert sound.numpy().tolist() == [False, False, False, False, True, False]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_only_numbers_below_infinity_are_scores(mode):
+    values = tf.constant([NAN, INF, -INF, 0.0, 3e38, -NAN])
+    assert MODES[mode](metrics.is_score)(values).numpy().tolist() == [False, False, True, True, True, False]
+
+
 def test_padding_of_excluded_does_not_exclude_pad():
     """Where PAD competes, it does so however many items other rows of the batch leave out."""
     scores = [[9.0, 1.0, 2.0, 3.0]]

@@ -13,12 +13,11 @@ from tfrecs import files
 from tfrecs.arguments import configure, contradictions, parse
 from tfrecs.data.manifest import FILE_NAME, digest, load, read_vocabulary
 from tfrecs.data.verification import verify
-from tfrecs.errors import InputError, nearest
+from tfrecs.errors import InputError, NotFiniteError, nearest
 from tfrecs.export import export
 from tfrecs.models import MODELS
 from tfrecs.training import listing, lock, pointer, record, reports, results, runs
 from tfrecs.training.experiment import Experiment, check_arguments, check_data, enable_determinism
-from tfrecs.training.loop import NotFiniteError
 from tfrecs.training.progress import note, say
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -58,7 +57,7 @@ def run(arguments):
 
     Raises:
         InputError: bad input; where a flag is to blame, nothing was written.
-        tfrecs.training.loop.NotFiniteError: training ran into NaN or infinity.
+        NotFiniteError: training, evaluation, recommendations or export ran into NaN or infinity.
     """
     options = arguments.run
     if options["dataset"] not in SOURCES:

@@ -1,4 +1,4 @@
-"""The one exception for input a user can correct, and text that is safe to print."""
+"""The two errors that command lines report, bad input (exit code 2) and numbers that are none (1); safe text."""
 
 import re
 
@@ -60,6 +60,17 @@ def shortened(text, length):
     kept = length - len(gap) - 5
     gap = f"... {len(text) - kept} characters ..."
     return text[: kept - kept // 3] + gap + text[len(text) - kept // 3 :]
+
+
+class NotFiniteError(ArithmeticError):
+    """A loss, weights or scores are NaN or infinite; the message says of which model, and where.
+
+    Example:
+        >>> raise NotFiniteError("AttRec: NaN or infinite scores for 3 of 8 test users")
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.NotFiniteError: AttRec: NaN or infinite scores for 3 of 8 test users
+    """
 
 
 def nearest(word, choices):

@@ -38,6 +38,7 @@ def export(model, data_dir, manifest, export_dir, k=10):
     Raises:
         InputError: `k` is below 1, `export_dir` cannot be written, or model, manifest and vocabulary files do not
             belong together. No version folder is left behind.
+        NotFiniteError: weights or scores of the model are NaN or infinite; nothing is written.
 
     Example:
         >>> export(None, "data/sample", None, "export/attrec", k=0)
@@ -56,15 +57,20 @@ def export(model, data_dir, manifest, export_dir, k=10):
         "request_fields": list(model.request_fields),
         "vocabulary_sizes": {name: manifest.vocabularies[name].size for name in vocabularies(model)},
     }
+    with tempfile.TemporaryDirectory() as copies:
+        service = Service(model, manifest, _copy_vocabularies(model, data_dir, manifest, copies), k)
+        service.verify()
+        return _write(service, description, export_dir)
+
+
+def _write(service, description, export_dir):
     flag = f"--export_dir {export_dir}"
     # TensorFlow Serving takes a name that begins with a dot for no version.
     with staging.stage(export_dir, f"export-{secrets.token_hex(4)}", flag) as stage:
-        with tempfile.TemporaryDirectory() as copies:
-            service = Service(model, manifest, _copy_vocabularies(model, data_dir, manifest, copies), k)
-            try:
-                service.archive().write_out(stage.directory, verbose=False)
-            except tf.errors.OpError as error:
-                raise InputError(f"{flag}: cannot be written: {error.message}") from error
+        try:
+            service.archive().write_out(stage.directory, verbose=False)
+        except tf.errors.OpError as error:
+            raise InputError(f"{flag}: cannot be written: {error.message}") from error
         path = os.path.join(stage.directory, DESCRIPTION)
         os.makedirs(os.path.dirname(path))
         files.write_json(path, description)

@@ -5,11 +5,29 @@ import tensorflow as tf
 CUTOFFS = (5, 10, 20, 50)
 
 
+def is_score(values):
+    """Which values can be ranked: NaN and +inf cannot; -inf, for an item that is left out, can.
+
+    Args:
+        values: float `[...]`.
+
+    Returns:
+        bool, same shape.
+
+    Example:
+        >>> is_score(tf.constant([0.5, float("nan"), float("inf"), -float("inf")])).numpy().tolist()
+        [True, False, False, True]
+    """
+    # One comparison, which NaN fails in every mode. Its negation would not do: in a graph `not (a < b)` becomes
+    # `a >= b`, which NaN fails, too.
+    return values < tf.constant(float("inf"), values.dtype)
+
+
 def pessimistic_rank(score_items, target, excluded, num_items, first_item=1, chunk_size=65536):
     """The rank of each row's target among all items, ties counted against it, without sorting.
 
-    Rank 1 is best: 1 + the number of other items, excluded ones left out, whose score is not below
-    the target's. A score that is not a number counts against the target.
+    Rank 1 is best: 1 + the number of other items, excluded ones left out, whose score is not below the target's. A
+    score that is NaN counts against the target, be it the target's own or a rival's: a target of score NaN is last.
 
     Args:
         score_items: `f(item ids [chunk]) -> scores [batch, chunk]`, higher is better.
@@ -28,6 +46,18 @@ def pessimistic_rank(score_items, target, excluded, num_items, first_item=1, chu
         ...                  tf.zeros([1, 0], tf.int64), 4).numpy().tolist()
         [3]
     """
+    return checked_rank(score_items, target, excluded, num_items, first_item, chunk_size)[0]
+
+
+def checked_rank(score_items, target, excluded, num_items, first_item=1, chunk_size=65536):
+    """The pessimistic rank of each row's target, and whether the row's scores can be ranked at all.
+
+    Args: as for `pessimistic_rank`.
+
+    Returns:
+        `(rank int64 [batch], sound bool [batch])`; `sound` is False where any candidate's score, of an excluded item
+        too, is none by `is_score`.
+    """
     chunks = [
         tf.range(first, min(first + chunk_size, num_items + 1), dtype=tf.int64)
         for first in range(first_item, num_items + 1, chunk_size)
@@ -38,13 +68,15 @@ def pessimistic_rank(score_items, target, excluded, num_items, first_item=1, chu
         [_at(scored if scored is not None else score_items(ids), target - ids[0]) for ids in chunks]
     )
     removed = tf.concat([excluded, target[:, tf.newaxis]], 1)
-    rank = tf.ones_like(target)
+    rank, sound = tf.ones_like(target), tf.ones_like(target, tf.bool)
     for ids in chunks:
         scores = scored if scored is not None else score_items(ids)
-        rival = tf.logical_not(scores < target_score[:, tf.newaxis])
-        rival = tf.logical_and(rival, tf.logical_not(member(removed, ids[0], tf.size(ids, tf.int64))))
-        rank += tf.cast(tf.reduce_sum(tf.cast(rival, tf.int32), axis=1), tf.int64)
-    return rank
+        rival = tf.logical_not(member(removed, ids[0], tf.size(ids, tf.int64)))
+        # Beaten rivals are counted, not those that are not beaten: see `is_score`.
+        beaten = tf.logical_and(rival, scores < target_score[:, tf.newaxis])
+        rank += _count(rival) - _count(beaten)
+        sound = tf.logical_and(sound, tf.reduce_all(is_score(scores), axis=1))
+    return rank, sound
 
 
 def member(ids, first, count):
@@ -106,6 +138,10 @@ def of_rank(rank, cutoffs=CUTOFFS):
     values.update({f"ndcg@{k}": ndcg(rank, k) for k in cutoffs})
     values["mrr"] = reciprocal_rank(rank)
     return values
+
+
+def _count(chosen):
+    return tf.cast(tf.reduce_sum(tf.cast(chosen, tf.int32), axis=1), tf.int64)
 
 
 def _at(scores, column):

@@ -20,9 +20,13 @@ another number of rows, or wider than the history, are refused.
 import keras
 import tensorflow as tf
 
+from tfrecs import metrics
 from tfrecs.data import records
+from tfrecs.errors import NotFiniteError
+from tfrecs.models.scoring import require_sound
 
 VOCABULARIES = ("user", "item")
+PROBED_USERS = 15  # known users whose answers are looked at before an export is written
 # What a request may carry beside user and history, and its type.
 REQUEST_FIELDS = {"timestamp": tf.int64, "action": tf.string}
 
@@ -93,7 +97,27 @@ class Service:
         _check_rows(candidates, user, "candidates")
         ids = self.ids["item"].lookup(candidates)
         scores = tf.cast(self.model.score(self.model.history_inputs(sequences), ids), tf.float32)
+        sound = tf.reduce_all(tf.logical_or(metrics.is_score(scores), ids <= 0), axis=1)
+        require_sound(sound, type(self.model).__name__)
         return {"scores": tf.where(ids > 0, scores, -float("inf"))}
+
+    def verify(self):
+        """Checks that the model's answers can be ranked, for an unknown user and the first known ones.
+
+        Every item is scored, with its own vector, for each of these users.
+
+        Raises:
+            NotFiniteError: weights or scores are NaN or infinite.
+        """
+        model = self.model
+        for variable in model.trainable_variables:
+            if not bool(tf.reduce_all(tf.math.is_finite(variable.value))):
+                raise NotFiniteError(f"{type(model).__name__}: NaN or infinite weights in {variable.path}")
+        user = tf.range(min(model.num_users, PROBED_USERS) + 1, dtype=tf.int64)
+        item = tf.RaggedTensor.from_row_lengths(user[1:] % model.num_items + 1, tf.minimum(user, 1))
+        unknown = {name: item.with_values(tf.zeros_like(item.values)) for name in model.request_fields}
+        now = {"now": tf.zeros_like(user)} if "timestamp" in unknown else {}
+        model.recommend(model.history_inputs({"user": user, "item": item} | unknown | now), self.k)
 
     def _look_up(self, user, history, more):
         """What `history_inputs` reads: ids of users, ragged `[batch, (time)]` fields of the known items."""

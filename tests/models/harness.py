@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfrecs.errors import NotFiniteError
+
 BATCH = 6
 SEEN = [[1, 2, 3], [4, 4, 0], [0, 0, 0], [11, 0, 0], [5, 6, 0], [1, 11, 7]]
 
@@ -118,6 +120,18 @@ class ModelCase:
             order = [item for item in np.argsort(-catalogue[row], kind="stable") + 1 if item not in seen]
             assert items[row].numpy().tolist() == order + [0] * (count - len(order))
             assert np.isneginf(scores[row, len(order) :]).all() and np.isfinite(scores[row, : len(order)]).all()
+
+    def test_nan_is_ranked_last_and_never_recommended(self, batch):
+        """As after an update that overflowed."""
+        model = self.make()
+        for variable in model.trainable_variables:
+            variable.assign(variable * np.nan)
+        target, excluded = tf.ones([BATCH], tf.int64), tf.zeros([BATCH, 0], tf.int64)
+        inputs = {name: tf.constant(value) for name, value in batch.items()}
+        assert (model.rank(inputs, target, excluded).numpy() == model.num_items).all()
+        assert (tf.function(model.rank)(inputs, target, excluded).numpy() == model.num_items).all()
+        with pytest.raises(NotFiniteError, match=f"{self.cls.__name__}: NaN or infinite scores for {BATCH} of {BATCH}"):
+            model.recommend(batch, k=2)
 
     def test_fit_evaluate_predict(self, catalogue, batch, model):
         fitted = self.compiled()

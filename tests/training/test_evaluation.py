@@ -5,6 +5,7 @@ import tensorflow as tf
 from tfrecs import metrics
 from tfrecs.data import held_out, records
 from tfrecs.data.manifest import Manifest
+from tfrecs.errors import NotFiniteError
 from tfrecs.models.attrec import AttRec
 from tfrecs.models.baselines import Popularity, Transitions
 from tfrecs.training import evaluation, strategy
@@ -55,7 +56,7 @@ def user_scores(user):
 
 def rank_by_table(batch):
     table = tf.constant(np.stack([user_scores(user) for user in range(NUM_USERS + 1)]))
-    return metrics.pessimistic_rank(
+    return metrics.checked_rank(
         lambda ids: tf.gather(tf.gather(table, batch["user"]), ids, axis=1), batch["target"], batch["seen"], NUM_ITEMS
     )
 
@@ -127,6 +128,42 @@ def test_transitions_without_any_pair_or_history():
         "seen": tf.zeros([1, 0], tf.int64),
     }
     assert baseline.rank(batch, batch["target"], batch["seen"]).numpy().tolist() == [2]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("replicas", ["none", "mirrored"])
+def test_scores_that_are_no_numbers_stop_the_evaluation(data, value, replicas):
+    """Three users with a test item have a score of that kind, each of an item that is not the one held out."""
+    sequences, batches, _ = data
+    table = np.stack([user_scores(user) for user in range(NUM_USERS + 1)])
+    for user in [user for user in sequences if sequences[user][1]][:3]:
+        table[user, [item for item in (1, 2) if item != sequences[user][1][0]][0]] = value
+
+    def measure(batch):
+        scores = tf.gather(tf.constant(table), batch["user"])
+        return metrics.checked_rank(
+            lambda ids: tf.gather(scores, ids, axis=1), batch["target"], batch["seen"], NUM_ITEMS
+        )
+
+    evaluate = evaluation.Evaluator(measure, FullRanking().summarise, strategy.create(replicas), "Mine")
+    count = NUM_USERS - NUM_USERS // 5
+    with pytest.raises(NotFiniteError, match=f"Mine: NaN or infinite scores for 3 of {count} test users"):
+        evaluate(batches(4), "test")
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_pairs_stop_at_a_score_that_is_no_number(place):
+    """Neither a NaN of the held-out item nor one of a negative counts as won, in a graph either."""
+
+    class Scorer:
+        def score(self, batch, items):
+            return tf.tensor_scatter_nd_update(-tf.cast(items, tf.float32), [[0, place]], [np.nan])
+
+    batch = {"target": tf.constant([1, 2], tf.int64), "negatives": tf.constant([[3], [4]], tf.int64)}
+    for mode in (lambda f: f, tf.function, lambda f: tf.function(f, jit_compile=True)):
+        shares, sound = mode(PairAUC(1).measure(Scorer()))(batch)
+        assert shares.numpy().tolist() == [[0.0, 0.0, 1.0], [1.0, 0.0, 1.0]]
+        assert sound.numpy().tolist() == [False, True]
 
 
 def test_nobody_to_rank(data):

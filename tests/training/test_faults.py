@@ -9,8 +9,9 @@ import pytest
 
 from tfrecs.errors import InputError
 from tfrecs.models.attrec import AttRec
-from tfrecs.training import listing, record
+from tfrecs.training import listing, optimizers, record, runs
 from tfrecs.training.checkpoints import Checkpoints
+from tfrecs.training.config import TrainConfig
 from tfrecs.training.judge import Judge
 
 # As the fixture `reference` is made.
@@ -55,6 +56,41 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path, before_step, monk
         ["checkpoint", "config.json", "run.json", "run.lock"]
         + [f"cp-0000-000002.{end}" for end in ("data-00000-of-00001", "index", "json")]
     )
+
+
+@pytest.mark.parametrize("train_split", ["train", "train_valid"])
+def test_scores_that_are_not_finite_stop_a_run_whose_loss_and_weights_are(tmp_path, command, train_split):
+    """Weights of 1e30: the one update is finite, and so was its loss. Scores are checked without validation, too."""
+    small = ("--dim", "8", "--num_heads", "2", "--num_layers", "1", "--inner_dim", "8", "--decay_epochs", "0")
+    flags = ("--model", "dif_sr", "--learning_rate", "1e30", "--epochs", "1", "--train_split", train_split, *small)
+    code, stdout, stderr = command(tmp_path / "run", *flags, "--export_dir", tmp_path / "export", small=())
+    assert code == 1 and "hr@10" not in stdout and "HR@10" not in stdout
+    split = "valid" if train_split == "train" else "test"
+    assert f"stopped: after epoch 1, DIFSR: NaN or infinite scores for 60 of 60 {split} users" in stderr
+    assert "the last good checkpoint is none" in stderr
+    assert not [name for name in _names(tmp_path / "run") if name.startswith(("cp-", "best-", "metrics"))]
+    assert not (tmp_path / "export").exists()
+
+
+def test_a_checkpoint_of_which_a_user_has_no_scores_is_neither_judged_nor_exported(run_dir, command, tmp_path):
+    """The vector of one user is NaN: of all but that one, scores are in order."""
+    name, before = listing.best(run_dir), (run_dir / "metrics.json").read_bytes()
+    model = AttRec(60, 60, embedding_dim=4)
+    model.compile(optimizer=optimizers.create(TrainConfig(**runs.read_config(str(run_dir))["train"])))
+    model.optimizer.build(model.trainable_variables)
+    store = Checkpoints(str(run_dir), model)
+    progress = store.restore(name)
+    users = model.users.embeddings.numpy()
+    users[1] = np.nan
+    model.users.embeddings.assign(users)
+    store._write(name, progress)
+    judge = ("--do_train", "0", "--load_weight_path", name, "--num_recommendations", "0")
+    code, stdout, stderr = command(run_dir, *judge, "--export_dir", tmp_path / "export")
+    assert code == 1 and "stopped: AttRec: NaN or infinite scores for 1 of 60 test users" in stderr
+    assert "hr@10" not in stdout and (run_dir / "metrics.json").read_bytes() == before
+    code, _, stderr = command(run_dir, *judge, "--do_eval", "0", "--export_dir", tmp_path / "export")
+    assert code == 1 and "stopped: AttRec: NaN or infinite weights in users/embeddings" in stderr
+    assert not (tmp_path / "export").exists()
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, reference, before_step, command, state):

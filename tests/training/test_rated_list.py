@@ -11,7 +11,7 @@ import tensorflow as tf
 from tests import rated
 from tfrecs.data import pipeline
 from tfrecs.data.random_split import held_out, position
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, NotFiniteError
 from tfrecs.models.arerec import ARERec
 from tfrecs.training import judge, rated_list
 from tfrecs.training.config import TrainConfig
@@ -96,6 +96,24 @@ def test_each_held_out_rating_is_judged_once(rated_data):
         assert metrics["rmse"] == pytest.approx(np.sqrt(np.square(errors).mean()), abs=1e-6)
         assert metrics["users"] == metrics["users@2"] == len({user for user, _ in expected})
         assert 0 < metrics["ndcg@1"] <= metrics["ndcg@2"] <= 1
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_ratings_that_are_no_numbers_stop_the_evaluation(rated_data, published):
+    directory, manifest, sequences = rated_data
+
+    held_out_items = [items[ends[1] :] for ends, items, *_ in sequences.values()]
+    broken = next(items[0] for items in held_out_items if items)
+
+    class Broken(Rater):
+        def rate(self, inputs):
+            expected, likely = super().rate(inputs)
+            return tf.where(inputs["item"] == broken, np.nan, expected), likely
+
+    count, bad = sum(map(bool, held_out_items)), sum(broken in items for items in held_out_items)
+    assert 0 < bad < count
+    with pytest.raises(NotFiniteError, match=f"Broken: NaN or infinite scores for {bad} of {count} test users"):
+        RatedList(Broken(), directory, manifest, published)("test")
 
 
 def test_the_random_split_is_over_whole_sequences(rated_data):

@@ -4,8 +4,10 @@ import keras
 import tensorflow as tf
 
 from tfrecs import losses, metrics
+from tfrecs.errors import NotFiniteError
 from tfrecs.models import ranges
 from tfrecs.models.gradients import apply_clipped, clip_by_global_norm, global_norm, is_small, merge_rows
+from tfrecs.models.scoring import best_items, not_finite, require_sound
 
 
 class SequentialRecommender(keras.Model):
@@ -63,6 +65,7 @@ class SequentialRecommender(keras.Model):
         self.loss_mean = keras.metrics.Mean(name="loss")
         names = metrics.of_rank(tf.ones([1], tf.int64), self.cutoffs)
         self.ranking_means = {name: keras.metrics.Mean(name=name) for name in names}
+        self.unsound_rows, self.ranked_rows = (keras.metrics.Sum(name=name) for name in ("unsound_rows", "ranked_rows"))
 
     def get_config(self):
         return super().get_config() | {
@@ -117,7 +120,7 @@ class SequentialRecommender(keras.Model):
 
     @property
     def metrics(self):
-        return [self.loss_mean, *self.ranking_means.values()]
+        return [self.loss_mean, *self.ranking_means.values(), self.unsound_rows, self.ranked_rows]
 
     def call(self, inputs, training=False):
         """Scores of `inputs["candidates"]` `[batch, count]` where given, else of items 1 to `num_items`, in order."""
@@ -174,10 +177,24 @@ class SequentialRecommender(keras.Model):
     def test_step(self, data):
         """Ranks each row's `target` among all items, `seen` left out; a row of weight 0 counts nothing."""
         inputs, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        rank = self.rank(inputs, inputs["target"], inputs["seen"])
+        rank, sound = self.checked_rank(inputs, inputs["target"], inputs["seen"])
+        self.unsound_rows.update_state(1 - tf.cast(sound, tf.int32), sample_weight=sample_weight)
+        self.ranked_rows.update_state(tf.ones_like(rank), sample_weight=sample_weight)
         for name, value in metrics.of_rank(rank, self.cutoffs).items():
             self.ranking_means[name].update_state(value, sample_weight=sample_weight)
         return {name: mean.result() for name, mean in self.ranking_means.items()}
+
+    def evaluate(self, *args, **kwargs):
+        """As Keras's.
+
+        Raises:
+            NotFiniteError: scores are NaN or infinite; naming for how many users.
+        """
+        results = super().evaluate(*args, **kwargs)
+        bad, count = int(self.unsound_rows.result()), int(self.ranked_rows.result())
+        if bad:
+            raise NotFiniteError(not_finite(type(self).__name__, bad, count))
+        return results
 
     def rank(self, inputs, target, excluded):
         """The pessimistic rank of each target.
@@ -188,10 +205,14 @@ class SequentialRecommender(keras.Model):
             excluded: int64 `[batch, any]`, items left out of the ranking, padded with 0.
 
         Returns:
-            int64 `[batch]`, from 1.
+            int64 `[batch]`, from 1; where scores are NaN, as if they were the worst.
         """
+        return self.checked_rank(inputs, target, excluded)[0]
+
+    def checked_rank(self, inputs, target, excluded):
+        """Arguments as for `rank`; also whether all scores of a row can be ranked, see `metrics.checked_rank`."""
         query = self.encode(inputs)
-        return metrics.pessimistic_rank(
+        return metrics.checked_rank(
             lambda items: self.score_items(query, items),
             target,
             excluded,
@@ -221,24 +242,16 @@ class SequentialRecommender(keras.Model):
         Returns:
             `(items int64 [batch, k], scores float32 [batch, k])`; where fewer than k items are left, id 0 with
             score -inf fills up.
+
+        Raises:
+            NotFiniteError: a score is NaN or infinite. In a graph, `tf.errors.InvalidArgumentError` when it runs.
         """
-        query = self.encode(inputs)
-        k, chunk_size = min(k, self.num_items), chunk_size or self.candidate_chunk
-        items, scores = None, None
-        for first in range(1, self.num_items + 1, chunk_size):
-            ids = tf.range(first, min(first + chunk_size, self.num_items + 1), dtype=tf.int64)
-            chunk = self.score_items(query, ids)
-            if excluded is not None:
-                left_out = metrics.member(tf.cast(excluded, tf.int64), first, tf.size(ids))
-                chunk = tf.where(left_out, -float("inf"), chunk)
-            best, column = tf.math.top_k(chunk, min(k, int(ids.shape[0])))
-            found = tf.gather(ids, column)
-            if items is not None:
-                best, found = tf.concat([scores, best], 1), tf.concat([items, found], 1)
-                best, column = tf.math.top_k(best, min(k, int(best.shape[1])))
-                found = tf.gather(found, column, batch_dims=1)
-            items, scores = found, best
-        return tf.where(tf.equal(scores, -float("inf")), tf.zeros_like(items), items), scores
+        query, k = self.encode(inputs), min(k, self.num_items)
+        items, scores, sound = best_items(
+            lambda ids: self.score_items(query, ids), self.num_items, k, excluded, chunk_size or self.candidate_chunk
+        )
+        require_sound(sound, type(self).__name__)
+        return items, scores
 
 
 def _sum_over_replicas(context, value):

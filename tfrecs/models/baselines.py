@@ -30,7 +30,11 @@ class Popularity:
 
     def rank(self, batch, target, excluded):
         """The pessimistic rank of each target; see `metrics.pessimistic_rank`."""
-        return metrics.pessimistic_rank(lambda items: self.score(batch, items), target, excluded, self.num_items)
+        return self.checked_rank(batch, target, excluded)[0]
+
+    def checked_rank(self, batch, target, excluded):
+        """See `metrics.checked_rank`."""
+        return metrics.checked_rank(lambda items: self.score(batch, items), target, excluded, self.num_items)
 
 
 class Transitions(Popularity):

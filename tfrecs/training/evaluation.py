@@ -5,35 +5,45 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from tfrecs.errors import NotFiniteError
+from tfrecs.models.scoring import not_finite
+
 
 class Evaluator:
     """Measures each user's held-out item once and summarises; traced once, used for every epoch.
 
     Args:
-        measure: `f(batch) -> tensor [batch, ...]`, traceable by `tf.function`.
+        measure: `f(batch) -> (values [batch, ...], sound bool [batch])`, traceable by `tf.function`; `sound` is False
+            where a score is NaN or +inf.
         summarise: `f(array of all users' values) -> dict of metric to float`.
         strategy: `tf.distribute.Strategy` or None; a batch is shared among its replicas.
+        name: str, what is measured, for messages.
 
     Call arguments:
-        batches: `data.held_out.EvaluationBatches`. Returns the summary and the seconds it took.
+        batches: `data.held_out.EvaluationBatches`.
+        split: str, what they hold, for messages.
+        Returns the summary and the seconds it took.
 
-    `measure_users(batches)` returns what the summary is made of: the users' ids, what was measured of each, and the
-    seconds.
+    Raises:
+        NotFiniteError: naming for how many users a score is NaN or +inf: no metric says what those users are offered.
+
+    `measure_users(batches, split)` returns what the summary is made of: the users' ids, what was measured of each, and
+    the seconds.
     """
 
-    def __init__(self, measure, summarise, strategy=None):
+    def __init__(self, measure, summarise, strategy=None, name="model"):
         self.strategy = strategy or tf.distribute.get_strategy()
-        self._measure, self._summarise, self._step = measure, summarise, None
+        self._measure, self._summarise, self._step, self._name = measure, summarise, None, name
 
-    def __call__(self, batches):
-        _, values, seconds = self.measure_users(batches)
+    def __call__(self, batches, split=""):
+        _, values, seconds = self.measure_users(batches, split)
         return self._summarise(values), seconds
 
-    def measure_users(self, batches):
+    def measure_users(self, batches, split=""):
         """Measures each user once.
 
         Args:
-            batches: as for a call.
+            batches, split: as for a call.
 
         Returns:
             `(users, values, seconds)`: int64 `[users]`, the ids; what `measure` gives, `[users, ...]`; float.
@@ -43,16 +53,18 @@ class Evaluator:
             self._step = self._trace(batches.element_spec)
         if self.strategy.num_replicas_in_sync > 1:
             batches = self.strategy.experimental_distribute_dataset(batches.dataset())
-        users, values = [], []
+        columns = [], [], []
         for batch in batches:
-            for found, into in zip(self._step(batch), (users, values), strict=True):
+            for found, into in zip(self._step(batch), columns, strict=True):
                 into.extend(part.numpy() for part in self.strategy.experimental_local_results(found))
-        users, values = (np.concatenate(parts) if parts else np.zeros(0, np.int64) for parts in (users, values))
+        users, values, sound = (np.concatenate(parts) if parts else np.zeros(0, np.int64) for parts in columns)
+        if not sound.all():
+            raise NotFiniteError(not_finite(self._name, np.sum(~sound), len(sound), split))
         return users, values, time.perf_counter() - started
 
     def _trace(self, spec):
         def measure(batch):
-            return batch["user"], self._measure(batch)
+            return batch["user"], *self._measure(batch)
 
         def step(batch):
             return self.strategy.run(measure, args=(batch,))

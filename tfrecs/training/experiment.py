@@ -68,7 +68,7 @@ class Experiment:
         Raises:
             InputError: the checkpoint is not this model's, there is nothing to train on or to choose the epoch by, or a
                 file cannot be written.
-            loop.NotFiniteError: the loss or the weights are no longer numbers.
+            NotFiniteError: the loss, the weights or the scores are no longer numbers.
         """
         self.check()
         with lock.exclusive(self.run_dir):
@@ -136,7 +136,8 @@ class Experiment:
         record = reports.History(run_dir, tensorboard)
         record(progress)
         validate = (lambda: self.judge.evaluate(config.validation_split)) if validated else None
-        return Loop(self.model, self.strategy, config, store, batches, validate, record).run(progress)
+        check = None if validated else self.judge.check
+        return Loop(self.model, self.strategy, config, store, batches, validate, check, record).run(progress)
 
     @functools.cached_property
     def _training_batches(self):

@@ -5,6 +5,8 @@ from tfrecs.models.baselines import Popularity, Transitions
 from tfrecs.training import evaluation, protocols, rated_list
 from tfrecs.training.progress import note
 
+CHECKED_USERS = 64  # users whose scores are looked at where no validation does
+
 
 def create(model, config, strategy, data_dir, manifest):
     """The judge of a configuration's protocol; arguments as for `Judge`."""
@@ -30,8 +32,20 @@ class Judge:
         self._evaluate = self._evaluator(model, strategy)
 
     def evaluate(self, split):
-        """Metrics of the model as it stands, and the seconds they took; `split` is `valid` or `test`."""
-        return self._evaluate(self.batches(split))
+        """Metrics of the model as it stands, and the seconds they took; `split` is `valid` or `test`.
+
+        Raises:
+            NotFiniteError: the model's scores are NaN or infinite.
+        """
+        return self._evaluate(self.batches(split), split)
+
+    def check(self):
+        """Looks at the scores of a few users, whatever they are worth, where no validation does.
+
+        Raises:
+            NotFiniteError: the model's scores are NaN or infinite.
+        """
+        self._evaluate(self.batches("test", CHECKED_USERS), "test")
 
     def measure_users(self, split):
         """What `evaluate` averages.
@@ -43,7 +57,7 @@ class Judge:
             `(metrics, values, ranks, seconds)`: as from `evaluate`; dict of metric to float array, a value per user;
             `(user ids, ranks)`, both int64 `[users]`, or None where the protocol ranks no catalogue; float.
         """
-        users, measured, seconds = self._evaluate.measure_users(self.batches(split))
+        users, measured, seconds = self._evaluate.measure_users(self.batches(split), split)
         ranks = (users, measured) if self.protocol.measures_ranks else None
         return self.protocol.summarise(measured), self.protocol.of_users(measured), ranks, seconds
 
@@ -75,10 +89,11 @@ class Judge:
         return self._batches[split, max_users]
 
     def _evaluator(self, scorer, replicas=None):
-        return evaluation.Evaluator(self.protocol.measure(scorer), self.protocol.summarise, replicas)
+        measure, name = self.protocol.measure(scorer), type(scorer).__name__
+        return evaluation.Evaluator(measure, self.protocol.summarise, replicas, name)
 
     def _score(self, scorer, split):
-        return self._evaluator(scorer)(self.batches(split))[0]
+        return self._evaluator(scorer)(self.batches(split), split)[0]
 
     def _rivals(self, trained):
         counts = statistics.item_counts(self.data_dir, self.manifest, trained)
@@ -99,6 +114,9 @@ class ListJudge(Judge):
 
     def evaluate(self, split):
         return self._evaluate(split)
+
+    def check(self):
+        self._evaluate("test", CHECKED_USERS)
 
     def measure_users(self, split):
         metrics, seconds = self._evaluate(split)  # of lists, whose metrics are no means over users' ranks

@@ -4,13 +4,10 @@ import time
 
 import tensorflow as tf
 
+from tfrecs.errors import NotFiniteError
 from tfrecs.training.progress import ProgressLine
 
 CHECK_EVERY = 50  # steps between looks at the loss: a look waits for the device
-
-
-class NotFiniteError(ArithmeticError):
-    """The loss became NaN or infinite; the message names the step and the last good checkpoint."""
 
 
 class Loop:
@@ -23,12 +20,13 @@ class Loop:
         checkpoints: `Checkpoints` of the run.
         batches: `f(first_epoch, end_epoch, skip) -> tf.data.Dataset`, a `data.pipeline.TrainingBatches`.
         validate: `f() -> (dict of metrics, seconds)`, or None: no validation, the last epoch is the best.
+        check: `f()` or None, raises `NotFiniteError` where scores are none; called after each epoch without validation.
         on_epoch: `f(Progress)`, called when an epoch is whole, before its checkpoint is written.
     """
 
-    def __init__(self, model, strategy, config, checkpoints, batches, validate=None, on_epoch=None):
+    def __init__(self, model, strategy, config, checkpoints, batches, validate=None, check=None, on_epoch=None):
         self.model, self.strategy, self.config = model, strategy, config
-        self.checkpoints, self.batches, self.validate = checkpoints, batches, validate
+        self.checkpoints, self.batches, self.validate, self.check = checkpoints, batches, validate, check
         self.on_epoch = on_epoch or (lambda progress: None)
         self.progress_line = ProgressLine()
         self._first_bad = tf.Variable(-1, dtype=tf.int64, trainable=False)
@@ -122,8 +120,8 @@ class Loop:
         progress.step = 0
         progress.epoch += 1
         row = {"epoch": progress.epoch, "loss": float(self.model.loss_mean.result())}
-        if self.validate:
-            metrics, seconds = self.validate()
+        metrics, seconds = self._validated(progress)
+        if metrics:
             progress.eval_seconds += seconds
             split = self.config.validation_split
             row.update({f"{split}_{name}": value for name, value in metrics.items() if name != "users"})
@@ -140,6 +138,17 @@ class Loop:
         if every and progress.epoch % every == 0:
             self.checkpoints.save(progress)
         return self._ended(progress)
+
+    def _validated(self, progress):
+        """The validation metrics and the seconds they took; none where there is no validation."""
+        try:
+            if self.validate:
+                return self.validate()
+            if self.check:
+                self.check()
+            return {}, 0.0
+        except NotFiniteError as error:
+            self._stop(f"after epoch {progress.epoch}, {error}")
 
     def _note_best(self, progress, row):
         value = row.get(f"{self.config.validation_split}_{self.config.select_metric}")

@@ -32,11 +32,14 @@ class FullRanking:
         return tuple(self._named(metrics.of_rank(tf.ones([1], tf.int64))))
 
     def measure(self, ranker):
-        """`f(batch) -> int64 ranks [batch]`, for anything with `rank(inputs, target, excluded)`."""
+        """`f(batch) -> (int64 ranks [batch], sound bool [batch])`.
+
+        `ranker` is anything with `checked_rank(inputs, target, excluded)`, see `metrics.checked_rank`.
+        """
 
         def rank(batch):
             excluded = batch["seen"] if self.exclude_seen else batch["seen"][:, :0]
-            return ranker.rank(batch, batch["target"], excluded)
+            return ranker.checked_rank(batch, batch["target"], excluded)
 
         return rank
 
@@ -85,9 +88,10 @@ class PairAUC:
         self.num_negatives = num_negatives
 
     def measure(self, scorer):
-        """`f(batch) -> float32 [batch, 3]`: shares of negatives won and drawn, and 1 where there were any.
+        """`f(batch) -> (float32 [batch, 3], sound bool [batch])`.
 
-        `scorer` is anything with `score(inputs, items)`; the batch holds `target` and `negatives`.
+        The values are the shares of negatives won and drawn, and 1 where there were any; a NaN wins nothing and is won
+        against by nothing. `scorer` is anything with `score(inputs, items)`; the batch holds `target` and `negatives`.
         """
 
         def compare(batch):
@@ -96,7 +100,8 @@ class PairAUC:
             positive, negative = scores[:, :1], scores[:, 1:]
             won = tf.reduce_mean(tf.cast(positive > negative, tf.float32), axis=1)
             drawn = tf.reduce_mean(tf.cast(tf.equal(positive, negative), tf.float32), axis=1)
-            return tf.stack([won, drawn, tf.cast(batch["negatives"][:, 0] != PAD, tf.float32)], axis=1)
+            shares = tf.stack([won, drawn, tf.cast(batch["negatives"][:, 0] != PAD, tf.float32)], axis=1)
+            return shares, tf.reduce_all(metrics.is_score(scores), axis=1)
 
         return compare
 

@@ -1,5 +1,6 @@
 """Lists of held-out ratings, ranked by predicted rating: ARERec's protocol, as published and put right."""
 
+import itertools
 import time
 
 import numpy as np
@@ -7,8 +8,9 @@ import tensorflow as tf
 
 from tfrecs.data import pipeline, raters
 from tfrecs.data.random_split import held_out, position
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, NotFiniteError
 from tfrecs.models.rating_baselines import ItemMean, MatrixFactorisation
+from tfrecs.models.scoring import not_finite
 
 CUTOFFS = (3, 5, 7, 10)
 HELD_OUT_SPLITS = {"valid": 0, "test": 1}
@@ -38,11 +40,13 @@ class RatedList:
         cutoffs: ints, the k.
 
     Call arguments:
-        split: `valid` or `test`: all ratings of that part of each sequence. Returns a dict of metric to float, and
-        the seconds it took.
+        split: `valid` or `test`: all ratings of that part of each sequence.
+        max_users: int or None, only the first so many users with any.
+        Returns a dict of metric to float, and the seconds it took.
 
     Raises:
         InputError: the model predicts no ratings.
+        NotFiniteError: it predicts ratings that are NaN or infinite; naming for how many users.
 
     Source: github umapornp/ARERec `evaluate.py`.
     """
@@ -55,10 +59,15 @@ class RatedList:
         signature = {name: tf.TensorSpec([None], tf.int64) for name in ("user", "item", "now")}
         self._rate = tf.function(rater.rate, input_signature=[signature])
 
-    def __call__(self, split):
+    def __call__(self, split, max_users=None):
         started = time.perf_counter()
         values, errors = {name: [] for name in names(self.cutoffs)}, [np.zeros(0)]
-        for items, expected, likely, ratings in self.lists(split):
+        users, unsound = 0, 0
+        for items, expected, likely, ratings in itertools.islice(self.lists(split), max_users):
+            users += 1
+            if not np.isfinite(expected).all():
+                unsound += 1
+                continue
             errors.append(expected - ratings)
             for k in self.cutoffs:
                 if self.published:
@@ -67,10 +76,12 @@ class RatedList:
                     found = judged_list(expected, ratings, k, self.min_rating)
                 values[f"hr@{k}"].append(found[0])
                 values[f"ndcg@{k}"].append(found[1])
+        if unsound:
+            raise NotFiniteError(not_finite(type(self.rater).__name__, unsound, users, split))
         counted = {name: np.array(found)[~np.isnan(found)] for name, found in values.items()}
         metrics = {name: float(found.mean()) for name, found in counted.items() if len(found)}
         metrics |= {f"users@{k}": len(counted[f"ndcg@{k}"]) for k in self.cutoffs}
-        metrics["users"] = len(errors) - 1
+        metrics["users"] = users
         errors = np.concatenate(errors)
         if len(errors) and not self.published:
             metrics |= {"rmse": float(np.sqrt(np.mean(errors**2))), "mae": float(np.mean(np.abs(errors)))}

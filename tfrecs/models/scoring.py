@@ -1,0 +1,78 @@
+"""The best of a catalogue that is scored a chunk at a time, and the check that scores are numbers."""
+
+import tensorflow as tf
+
+from tfrecs import metrics
+from tfrecs.errors import NotFiniteError
+
+
+def best_items(score_items, num_items, k, excluded=None, chunk_size=65536):
+    """The items of the highest scores, best first; equal scores in order of id.
+
+    Args:
+        score_items: `f(item ids [chunk]) -> scores [batch, chunk]`.
+        num_items: int, candidates are the ids 1 to `num_items`.
+        k: int, at most `num_items`.
+        excluded: int64 `[batch, any]` padded with 0, or None.
+        chunk_size: int, candidates scored at a time: bounds memory.
+
+    Returns:
+        `(items int64 [batch, k], scores [batch, k], sound bool [batch])`; where fewer than k items are left, id 0 with
+        score -inf fills up. `sound` is False where a score is NaN or +inf: such an item is never among the best.
+
+    Example:
+        >>> scores = tf.constant([[0.3, float("nan"), 0.9]])
+        >>> [found.numpy().tolist() for found in best_items(lambda ids: tf.gather(scores, ids - 1, axis=1), 3, 2)[::2]]
+        [[[3, 1]], [False]]
+    """
+    items, scores, sound = None, None, None
+    for first in range(1, num_items + 1, chunk_size):
+        ids = tf.range(first, min(first + chunk_size, num_items + 1), dtype=tf.int64)
+        chunk = score_items(ids)
+        usable = metrics.is_score(chunk)
+        chunk_sound = tf.reduce_all(usable, axis=1)
+        if excluded is not None:
+            left_out = metrics.member(tf.cast(excluded, tf.int64), first, tf.size(ids))
+            usable = tf.logical_and(usable, tf.logical_not(left_out))
+        best, column = tf.math.top_k(tf.where(usable, chunk, -float("inf")), min(k, int(ids.shape[0])))
+        found = tf.gather(ids, column)
+        if items is not None:
+            best, found = tf.concat([scores, best], 1), tf.concat([items, found], 1)
+            best, column = tf.math.top_k(best, min(k, int(best.shape[1])))
+            found, chunk_sound = tf.gather(found, column, batch_dims=1), tf.logical_and(sound, chunk_sound)
+        items, scores, sound = found, best, chunk_sound
+    return tf.where(tf.equal(scores, -float("inf")), tf.zeros_like(items), items), scores, sound
+
+
+def require_sound(sound, what):
+    """Stops where scores are none: an answer made of NaN looks like any other.
+
+    Args:
+        sound: bool `[batch]`, whether all scores of a row can be ranked.
+        what: str, whose scores they are, for the message.
+
+    Raises:
+        NotFiniteError: naming `what` and how many rows. Within a graph, `tf.errors.InvalidArgumentError` when it runs.
+
+    Example:
+        >>> require_sound(tf.constant([True, False]), "AttRec")
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.NotFiniteError: AttRec: NaN or infinite scores for 1 of 2 users
+    """
+    if tf.executing_eagerly():
+        if not bool(tf.reduce_all(sound)):
+            count, bad = len(sound), int(tf.reduce_sum(1 - tf.cast(sound, tf.int32)))
+            raise NotFiniteError(not_finite(what, bad, count))
+    else:
+        tf.debugging.Assert(tf.reduce_all(sound), [f"{what}: NaN or infinite scores"])
+
+
+def not_finite(what, bad, count, split=""):
+    """The message: whose scores are none, for how many of the users of which split.
+
+    Example:
+        >>> not_finite("AttRec", 3, 8, "test")
+        'AttRec: NaN or infinite scores for 3 of 8 test users'
+    """
+    return f"{what}: NaN or infinite scores for {bad} of {count} {f'{split} ' if split else ''}users"
