@@ -82,7 +82,7 @@ def _run_in(run_dir, arguments, stack):
     options = arguments.run
     data_dir, manifest = _data(arguments)
     preset, model_arguments, config, resume = _stored(run_dir, arguments, data_dir, manifest)
-    check_data(options["model"], model_arguments, data_dir, manifest)
+    check_data(options["model"], model_arguments, config, data_dir, manifest)
     experiment = Experiment(options["model"], model_arguments, config, data_dir, manifest, run_dir)
     metrics = {
         "model": options["model"],

@@ -11,7 +11,8 @@ from tfrecs.models import ranges
 
 CANDIDATES = ("projected", "group", "raw")
 ACCEPTED = {
-    **dict.fromkeys(("item_dim", "attribute_dim", "time_dim", "num_blocks", "num_heads"), ranges.SIZE),
+    **dict.fromkeys(("item_dim", "attribute_dim", "time_dim", "num_heads"), ranges.SIZE),
+    "num_blocks": ranges.DEPTH,
     **dict.fromkeys(("num_groups", "max_history", "num_negatives", "num_buckets"), ranges.SIZE),
     **dict.fromkeys(("num_actions", "action_dim", "attribute_values", "hidden_units"), ranges.COUNT),
     "activation_penalty": ranges.AMOUNT,

@@ -1,5 +1,7 @@
 """AttRec: metric learning from a user's long-term taste and self-attention over the last few items."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -120,8 +122,12 @@ class AttRec(SequentialRecommender):
         self.attention = IdentityValueAttention(
             d, shared_projection, diagonal, mask_padding, dropout, initializer, name="attention", dtype=policy
         )
-        self.signal = time_signal(max_history, embedding_dim, signal_exponent)
         self.build()
+
+    @functools.cached_property
+    def signal(self):
+        """The position signal, float32 `[L, d]`; made when first asked for, so that a model can be sized up without."""
+        return time_signal(self.max_history, self.embedding_dim, self.signal_exponent)
 
     def training_examples(self, sequences, draw, seed):
         """Sliding windows: L items, the T after them, N negatives; see `data.pipeline.TrainingBatches`."""

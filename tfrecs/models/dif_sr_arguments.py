@@ -9,7 +9,8 @@ from tfrecs.models import ranges
 from tfrecs.models.item_attributes import ALL
 
 ACCEPTED = {
-    **dict.fromkeys(("max_history", "num_layers", "num_heads", "dim", "inner_dim"), ranges.SIZE),
+    **dict.fromkeys(("max_history", "num_heads", "dim", "inner_dim"), ranges.SIZE),
+    "num_layers": ranges.DEPTH,
     **dict.fromkeys(("dropout", "attention_dropout", "item_dropout"), ranges.RATE),
     "initializer_range": ranges.POSITIVE,
     "activation": ACTIVATIONS,

@@ -5,7 +5,9 @@ import numbers
 
 from tfrecs.errors import InputError, nearest
 
+LARGEST = 2**31 - 1  # of an int32, which TensorFlow uses for sizes
 SIZE = "an integer of at least 1"
+DEPTH = "an integer from 1 to 1000"  # layers, each an object of its own
 COUNT = "an integer of at least 0"
 AMOUNT = "a number of at least 0"
 REAL = "a finite number"
@@ -14,6 +16,7 @@ SHARE = "a number in [0, 1]"
 RATE = "a number in [0, 1)"
 INSIDE = {
     SIZE: lambda value: isinstance(value, numbers.Integral) and value >= 1,
+    DEPTH: lambda value: isinstance(value, numbers.Integral) and 1 <= value <= 1000,
     COUNT: lambda value: isinstance(value, numbers.Integral) and value >= 0,
     AMOUNT: lambda value: 0 <= value < math.inf,
     REAL: lambda value: -math.inf < value < math.inf,
@@ -60,3 +63,5 @@ def check(arguments, accepted):
                 raise InputError(f"--{name}: unknown value {value!r}; {nearest(value, choices)}")
         elif isinstance(value, bool) or not isinstance(value, numbers.Real) or not INSIDE[rule](value):
             raise InputError(f"--{name}: expected {rule}, got {value!r}")
+        elif isinstance(value, numbers.Integral) and value > LARGEST:
+            raise InputError(f"--{name}: expected at most {LARGEST}, got {value}")

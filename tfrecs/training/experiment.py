@@ -11,7 +11,7 @@ from tfrecs import flags
 from tfrecs.data import pipeline, statistics
 from tfrecs.errors import InputError, nearest
 from tfrecs.models import MODELS
-from tfrecs.training import judge, listing, lock, optimizers, protocols, reports, runs, strategy
+from tfrecs.training import judge, listing, lock, memory, optimizers, protocols, reports, runs, strategy
 from tfrecs.training.checkpoints import Checkpoints
 from tfrecs.training.loop import Loop
 from tfrecs.training.progress import note
@@ -178,7 +178,7 @@ class Experiment:
 
 
 def check_arguments(model_name, model_arguments, config):
-    """Builds the model at its smallest, so that bad arguments are found before any data is made.
+    """Tries a model's arguments at the smallest sizes, so that bad ones are found before any data is made.
 
     Args:
         model_name: str, a key of `models.MODELS`.
@@ -186,11 +186,13 @@ def check_arguments(model_name, model_arguments, config):
         config: `TrainConfig`.
 
     Raises:
-        InputError: naming the argument, an unknown `--select_metric`, or a training split that has the test items.
+        InputError: naming the argument, an unknown `--select_metric`, a training split that has the test items, or
+            sizes for which there is not enough memory.
     """
     keras.utils.set_random_seed(config.seed)
     try:
-        MODELS[model_name](**{**MODELS[model_name].smallest, **model_arguments})
+        model = memory.outline(MODELS[model_name], {**MODELS[model_name].smallest, **model_arguments})
+        memory.check(model, config)
     except InputError:
         raise
     except (ValueError, TypeError) as error:
@@ -206,15 +208,15 @@ def check_arguments(model_name, model_arguments, config):
         raise InputError(f"--select_metric: no metric {config.select_metric!r} of --protocol {config.protocol}; {hint}")
 
 
-def check_data(model_name, model_arguments, data_dir, manifest):
-    """Refuses data that lacks what a model reads.
+def check_data(model_name, model_arguments, config, data_dir, manifest):
+    """Refuses data that lacks what a model reads, or that is too large for the memory there is.
 
     Args:
-        model_name, model_arguments: as for `check_arguments`.
+        model_name, model_arguments, config: as for `check_arguments`.
         data_dir, manifest: prepared data.
 
     Raises:
-        InputError: naming the missing columns and the models that would work.
+        InputError: naming the missing columns and the models that would work; or with the memory that is needed.
     """
     missing = MODELS[model_name].missing(manifest, model_arguments)
     if missing:
@@ -223,6 +225,8 @@ def check_data(model_name, model_arguments, data_dir, manifest):
             f"--model {model_name}: {data_dir} ({manifest.name}) has no {', '.join(missing)}; "
             f"models that work on it: {', '.join(working) or 'none'}"
         )
+    decided = MODELS[model_name].data_arguments(data_dir, manifest, model_arguments)
+    memory.check(memory.outline(MODELS[model_name], {**model_arguments, **decided}), config, manifest.num_interactions)
 
 
 def _usable(name, manifest):
