@@ -1,5 +1,10 @@
 """Prepares a dataset: `python -m data_prep.prepare --dataset NAME --out_dir DIR [...]`."""
 
+if __name__ == "__main__":  # before the imports below, which take seconds
+    from tfrecs.startup import launch
+
+    launch("prepare.py", "data_prep.prepare")
+
 import os
 import platform
 import signal
@@ -196,7 +201,3 @@ def main(arguments=None):
         return 130
     print(shown(f"{values['out_dir']}: {details.summary(manifest)}"))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

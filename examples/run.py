@@ -1,7 +1,5 @@
 """Trains, evaluates and exports one model: `python examples/run.py --model attrec`."""
 
-import sys
+from tfrecs.startup import launch
 
-from tfrecs.cli import main
-
-sys.exit(main())
+launch("run.py", "tfrecs.cli")

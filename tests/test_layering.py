@@ -15,6 +15,7 @@ MAX_LINES = 300
 RANKS = {
     "": 0,
     "errors": 1,
+    "startup": 1,
     "files": 2,
     "flags": 2,
     "json_schema": 2,
@@ -36,6 +37,7 @@ RANKS = {
 OPEN_TO_DATA_PREP = {
     "tfrecs",
     "tfrecs.errors",
+    "tfrecs.startup",
     "tfrecs.files",
     "tfrecs.staging",
     "tfrecs.data.schema",

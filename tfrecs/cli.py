@@ -16,6 +16,7 @@ from tfrecs.data.verification import verify
 from tfrecs.errors import InputError, NotFiniteError, nearest
 from tfrecs.export import export
 from tfrecs.models import MODELS
+from tfrecs.startup import exit_code
 from tfrecs.training import listing, lock, pointer, record, reports, results, runs
 from tfrecs.training.experiment import Experiment, check_arguments, check_data, enable_determinism
 from tfrecs.training.progress import note, say
@@ -30,7 +31,7 @@ def main(argv=None):
         argv: list of str; default the process's own.
 
     Returns:
-        exit code: 0, 1 for a run that failed, 2 for bad input, 130 for an interrupt.
+        exit code: 0, 1 for a run that failed, 2 for bad input, 130 for Ctrl-C, 143 for SIGTERM.
     """
     try:
         run(parse(sys.argv[1:] if argv is None else argv))
@@ -40,9 +41,9 @@ def main(argv=None):
     except NotFiniteError as error:
         note(f"run.py: stopped: {error}")
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         note("run.py: interrupted; --load_model 1 resumes from the newest checkpoint")
-        return 130
+        return exit_code(error)
     return 0
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tfrecs.errors import InputError
 from tfrecs.importers import attrec
-from tfrecs.importers.__main__ import main
+from tfrecs.importers.command_line import main
 from tfrecs.importers.check import TOLERANCE, Report, check
 from tfrecs.models import base
 

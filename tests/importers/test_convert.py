@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tfrecs.importers import convert as converting
-from tfrecs.importers.__main__ import main
+from tfrecs.importers.command_line import main
 from tfrecs.training.runs import load_model
 
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfrecs.importers import atrank
-from tfrecs.importers.__main__ import main
+from tfrecs.importers.command_line import main
 from tfrecs.training import optimizers
 from tfrecs.training.checkpoints import Checkpoints
 from tfrecs.training.config import TrainConfig

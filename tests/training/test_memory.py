@@ -84,7 +84,7 @@ def test_an_outline_has_every_variable_and_no_memory(model):
     assert [(v.name, tuple(v.shape)) for v in outline.weights] == [(v.name, tuple(v.shape)) for v in real.weights]
     assert all(v._value is None for v in outline.weights)
     large = memory.outline(MODELS[model], sizes | {"num_users": 2 * 10**9, "num_items": 2 * 10**9})
-    assert max(v.shape[0] for v in large.weights if v.shape) == 2 * 10**9 + 1
+    assert max(v.shape[0] for v in large.weights if v.shape) > 2 * 10**9
     with keras.StatelessScope():  # gives values to what waits for them: nothing does
         pass
     assert all(v._value is None for v in large.weights)

@@ -72,8 +72,8 @@ def check(model, config, rows=1, available=None):
         >>> check(AttRec(num_users=4, num_items=9), TrainConfig(), available=10_000)
         Traceback (most recent call last):
         ...
-        tfrecs.errors.InputError: not enough memory: 40.7 kB needed at least, 10.0 kB are there; most of it for \
-attention/kernel, weights and Adam's two moments: 100 x 100 x 4 x 3 bytes = 120.0 kB
+        tfrecs.errors.InputError: not enough memory: 157.3 kB needed at least, 10.0 kB are there; most of it for \
+projection/kernel, weights and Adam's two moments: 100 x 100 x 4 x 3 bytes = 120.0 kB
     """
     available = total() if available is None else available
     needs = [*_weights(model, config), *_batches(model, config, rows)]

@@ -1,0 +1,69 @@
+"""Programs that are interrupted while they start: one line, and the exit code of the signal."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROGRAMS = {
+    "run.py": [str(ROOT / "examples" / "run.py"), "--model", "attrec"],
+    "prepare.py": ["-m", "data_prep.prepare", "--dataset", "sample", "--out_dir", "out"],
+    "python -m tfrecs.importers": ["-m", "tfrecs.importers", "check", "nothing.npz"],
+}
+# In the place of duckdb or TensorFlow: it says that its import has begun, and takes long.
+SLOW_IMPORT = "import sys, time\nprint('importing', flush=True)\ntime.sleep(100)\n"
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_a_program_starts(tmp_path, program, number, code):
+    (tmp_path / "stub").mkdir()
+    for name in ("duckdb", "numpy", "tensorflow"):
+        (tmp_path / "stub" / f"{name}.py").write_text(SLOW_IMPORT)
+    paths = [str(tmp_path / "stub"), str(ROOT)]
+    process = subprocess.Popen(
+        [sys.executable, *PROGRAMS[program]],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "importing\n"
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (code, f"{program}: interrupted\n")
+    assert os.listdir(tmp_path) == ["stub"]
+
+
+WORKING = """
+import sys, time
+from tfrecs.startup import exit_code
+def main():
+    try:
+        print("working", flush=True)
+        time.sleep(100)
+    except KeyboardInterrupt as error:
+        return exit_code(error)
+    finally:
+        print("cleaned up", flush=True)
+"""
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_later_on_is_cleaned_up_after(tmp_path, number, code):
+    (tmp_path / "working.py").write_text(WORKING)
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from tfrecs.startup import launch; launch('p', 'working')"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "working\n"
+    process.send_signal(number)
+    assert process.communicate(timeout=60)[0] == "cleaned up\n"
+    assert process.returncode == code

@@ -1,0 +1,84 @@
+"""`python -m tfrecs.importers check FILE.npz [...]` and `convert --model NAME --checkpoint PREFIX --out DIR`."""
+
+import argparse
+import sys
+
+from tfrecs.errors import InputError, shown_lines
+from tfrecs.importers.check import check
+from tfrecs.importers.convert import IMPORTERS, convert
+from tfrecs.startup import exit_code
+
+PROGRAM = "python -m tfrecs.importers"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise InputError(f"{message}; {' '.join(self.format_usage().split())}")
+
+
+def main(argv=None):
+    """Runs the command line.
+
+    Args:
+        argv: list of str; default the process's own.
+
+    Returns:
+        exit code: 0; 1 if `check` found a difference above its tolerance; 2 for bad input, whatever else was found.
+    """
+    try:
+        arguments, flags = _parser().parse_known_args(argv)
+        if arguments.command == "check":
+            if flags:
+                raise InputError(f"unknown flag {flags[0]!r}")
+            return _check(arguments.files)
+        print(shown_lines(convert(arguments.model, arguments.checkpoint, arguments.out, flags, arguments.tables)))
+        return 0
+    except InputError as error:
+        return _complain(error)
+    except KeyboardInterrupt as error:
+        print(f"{PROGRAM}: interrupted", file=sys.stderr)
+        return exit_code(error)
+
+
+def _parser():
+    parser = _Parser(prog=PROGRAM, description="Weights and numbers of the original implementations.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    checking = commands.add_parser("check", help="compare our models with numbers read off the originals")
+    checking.add_argument("files", nargs="+", metavar="FILE.npz")
+    converting = commands.add_parser(
+        "convert",
+        allow_abbrev=False,
+        help="turn a checkpoint of an original into a run directory",
+        epilog="Hyper-parameters that a checkpoint does not hold (--w, --gamma, --sequence_length, ...) can be given "
+        "under the names the original uses or ours; by default they are as published.",
+    )
+    converting.add_argument("--model", required=True, help=f"which model: {', '.join(IMPORTERS)}")
+    converting.add_argument(
+        "--checkpoint", required=True, metavar="PREFIX", help="the checkpoint, as the original saved it"
+    )
+    converting.add_argument("--out", required=True, metavar="DIR", help="the run directory; must not exist")
+    converting.add_argument(
+        "--tables",
+        metavar="FILE.npz",
+        help="constant tables that a checkpoint does not hold, by the original's names (ATRank: cate_list; "
+        "ARERec: itemId, item_user_sequence; DIF-SR: item_attributes/NAME)",
+    )
+    return parser
+
+
+def _check(files):
+    code = 0
+    for path in files:
+        try:
+            report = check(path)
+        except InputError as error:
+            code = _complain(error)
+            continue
+        print(shown_lines(report), flush=True)
+        code = max(code, 0 if report.passed else 1)
+    return code
+
+
+def _complain(error):
+    print(f"{PROGRAM}: error: {error}", file=sys.stderr)
+    return 2

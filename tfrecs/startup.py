@@ -1,0 +1,51 @@
+"""Starts a program whose imports take seconds, so that Ctrl-C and SIGTERM end it with one line at any time."""
+
+import importlib
+import os
+import signal
+import sys
+
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived: cleaned up after as Ctrl-C is."""
+
+
+def launch(program, module):
+    """Imports a module and ends the process with the exit code of its `main()`.
+
+    While imports run, Ctrl-C and SIGTERM end the process at once with one line and exit code 130 or 143: an exception
+    in the middle of an import may turn into any other, and nothing was written yet. Afterwards they raise
+    `KeyboardInterrupt` and `Terminated`. A signal that is ignored, as SIGINT below `nohup`, stays so.
+
+    Args:
+        program: str, for the message, `run.py`.
+        module: str, the dotted name of a module with `main`.
+    """
+
+    def leave(number, frame):
+        os.write(2, f"{program}: interrupted\n".encode())
+        os._exit(CODES[number])
+
+    caught = [number for number in CODES if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in caught:
+        signal.signal(number, leave)
+    main = importlib.import_module(module).main
+    for number in caught:
+        signal.signal(number, _raise)
+    sys.exit(main())
+
+
+def exit_code(error):
+    """The exit code of a program that a signal ended.
+
+    Example:
+        >>> exit_code(KeyboardInterrupt()), exit_code(Terminated())
+        (130, 143)
+    """
+    return CODES[signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT]
+
+
+def _raise(number, frame):
+    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
