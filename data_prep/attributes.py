@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 
 from data_prep import vocab
-from tfrecs.data.manifest import ATTRIBUTES_FILE, digest
+from tfrecs.data.manifest import ATTRIBUTE_NAME, ATTRIBUTES_FILE, digest
 from tfrecs.errors import InputError
 
-# A vocabulary's file is called like its attribute.
-NAME = re.compile(r"\w[\w.-]*")
+VALUES_PER_BATCH = 100_000
+LONGEST_NAME = 200  # bytes; a vocabulary's file is called like its attribute
 
 
 def write(connection, log, directory, num_items):
@@ -38,6 +38,7 @@ def write(connection, log, directory, num_items):
     """
     if not log.attributes:
         return {}, None, {}
+    check_names(log.attributes)
     without = dict.fromkeys(log.attributes, num_items)
     counts = {"items_not_in_log": _load(connection, log), "items_without": without}
     present = {name for (name,) in connection.execute("select distinct attribute from attribute").fetchall()}
@@ -56,16 +57,33 @@ def write(connection, log, directory, num_items):
     return vocabularies, digest(path)[0], counts
 
 
+def check_names(names):
+    """Refuses names of attributes that cannot name a vocabulary's file.
+
+    Args:
+        names: iterable of str.
+
+    Raises:
+        InputError: naming the attribute.
+
+    Example:
+        >>> check_names(["brand", "../brand"])
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.InputError: item attribute '../brand': expected up to 100 letters, digits, '_', '-' or '.'
+    """
+    for name in names:
+        if not re.fullmatch(ATTRIBUTE_NAME, name) or len(name.encode()) > LONGEST_NAME:
+            raise InputError(f"item attribute {name!r}: expected up to 100 letters, digits, '_', '-' or '.'")
+        if name in vocab.RESERVED:
+            raise InputError(f"item attribute {name!r}: the name is taken by a vocabulary")
+
+
 def _load(connection, log):
     """Collects the values of kept items: the table `attribute` (attribute, id, position, value).
 
     Returns how many items have attributes but no interactions in the log.
     """
-    for name in log.attributes:
-        if not NAME.fullmatch(name):
-            raise InputError(f"item attribute {name!r}: expected letters, digits, '_', '-' or '.'")
-        if name in vocab.RESERVED:
-            raise InputError(f"item attribute {name!r}: the name is taken by a vocabulary")
     connection.execute("create table attribute (attribute varchar, id bigint, position bigint, value varchar)")
     connection.execute("create table stranger (item varchar)")
     count = 0
@@ -96,8 +114,8 @@ def _table(connection, attribute, kind, directory, num_items):
             "create or replace temp table entry as select id, arg_min(value, position) as value, "
             "min(position) as position from entry group by id"
         )
-    tokens = connection.execute("select distinct value from entry order by value").fetchall()
-    vocabulary = vocab.write(directory, attribute, [[token for (token,) in tokens]])
+    tokens = connection.sql("select distinct value from entry order by value").to_arrow_reader(VALUES_PER_BATCH)
+    vocabulary = vocab.write(directory, attribute, (batch.column(0).to_pylist() for batch in tokens))
     result = connection.execute(
         "select id, dense_rank() over (order by value) as value_id from entry order by id, position"
     ).fetchnumpy()

@@ -1,5 +1,7 @@
 """The engine for one machine: duckdb sorts, groups and filters on disk, so memory stays bounded."""
 
+import contextlib
+import errno
 import os
 import shutil
 
@@ -12,6 +14,14 @@ from tfrecs.data.records import ShardWriter
 from tfrecs.errors import InputError
 
 WORK_DIRECTORY = "work"
+# What duckdb raises where its files cannot be written, depending on what it was doing.
+WRITE_ERRORS = (
+    duckdb.FatalException,
+    duckdb.InternalException,
+    duckdb.IOException,
+    duckdb.SerializationException,
+    duckdb.TransactionException,
+)
 ROWS_PER_BATCH = 100_000
 COLUMN_TYPES = {"timestamp": "bigint", "rating": "double", "action": "varchar"}
 
@@ -32,7 +42,8 @@ def run(log, directory, options, progress):
         for its provenance.
 
     Raises:
-        InputError: an empty log, or filters that leave nothing.
+        InputError: an empty log, filters that leave nothing, too little memory, or a disk that is full.
+        KeyboardInterrupt: a signal came while a query ran.
     """
     work = os.path.join(directory, WORK_DIRECTORY)
     os.makedirs(work)
@@ -42,10 +53,33 @@ def run(log, directory, options, progress):
         "temp_directory": os.path.join(work, "spill"),
         "preserve_insertion_order": False,
     }
-    with duckdb.connect(os.path.join(work, "log.duckdb"), config=config) as connection:
-        result = _run(connection, log, directory, options, progress)
+    with _failures_named(options):
+        with duckdb.connect(os.path.join(work, "log.duckdb"), config=config) as connection:
+            result = _run(connection, log, directory, options, progress)
     shutil.rmtree(work)
     return result
+
+
+@contextlib.contextmanager
+def _failures_named(options):
+    """What duckdb raises when memory or disk is full, or a signal comes, as what a user expects."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise InputError(
+            f"--memory_limit_mb {options['memory_limit_mb']}: not enough memory, or disk for what does not fit: "
+            f"{_first_line(error)}"
+        ) from None
+    except WRITE_ERRORS as error:
+        raise OSError(errno.EIO, _first_line(error)) from None
+    except RuntimeError as error:
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from None
+        raise
+
+
+def _first_line(error):
+    return str(error).partition("\n")[0]
 
 
 def _run(connection, log, directory, options, progress):

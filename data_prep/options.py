@@ -2,8 +2,12 @@
 
 import dataclasses
 import math
+import numbers
+import os
 
 from tfrecs.errors import InputError, nearest
+
+LARGEST = 2**63 - 1  # what the manifest, duckdb and TensorFlow hold
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,24 +50,34 @@ class Option:
         if value is None:
             return None
         noun = {int: "an integer", float: "a number", str: "text"}[self.type]
-        wanted = f"--{name}: expected {noun}{self._range()}, got {value!r}"
+        wanted = f"--{name}: expected {noun}{self._range()}, got {_shown(value)}"
+        if self.type is str:
+            return self._text(name, value, wanted)
+        is_switch = (self.minimum, self.maximum) == (0, 1)
+        if not isinstance(value, str | numbers.Real) or isinstance(value, bool) and not is_switch:
+            raise InputError(wanted)
         try:
             converted = self.type(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise InputError(wanted) from None
-        if self.type is str:
-            if self.choices and converted not in self.choices:
-                hint = nearest(converted, self.choices)
-                raise InputError(f"--{name}: unknown value {value!r}; {hint}")
-            if not converted:
-                raise InputError(f"--{name}: empty")
-            return converted
-        if isinstance(value, float) and converted != value or not math.isfinite(converted):
+        if isinstance(value, float) and converted != value or self.type is float and not math.isfinite(converted):
             raise InputError(wanted)
         too_small = self.minimum is not None and converted < self.minimum
         too_large = self.maximum is not None and converted > self.maximum
-        if too_small or too_large:
+        if too_small or too_large or abs(converted) > LARGEST and self.type is int:
             raise InputError(wanted)
+        return converted
+
+    def _text(self, name, value, wanted):
+        if not isinstance(value, str | os.PathLike):
+            raise InputError(wanted)
+        converted = os.fspath(value)
+        if not isinstance(converted, str) or "\0" in converted or not _is_unicode(converted):
+            raise InputError(wanted)
+        if self.choices and converted not in self.choices:
+            raise InputError(f"--{name}: unknown value {value!r}; {nearest(converted, self.choices)}")
+        if not converted:
+            raise InputError(f"--{name}: empty")
         return converted
 
     def _range(self):
@@ -72,6 +86,19 @@ class Option:
         if self.minimum is not None:
             return f" of at least {self.minimum}"
         return "" if self.maximum is None else f" of at most {self.maximum}"
+
+
+def _shown(value):
+    """A value for a message; of what is no text and no number, its type."""
+    return repr(value) if isinstance(value, str | numbers.Number) else f"a {type(value).__name__}"
+
+
+def _is_unicode(text):
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def resolve(options, values, owner):

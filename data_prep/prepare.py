@@ -7,6 +7,7 @@ if __name__ == "__main__":  # before the imports below, which take seconds
 
 import os
 import platform
+import re
 import signal
 import sys
 
@@ -15,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from data_prep import command_line, details, local, original_flags, output, splits
+from data_prep import attributes, command_line, details, local, original_flags, output, splits
 from data_prep.options import Option, resolve
 from data_prep.progress import Progress
 from data_prep.sources import SOURCES
@@ -36,7 +37,7 @@ OPTIONS = {
     "category_from": Option(str, None, "item attribute whose first value becomes the attribute category"),
     "num_shards": Option(int, 8, "TFRecord files to write", 1, 1000),
     "overwrite": Option(int, 0, "1 replaces prepared data in out_dir", 0, 1),
-    "memory_limit_mb": Option(int, 400, "memory for sorting; more spills to disk", 100),
+    "memory_limit_mb": Option(int, 400, "memory for sorting; more spills to disk", 100, 1 << 24),
 }
 # What does not change the data stays out of the provenance.
 RUNTIME_OPTIONS = ("overwrite", "memory_limit_mb")
@@ -46,11 +47,11 @@ SPLIT_OPTIONS = ("valid_fraction", "test_fraction", "valid_from", "test_from")
 
 
 def prepare(dataset="sample", out_dir=None, progress=None, **options):
-    """Prepares a dataset; the directory appears whole or not at all.
+    """Prepares a dataset; the directory appears in one step.
 
     Args:
         dataset: str, a name in `data_prep.sources.SOURCES`.
-        out_dir: str, the directory to make.
+        out_dir: str or `os.PathLike`, the directory to make.
         progress: a `Progress`, or None for one that writes to stderr.
         **options: any of `OPTIONS` and of the source's own; None means "not given".
 
@@ -58,7 +59,7 @@ def prepare(dataset="sample", out_dir=None, progress=None, **options):
         the `tfrecs.data.manifest.Manifest` written.
 
     Raises:
-        InputError: bad options or bad input; nothing is left behind.
+        InputError: bad options or bad input, naming the argument; nothing is left behind.
 
     Example:
         >>> import tempfile
@@ -66,13 +67,29 @@ def prepare(dataset="sample", out_dir=None, progress=None, **options):
         >>> prepare("sample", out_dir, Progress(None), num_users=9, num_items=60).num_users
         Traceback (most recent call last):
         ...
-        tfrecs.errors.InputError: --num_items 60: at least 160 are needed, four times the \
-longest sequence of --mean_length 32
+        tfrecs.errors.InputError: num_items 60: at least 160 are needed, four times the \
+longest sequence of mean_length 32
     """
+    try:
+        return run(dataset, out_dir, progress, **options)
+    except InputError as error:
+        raise InputError(_naming_arguments(str(error), dataset, options)) from None
+
+
+def _naming_arguments(message, dataset, options):
+    """A message with the names of arguments in the place of flags."""
+    source = SOURCES.get(dataset) if isinstance(dataset, str) else None
+    names = {"dataset", "out_dir", *options, *OPTIONS, *(source.OPTIONS if source else ())}
+    return re.sub(r"--(\w+)", lambda match: match[1] if match[1] in names else match[0], message)
+
+
+def run(dataset="sample", out_dir=None, progress=None, **options):
+    """`prepare` for command lines: messages name flags."""
     progress = progress or Progress(sys.stderr)
-    if dataset not in SOURCES:
+    if not isinstance(dataset, str) or dataset not in SOURCES:
         raise InputError(f"--dataset: unknown dataset {dataset!r}; {nearest(dataset, SOURCES)}")
-    if not out_dir:
+    out_dir = Option(str, None, "").convert("out_dir", out_dir)
+    if out_dir is None:
         raise InputError("--out_dir: required")
     source = SOURCES[dataset]
     values = resolve(OPTIONS | source.OPTIONS, options, f"dataset {dataset}")
@@ -83,6 +100,7 @@ longest sequence of --mean_length 32
         log = source.open_log(dataset, {name: values[name] for name in source.OPTIONS})
         _check_fields(log, values)
         _add_category(log, values["category_from"])
+        attributes.check_names(log.attributes)
         content = local.run(log, directory, engine_options, progress)
         counts = content.pop("counts")
         _note_bad_lines(log, progress)
@@ -181,7 +199,13 @@ def main(arguments=None):
     Returns:
         int, the exit code: 0, or 2 for input a user can correct.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    terminated = []
+
+    def terminate(*_):
+        terminated.append(True)
+        sys.exit(143)
+
+    signal.signal(signal.SIGTERM, terminate)
     try:
         values = command_line.parse(sys.argv[1:] if arguments is None else arguments, OPTIONS)
         if values is None:
@@ -192,12 +216,12 @@ def main(arguments=None):
             return 0
         for note in notes:
             print(shown(note), file=sys.stderr)
-        manifest = prepare(**values)
+        manifest = run(**values)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted; nothing was left behind", file=sys.stderr)
-        return 130
+        return 143 if terminated else 130
     print(shown(f"{values['out_dir']}: {details.summary(manifest)}"))
     return 0

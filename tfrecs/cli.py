@@ -7,7 +7,7 @@ import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes and warnings; its errors are shown
 
-from data_prep.prepare import prepare
+from data_prep.prepare import run as prepare
 from data_prep.sources import SOURCES
 from tfrecs import files
 from tfrecs.arguments import configure, contradictions, parse

@@ -79,10 +79,7 @@ def digest_raw(path):
     Raises:
         InputError: it is missing, empty or cannot be read.
     """
-    try:
-        sha256, size = digest(path)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
+    sha256, size = digest(path)
     if size == 0:
         raise InputError(f"{path}: empty")
     return sha256

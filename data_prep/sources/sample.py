@@ -17,9 +17,9 @@ from data_prep.sources.log import FIELDS, Log
 from tfrecs.errors import InputError
 
 OPTIONS = {
-    "num_users": Option(int, 1500, "users to generate", minimum=1),
-    "num_items": Option(int, 600, "items to generate", minimum=20),
-    "mean_length": Option(int, 32, "mean number of interactions of a user", minimum=3),
+    "num_users": Option(int, 1500, "users to generate", 1, 10**9),
+    "num_items": Option(int, 600, "items to generate", 20, 10**7),
+    "mean_length": Option(int, 32, "mean number of interactions of a user", 3, 10**4),
     "seed": Option(int, 7, "seed of the generator", minimum=0),
     "kinds": Option(int, 0, "1 adds queries and coupons to the items", 0, 1),
 }

@@ -1,5 +1,6 @@
 """TFRecord shards: encoding sequences, writing them deterministically, parsing batches of them."""
 
+import contextlib
 import os
 
 import numpy as np
@@ -7,6 +8,7 @@ import tensorflow as tf
 
 from tfrecs.data import schema
 from tfrecs.data.manifest import Shard, digest
+from tfrecs.errors import InputError
 
 
 def encode(user, split, sequence):
@@ -65,6 +67,9 @@ class ShardWriter:
         directory: str, where the shards go; it must exist.
         count: int, number of shards.
 
+    Raises:
+        InputError: the disk is full, or the directory cannot be written.
+
     Example:
         >>> import tempfile
         >>> with ShardWriter(tempfile.mkdtemp(), 1) as writer:
@@ -80,23 +85,34 @@ class ShardWriter:
         self._sequences = [0] * count
 
     def __enter__(self):
-        self._writers = [
-            tf.io.TFRecordWriter(os.path.join(self.directory, shard_name(index, self.count)))
-            for index in range(self.count)
-        ]
+        self._writers = []
+        with self._failures_named():
+            for index in range(self.count):
+                path = os.path.join(self.directory, shard_name(index, self.count))
+                self._writers.append(tf.io.TFRecordWriter(path))
         return self
 
     def write(self, user, split, sequence):
         """Appends one user's sequence; arguments as in `encode`."""
         index = (int(user) - 1) % self.count
-        self._writers[index].write(encode(user, split, sequence))
+        with self._failures_named():
+            self._writers[index].write(encode(user, split, sequence))
         self._sequences[index] += 1
 
     def __exit__(self, *failure):
         for writer in self._writers:
-            writer.close()
+            # After another failure, that one is what is told.
+            with contextlib.suppress(tf.errors.OpError) if failure[0] else self._failures_named():
+                writer.close()
         if failure[0] is None:
             self.shards = tuple(
                 Shard(name, *digest(os.path.join(self.directory, name)), self._sequences[index])
                 for index, name in enumerate(shard_name(i, self.count) for i in range(self.count))
             )
+
+    @contextlib.contextmanager
+    def _failures_named(self):
+        try:
+            yield
+        except tf.errors.OpError as error:
+            raise InputError(f"{self.directory}: cannot be written: {error.message}") from None
