@@ -11,28 +11,6 @@ from tests.models.test_dif_sr import TestDIFSR as Case
 from tfrecs.errors import InputError
 from tfrecs.models import atrank_data, dif_sr_data, item_attributes
 
-SEQUENCES = [
-    list(range(10 * user + 1, 10 * user + 1 + length)) for user, length in enumerate([1, 2, 4, 5, 6, 9, 10, 0])
-]
-
-
-@pytest.mark.parametrize("length", [1, 2, 4, 5, 50])
-def test_every_next_item_is_trained_once(length):
-    items = tf.ragged.constant(SEQUENCES, tf.int64, row_splits_dtype=tf.int64)
-    rows, history, targets = (part.numpy() for part in dif_sr_data.all_position_examples(items, length))
-    found = []
-    for row, inputs, outputs in zip(rows, history, targets):
-        sequence = SEQUENCES[row]
-        first = sequence.index(inputs[0])
-        kept = inputs[inputs > 0].tolist()
-        assert kept == sequence[first : first + len(kept)] and not inputs[len(kept) :].any()
-        for position in np.flatnonzero(outputs):
-            assert outputs[position] == sequence[first + position + 1]
-            # Enough before it: half a window, or all there is.
-            assert position + 1 >= min(first + position + 1, length - max(1, length // 2) + 1)
-            found.append(outputs[position])
-    assert sorted(found) == sorted(item for sequence in SEQUENCES for item in sequence[1:])
-
 
 def test_one_prefix_each():
     items = tf.ragged.constant([[1, 2, 3, 4], [5]], tf.int64, row_splits_dtype=tf.int64)

@@ -98,6 +98,29 @@ def covering_windows(row_lengths, length, stride):
     return rows, tf.maximum(end - length, 0), fresh, end
 
 
+def next_item_windows(values, length):
+    """One window for each `covering_windows`: its items, and for each the next one, or PAD where another trains it.
+
+    Args:
+        values: ragged int64 `[users, (time)]`.
+        length: int, items in a window at most; windows overlap by half of it.
+
+    Returns:
+        `(rows, history, targets)`: int64 `[windows]`, `[windows, length]` and `[windows, length]`.
+
+    Example:
+        >>> items = tf.ragged.constant([[5, 6, 7, 8]], tf.int64, row_splits_dtype=tf.int64)
+        >>> [part.numpy().tolist() for part in next_item_windows(items, 2)]
+        [[0, 0], [[5, 6], [6, 7]], [[6, 7], [0, 8]]]
+    """
+    stride = max(1, length // 2)
+    rows, first, fresh, end = covering_windows(values.row_lengths(), length, stride)
+    history = values_between(values, rows, first, end, length)
+    targets = values_between(values, rows, first + 1, end + 1, length)
+    position = first[:, tf.newaxis] + tf.range(length, dtype=tf.int64)
+    return rows, history, tf.where(position >= fresh[:, tf.newaxis], targets, 0)
+
+
 def values_between(values, rows, first, end, length):
     """Values of positions `first` to `end` (exclusive), `length` of them at most, left-aligned, padded with PAD.
 

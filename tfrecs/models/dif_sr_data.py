@@ -17,7 +17,7 @@ def training_examples(model, items, draw, seed):
     Returns:
         dict of `history`, `targets` and, for `bpr`, `negatives`.
     """
-    make = all_position_examples if model.all_positions else one_prefix_examples
+    make = windows.next_item_windows if model.all_positions else one_prefix_examples
     rows, history, targets = make(thinned(items, model.item_dropout, seed), model.max_history)
     examples = {"history": history, "targets": targets}
     if model.item_loss == "bpr":
@@ -59,16 +59,3 @@ def one_prefix_examples(items, length):
     positions = windows.target_positions(items.row_lengths(), 1, 1)
     rows, starts = positions.value_rowids(), positions.flat_values
     return rows, windows.history_before(items, rows, starts, length), windows.items_from(items, rows, starts, 1)
-
-
-def all_position_examples(items, length):
-    """One example for each window: its items, and for each the next item, or 0 where another window trains it.
-
-    Args and Returns: as `one_prefix_examples`, but `targets` is `[examples, length]`.
-    """
-    stride = max(1, length // 2)
-    rows, first, fresh, end = windows.covering_windows(items.row_lengths(), length, stride)
-    history = windows.values_between(items, rows, first, end, length)
-    targets = windows.values_between(items, rows, first + 1, end + 1, length)
-    position = first[:, tf.newaxis] + tf.range(length, dtype=tf.int64)
-    return rows, history, tf.where(position >= fresh[:, tf.newaxis], targets, 0)
