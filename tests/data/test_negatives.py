@@ -51,6 +51,25 @@ def test_distribution_is_exact(weights):
         assert stats.chisquare(counts[left > 0], expected[left > 0]).pvalue > 1e-3
 
 
+def test_a_sampler_draws_anew_at_each_call():
+    cumulative, owners = negatives.cumulative_weights([0, 1, 1, 1, 1]), tf.zeros([10], tf.int64)
+    sampler, again = (negatives.Sampler(ragged([[2]]), cumulative, SEED) for _ in range(2))
+    first, second = sampler(owners, 20).numpy(), sampler(owners, 20).numpy()
+    assert (first == draw([[2]], [0] * 10, 20, [0, 1, 1, 1, 1])).all() and (first != second).any()
+    assert (again(owners, 20).numpy() == first).all() and (again(owners, 20).numpy() == second).all()
+
+
+def test_draws_from_the_whole_catalogue_have_the_stated_probability():
+    weights = np.array([0, 5, 1, 0, 2, 9, 3])
+    sampler = negatives.Sampler(ragged([[1, 5]]), negatives.cumulative_weights(weights), SEED)
+    ids, log_probability = (part.numpy() for part in sampler.whole_catalogue(tf.zeros([400], tf.int64), 100))
+    assert ids.shape == log_probability.shape == (400, 100)
+    np.testing.assert_allclose(log_probability, np.log(weights[ids] / 20), rtol=1e-5)
+    counts = np.bincount(ids.ravel(), minlength=7)
+    assert not counts[weights == 0].any()
+    assert stats.chisquare(counts[weights > 0], weights[weights > 0] / 20 * ids.size).pvalue > 1e-3
+
+
 def test_draws_of_one_window_do_not_depend_on_each_other():
     pairs = draw([[1]], [0] * 20_000, 2, [0, 1, 1, 1, 1])
     table = np.zeros((5, 5))

@@ -85,6 +85,51 @@ def draw(excluded, rows, num_negatives, cumulative, seed):
     return pick(excluded, rows, uniform, cumulative)
 
 
+class Sampler:
+    """Draws items for the users of one block; each call has a seed of its own.
+
+    Args:
+        excluded: int64 ragged `[users, (ids)]`, as for `draw`.
+        cumulative: as from `cumulative_weights`.
+        seed: int tensor `[2]`, the first call's.
+
+    Call arguments:
+        rows: int64 `[windows]`, the user of each window.
+        count: int, draws per window.
+        Returns int64 `[windows, count]`, never an item that is excluded for the user.
+    """
+
+    def __init__(self, excluded, cumulative, seed):
+        self.excluded, self.cumulative, self.seed, self.calls = excluded, cumulative, seed, 0
+
+    def __call__(self, rows, count):
+        return draw(self.excluded, rows, count, self.cumulative, self._next_seed())
+
+    def whole_catalogue(self, rows, count):
+        """Draws from all items, those excluded for a user among them, so that one distribution holds for all users.
+
+        Args:
+            rows, count: as for a call.
+
+        Returns:
+            `(ids, log_probability)`: int64 and float32 `[windows, count]`, the logarithm of each id's share of the
+            weights.
+        """
+        shape = [tf.shape(rows)[0], count]
+        uniform = tf.random.stateless_uniform(shape, self._next_seed(), dtype=tf.float64)
+        total = tf.cast(self.cumulative[-1], tf.float64)
+        point = tf.reshape(tf.cast(tf.floor(uniform * total), tf.int64), [-1])
+        ids = tf.searchsorted(self.cumulative, point, side="right", out_type=tf.int64) - 1
+        weight = tf.cast(tf.gather(self.cumulative, ids + 1) - tf.gather(self.cumulative, ids), tf.float64)
+        log_probability = tf.cast(tf.math.log(weight / total), tf.float32)
+        return tf.reshape(ids, shape), tf.reshape(log_probability, shape)
+
+    def _next_seed(self):
+        seed = tf.random.experimental.stateless_fold_in(self.seed, self.calls) if self.calls else self.seed
+        self.calls += 1
+        return seed
+
+
 def pick(excluded, rows, uniform, cumulative):
     """The ids that numbers in [0, 1) stand for; arguments as for `draw`.
 

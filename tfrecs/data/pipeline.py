@@ -21,7 +21,8 @@ class TrainingBatches:
         manifest: its `Manifest`.
         make_examples: `f(sequences, draw, seed)`, a model's `training_examples`: turns a batch of users
             (dict of `user` `[users]` and ragged fields `[users, (time)]`, cut to the training part) into a dict
-            of tensors with one row per example; `draw(rows, count)` gives negatives for the users in `rows`.
+            of tensors with one row per example; `draw` is a `negatives.Sampler`, `draw(rows, count)` gives negatives
+            for the users in `rows`.
         weights: int array `[items + 1]`, the sampling weights of negatives, see `statistics.sampling_weights`; users
             who leave none to draw are left out. None for a model that draws none.
         batch_size: int, examples per step, unless `batch_tokens` is given.
@@ -95,6 +96,7 @@ class TrainingBatches:
         sequences = records.parse(serialized, self.fields)
         seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, epoch]), index)
         training = cut(sequences, self.fields, training_ends(sequences, self.split))
+        fold_in, draw = tf.random.experimental.stateless_fold_in, None
         if self.cumulative is not None:
             known = sequences["item"] if self.exclude_held_out else training["item"]
             excluded = negatives.sorted_unique(known, self.manifest.num_items + 1)
@@ -102,16 +104,7 @@ class TrainingBatches:
             drawable = negatives.remaining_weight(excluded, self.cumulative) > 0
             kept = tf.where(drawable)[:, 0]
             training = {name: tf.gather(value, kept) for name, value in training.items()}
-            excluded = tf.gather(excluded, kept)
-
-        fold_in = tf.random.experimental.stateless_fold_in
-        draws = []
-
-        def draw(rows, count):
-            draw_seed = fold_in(fold_in(seed, 1), len(draws)) if draws else fold_in(seed, 1)
-            draws.append(count)
-            return negatives.draw(excluded, rows, count, self.cumulative, draw_seed)
-
+            draw = negatives.Sampler(tf.gather(excluded, kept), self.cumulative, fold_in(seed, 1))
         examples = self.make_examples(training, draw, fold_in(seed, 2))
         size = tf.shape(next(iter(examples.values())))[0]
         order = tf.random.experimental.stateless_shuffle(tf.range(size), fold_in(seed, 3))
