@@ -2,9 +2,12 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from tfrecs.training.optimizers import FusedAdam, LazyAdam
+from tfrecs.errors import InputError
+from tfrecs.training.config import TrainConfig
+from tfrecs.training.optimizers import FusedAdam, LazyAdam, create
 
 
 def run(optimizer, steps=20, **options):
@@ -76,3 +79,10 @@ def test_lazy_adam_is_adam_where_every_row_is_touched():
         variables.append(variable.numpy())
     np.testing.assert_allclose(*variables, atol=1e-6)
     np.testing.assert_array_equal(run(LazyAdam), run(FusedAdam))
+
+
+def test_beta_2_is_that_of_the_configuration():
+    for optimizer in ("adam", "lazy_adam"):
+        assert create(TrainConfig(optimizer=optimizer, beta_2=0.98)).beta_2 == 0.98
+    with pytest.raises(InputError, match=r"--beta_2: expected a number in \[0, 1\), got 1.0"):
+        TrainConfig(beta_2=1.0)

@@ -34,7 +34,7 @@ class TrainConfig:
         learning_rate: float.
         decay_epochs: int, the rate falls along half a cosine, epoch by epoch, to 0 after so many; 0 keeps it constant.
         optimizer: `adam`, `lazy_adam` (rows of large tables that a batch does not touch rest) or `sgd`.
-        epsilon: float, that of either Adam.
+        epsilon, beta_2: float, those of either Adam: beta_2 is the decay of its second moments.
         global_clipnorm: float, gradients are scaled to at most this norm; 0 is off.
         patience: int, epochs without a better `select_metric` after which training stops; 0 is off.
         select_metric: str, the validation metric the epoch is chosen by.
@@ -76,6 +76,7 @@ class TrainConfig:
     decay_epochs: int = 0
     optimizer: str = "adam"
     epsilon: float = 1e-7
+    beta_2: float = 0.999
     global_clipnorm: float = 0.0
     patience: int = 0
     select_metric: str = "ndcg@10"
@@ -126,6 +127,8 @@ class TrainConfig:
         for name in ("learning_rate", "epsilon"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"--{name}: expected a number above 0, got {getattr(self, name)}")
+        if not 0 <= self.beta_2 < 1:
+            raise InputError(f"--beta_2: expected a number in [0, 1), got {self.beta_2}")
         if 0 < self.decay_epochs < self.epochs:
             raise InputError(
                 f"--epochs: the learning rate is 0 after --decay_epochs {self.decay_epochs}, got {self.epochs}"

@@ -92,4 +92,6 @@ def create(config):
     clip = config.global_clipnorm or None
     if config.optimizer == "sgd":
         return keras.optimizers.SGD(config.learning_rate, global_clipnorm=clip)
-    return OPTIMIZERS[config.optimizer](config.learning_rate, epsilon=config.epsilon, global_clipnorm=clip)
+    return OPTIMIZERS[config.optimizer](
+        config.learning_rate, beta_2=config.beta_2, epsilon=config.epsilon, global_clipnorm=clip
+    )
