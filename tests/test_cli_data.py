@@ -55,7 +55,7 @@ def test_what_the_data_lacks_is_named(logs, capfd, model, column):
     assert run("--model", model, "--raw_dir", "tools") == 2
     assert (
         f"--model {model}: data/sequences (sequences) has no {column}; "
-        "models that work on it: atrank with --time none, attrec, dif_sr with --attributes none\n"
+        "models that work on it: atrank with --time none, attrec, dif_sr with --attributes none, sasrec\n"
     ) in capfd.readouterr().err
     assert not (logs / "runs").exists()
 

@@ -26,6 +26,7 @@ SOURCES = {
         "arxiv.org/abs/2204.11046",
         "AIM-SE/DIF-SR",
     ),
+    "sasrec": ("Self-Attentive Sequential Recommendation", "arxiv.org/abs/1808.09781", "kang205/SASRec"),
 }
 
 
@@ -41,7 +42,8 @@ def test_readme_card_and_docstring_name_the_paper_and_link_it_and_its_code(model
         text = text_of(path)
         assert f"[*{title}*](https://{paper})" in text, path
         assert f"](https://github.com/{repository})" in text, path
-    docstring = text_of(ROOT / "tfrecs" / "models" / f"{model}.py")
+    module = ROOT / "tfrecs" / "models" / model
+    docstring = text_of(module / "model.py" if module.is_dir() else module.with_suffix(".py"))
     assert title in docstring
     assert f"https://{paper}" in docstring and f"https://github.com/{repository}" in docstring
 

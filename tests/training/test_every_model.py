@@ -10,6 +10,7 @@ SMALL = {
     "atrank": ("--item_dim", "4", "--attribute_dim", "4", "--time_dim", "4", "--hidden_units", "8", "--num_heads", "2"),
     "attrec": ("--embedding_dim", "4"),
     "dif_sr": ("--dim", "8", "--num_heads", "2", "--num_layers", "1", "--inner_dim", "8", "--batch_tokens", "60"),
+    "sasrec": ("--dim", "8", "--num_heads", "2", "--num_layers", "1", "--inner_dim", "8", "--batch_tokens", "60"),
 }
 FLAGS = (
     *("--batch_size", "64", "--epochs", "2", "--decay_epochs", "0", "--retrain", "0"),
@@ -41,9 +42,9 @@ def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, model, command, before
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["arerec", "dif_sr"])
+@pytest.mark.parametrize("model", ["arerec", "dif_sr", "sasrec"])
 def test_xla_from_the_command_line(tmp_path, model, command):
-    """These two have to know whether XLA compiles the step, which Keras denies where operations are deterministic."""
+    """These have to know whether XLA compiles the step, which Keras denies where operations are deterministic."""
     flags = ("--model", model, *SMALL[model], *FLAGS[:4], "--epochs", "1", "--do_eval", "0")
     code, _, stderr = command(tmp_path, *flags, "--batch_tokens", "0", "--jit_compile", "1", small=())
     assert code == 0, stderr

@@ -1,7 +1,8 @@
 """Named sets of arguments of the models and of training, and the names the originals gave to flags, by model."""
 
 from tfrecs.models.presets import arerec, atrank, attrec, dif_sr
+from tfrecs.models.sasrec import presets as sasrec
 
-_MODULES = {"arerec": arerec, "atrank": atrank, "attrec": attrec, "dif_sr": dif_sr}
+_MODULES = {"arerec": arerec, "atrank": atrank, "attrec": attrec, "dif_sr": dif_sr, "sasrec": sasrec}
 PRESETS = {name: module.PRESETS for name, module in _MODULES.items()}
 ALIASES = {name: module.ALIASES for name, module in _MODULES.items()}

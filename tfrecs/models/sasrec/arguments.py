@@ -1,0 +1,40 @@
+"""What SASRec's constructor accepts."""
+
+from tfrecs.errors import InputError
+from tfrecs.layers.feed_forward import ACTIVATIONS, NORMALIZATIONS
+from tfrecs.models import ranges
+
+LOSSES = ("ce", "sampled_softmax", "gbce", "bce")
+ORIGINS = ("start", "end")
+ACCEPTED = {
+    **dict.fromkeys(("max_history", "num_heads", "dim", "inner_dim", "num_negatives"), ranges.SIZE),
+    "num_layers": ranges.DEPTH,
+    **dict.fromkeys(("dropout", "attention_dropout"), ranges.RATE),
+    "calibration": ranges.SHARE,
+    "initializer_range": ranges.AMOUNT,
+    "activation": ACTIVATIONS,
+    "normalization": NORMALIZATIONS,
+    "positions_from": ORIGINS,
+    "item_loss": LOSSES,
+}
+
+
+def check(arguments):
+    """Refuses bad arguments of `SASRec`.
+
+    Args:
+        arguments: dict of the constructor's arguments.
+
+    Raises:
+        InputError: naming the first bad argument, and its value.
+
+    Example:
+        >>> from tfrecs.models.sasrec import SASRec
+        >>> SASRec(1, 1, dim=10, num_heads=4)
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.InputError: --dim: expected a multiple of --num_heads 4, got 10
+    """
+    ranges.check(arguments, ACCEPTED)
+    if arguments["dim"] % arguments["num_heads"]:
+        raise InputError(f"--dim: expected a multiple of --num_heads {arguments['num_heads']}, got {arguments['dim']}")

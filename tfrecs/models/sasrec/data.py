@@ -1,0 +1,47 @@
+"""What SASRec trains on: windows with the next item at every position, and the negatives that its loss reads."""
+
+import tensorflow as tf
+
+from tfrecs.data import windows
+
+
+def training_examples(items, draw, max_history, last_window, item_loss, num_negatives):
+    """Windows of histories, their next items and negatives.
+
+    Args:
+        items: ragged int64 `[users, (time)]`.
+        draw: `data.negatives.Sampler`; not read by `ce`.
+        max_history, last_window, item_loss, num_negatives: see `SASRec`.
+
+    Returns:
+        dict of `history` and `targets` int64 `[windows, max_history]`, and of what the loss reads besides: `negatives`
+        int64, `[windows, max_history]` for `bce`, else `[windows, num_negatives]`; `negative_log_probability` float32
+        of that shape for `sampled_softmax`.
+    """
+    make = last_windows if last_window else windows.next_item_windows
+    rows, history, targets = make(items, max_history)
+    examples = {"history": history, "targets": targets}
+    if item_loss == "bce":
+        examples["negatives"] = draw(rows, max_history)
+    elif item_loss == "gbce":
+        examples["negatives"] = draw(rows, num_negatives)
+    elif item_loss == "sampled_softmax":
+        examples["negatives"], examples["negative_log_probability"] = draw.whole_catalogue(rows, num_negatives)
+    return examples
+
+
+def last_windows(items, length):
+    """One window for each user of two items and more: the last `length` next items, and the item before each.
+
+    Args and Returns: as `data.windows.next_item_windows`.
+
+    Example:
+        >>> items = tf.ragged.constant([[5, 6, 7, 8], [9]], tf.int64, row_splits_dtype=tf.int64)
+        >>> [part.numpy().tolist() for part in last_windows(items, 2)]
+        [[0], [[6, 7]], [[7, 8]]]
+    """
+    rows = tf.where(items.row_lengths() > 1)[:, 0]
+    end = tf.gather(items.row_lengths(), rows) - 1
+    first = tf.maximum(end - length, 0)
+    history = windows.values_between(items, rows, first, end, length)
+    return rows, history, windows.values_between(items, rows, first + 1, end + 1, length)

@@ -1,0 +1,217 @@
+"""SASRec: causal self-attention over the items of a history; every position predicts the next item."""
+
+import keras
+import tensorflow as tf
+
+from tfrecs import losses
+from tfrecs.data import windows
+from tfrecs.layers.aggregation import last
+from tfrecs.layers.attributes import ItemTable
+from tfrecs.layers.masks import padding_mask
+from tfrecs.models import ranges
+from tfrecs.models.base import SequentialRecommender
+from tfrecs.models.sasrec import data
+from tfrecs.models.sasrec.arguments import check
+from tfrecs.models.sasrec.encoder import CausalEncoder
+
+
+@keras.saving.register_keras_serializable("tfrecs")
+class SASRec(SequentialRecommender):
+    """SASRec (Kang and McAuley, ICDM 2018, "Self-Attentive Sequential Recommendation").
+
+    Items and learned positions are added and pass through blocks of causal self-attention and feed-forward layers. The
+    score of an item is its vector, the same as in the input, times the output at the last position. Every position of a
+    window is trained to predict the item after it.
+
+    Args:
+        num_users, num_items: int, as in `SequentialRecommender`; users do not matter, only their histories.
+        max_history: int, items that the attention reads.
+        num_layers, num_heads: int.
+        dim: int, width of items and positions, a multiple of `num_heads`.
+        inner_dim: int, width within the feed-forward layers.
+        dropout: float in [0, 1), on the input and on the output of each sublayer.
+        attention_dropout: float in [0, 1), on the attention weights.
+        activation: `gelu`, `relu`, `swish`, `tanh` or `sigmoid`, of the feed-forward layers.
+        normalization: `post` (as in BERT), `pre` (paper) or `pre_residual`, see `encoder.CausalSelfAttention`. NOTE:
+            `pre_residual` repeats `model.py` and `modules.py`: the residual is the normalised input, and keys and
+            values are not normalised.
+        positions_from: `start` or `end` of a window; counted from its end, the next item always follows the same
+            position. NOTE: `end` repeats the published code, which pads on the left.
+        scale_items: bool, item vectors are multiplied by `sqrt(dim)` in the input. NOTE: True repeats `modules.py`
+            (`embedding`).
+        output_projection: bool, a dense layer mixes the heads, with dropout on its output. NOTE: False repeats
+            `modules.py` (`multihead_attention`), which has neither.
+        inner_dropout: bool, dropout also follows the activation of feed-forward layers. NOTE: True repeats
+            `modules.py` (`feedforward`).
+        item_loss: `ce`, the softmax over all items; `sampled_softmax`, over items drawn for the batch, corrected by the
+            logarithm of their probability; `gbce`, binary cross-entropy whose targets' probability is raised to a power
+            that makes up for the sampling; or `bce` (paper), binary cross-entropy with one unseen item for each target.
+        num_negatives: int, items drawn for each window: `gbce` draws unseen items, which serve all positions of the
+            window; `sampled_softmax` draws from all items, which serve all windows of the batch.
+        calibration: float t in [0, 1], of `gbce`, see `losses.calibration_power`.
+        last_window: bool, train the last `max_history` positions of a user only. NOTE: True repeats `sampler.py`.
+            False: longer histories are cut into overlapping windows.
+        initializer_range: float, standard deviation of the initial weights; 0 is Glorot's uniform distribution.
+        loss_reduction, clip_unmerged_rows: see `SequentialRecommender`.
+
+    Inputs:
+        `user` int64 `[batch]`, not read; `history` int64 `[batch, max_history or fewer]`, oldest first, left-aligned,
+        padded with 0. Training examples add `targets` of the same shape, the item after each position or 0, and what
+        the loss reads of `negatives` and `negative_log_probability`, see `data.training_examples`.
+
+    Example:
+        >>> model = SASRec(4, 9, dim=8, num_heads=2)
+        >>> model.recommend({"history": tf.constant([[3, 5, 0, 0]])}, k=3)[0].shape
+        TensorShape([1, 3])
+
+    Source: https://arxiv.org/abs/1808.09781; https://github.com/kang205/SASRec `model.py`, `modules.py`, `sampler.py`.
+    gBCE: Petrov and Macdonald, RecSys 2023, https://arxiv.org/abs/2308.07192.
+    """
+
+    reads_users = False
+
+    def __init__(
+        self,
+        num_users,
+        num_items,
+        max_history=50,
+        num_layers=2,
+        num_heads=4,
+        dim=128,
+        inner_dim=256,
+        dropout=0.5,
+        attention_dropout=0.3,
+        activation="gelu",
+        normalization="post",
+        positions_from="start",
+        scale_items=False,
+        output_projection=True,
+        inner_dropout=False,
+        item_loss="ce",
+        num_negatives=64,
+        calibration=0.75,
+        last_window=False,
+        initializer_range=0.02,
+        loss_reduction="mean",
+        clip_unmerged_rows=False,
+        **kwargs,
+    ):
+        arguments = ranges.own(locals())
+        check(arguments)
+        super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
+        self._keep(arguments)
+        self.draws_negatives = item_loss != "ce"
+        self.padded_fields = ("history", "targets", *(("negatives",) if item_loss == "bce" else ()))
+        policy, small = self.dtype_policy, keras.initializers.RandomNormal(stddev=initializer_range)
+        initializer = small if initializer_range else keras.initializers.GlorotUniform()
+        self.items = ItemTable(num_items, dim, embeddings_initializer=initializer.clone(), name="items", dtype=policy)
+        self.positions = keras.layers.Embedding(max_history, dim, initializer.clone(), name="positions", dtype=policy)
+        self.positions.build(None)
+        self.encoder = CausalEncoder(
+            num_layers,
+            dim,
+            num_heads,
+            inner_dim,
+            activation,
+            normalization,
+            output_projection,
+            dropout,
+            attention_dropout,
+            inner_dropout,
+            initializer.clone(),
+            name="encoder",
+            dtype=policy,
+        )
+        self.build()
+
+    def training_examples(self, sequences, draw, seed):
+        """Windows of histories with their next items; see `data.pipeline.TrainingBatches`."""
+        return data.training_examples(
+            sequences["item"], draw, self.max_history, self.last_window, self.item_loss, self.num_negatives
+        )
+
+    def history_inputs(self, sequences):
+        """The last items of each history."""
+        items = sequences["item"]
+        rows, width = tf.range(items.nrows()), windows.width_of(items, self.max_history)
+        history = windows.history_before(items, rows, items.row_lengths(), width)
+        return {"user": sequences["user"], "history": history}
+
+    def hidden(self, history, vectors, training=False):
+        """The encoder's output at each position.
+
+        Args:
+            history: int64 `[batch, time]`.
+            vectors: float `[batch, time, dim]`, the items' vectors.
+
+        Returns:
+            float `[batch, time, dim]`.
+        """
+        position = tf.range(tf.shape(history)[1])[None]
+        if self.positions_from == "end":
+            length = tf.reduce_sum(tf.cast(padding_mask(history), tf.int32), axis=1, keepdims=True)
+            position = tf.minimum(self.max_history - length + position, self.max_history - 1)
+        if self.scale_items:
+            vectors = vectors * tf.cast(self.dim**0.5, vectors.dtype)
+        return self.encoder(vectors + self.positions(position), training=training)
+
+    def encode(self, inputs, training=False):
+        history = inputs["history"]
+        output = self.hidden(history, self.items(history), training)
+        return {"vector": tf.cast(last(output, padding_mask(history)), tf.float32)}
+
+    def score_items(self, query, items):
+        vectors = tf.cast(self.items(items), tf.float32)
+        if len(items.shape) == 1:
+            return tf.matmul(query["vector"], vectors, transpose_b=True)
+        return tf.einsum("bd,bnd->bn", query["vector"], vectors)
+
+    def loss_terms(self, examples, training=True):
+        history, targets = examples["history"], examples["targets"]
+        if self.item_loss == "ce":
+            matrix = self.items.matrix()
+            vectors = tf.cast(tf.gather(matrix, history), self.compute_dtype)
+        else:
+            vectors = self.items(history)
+        hidden, real = self.hidden(history, vectors, training), padding_mask(targets)
+        if self.item_loss in ("bce", "gbce"):
+            return self._binary_terms(hidden, examples), tf.cast(real, tf.float32)
+        # Logits of real positions only: the product with many items is most of the work. XLA knows no shape that
+        # depends on values: it computes what does not count, too.
+        if self.under_xla:
+            hidden, target = tf.reshape(hidden, [-1, self.dim]), tf.reshape(targets, [-1])
+        else:
+            hidden, target = hidden[real], targets[real]
+        if self.item_loss == "ce":
+            items = tf.cast(matrix[1:], self.compute_dtype)
+            terms = losses.softmax_cross_entropy(hidden, items, tf.maximum(target - 1, 0))
+        else:
+            terms = self._sampled_softmax_terms(hidden, target, examples)
+        return terms, tf.cast(padding_mask(target), tf.float32)
+
+    def _binary_terms(self, hidden, examples):
+        """Losses `[batch, time]`."""
+        hidden = tf.cast(hidden, tf.float32)
+        positive = tf.reduce_sum(hidden * tf.cast(self.items(examples["targets"]), tf.float32), axis=2)
+        vectors = tf.cast(self.items(examples["negatives"]), tf.float32)
+        if self.item_loss == "bce":
+            return losses.binary_cross_entropy(positive, tf.reduce_sum(hidden * vectors, axis=2, keepdims=True))
+        power = losses.calibration_power(self.num_negatives, self.num_items, self.calibration)
+        terms = losses.binary_cross_entropy(positive, tf.matmul(hidden, vectors, transpose_b=True), power)
+        return terms / (self.num_negatives + 1)
+
+    def _sampled_softmax_terms(self, hidden, target, examples):
+        """Losses `[rows]` against the negatives of all rows of the global batch, so that replicas do not matter."""
+        negatives = _of_all_replicas(examples["negatives"])
+        log_count = tf.math.log(tf.cast(tf.size(negatives), tf.float32))
+        log_expected_count = log_count + _of_all_replicas(examples["negative_log_probability"])
+        positive = tf.reduce_sum(tf.cast(hidden, tf.float32) * tf.cast(self.items(target), tf.float32), axis=1)
+        negative = tf.cast(tf.matmul(hidden, self.items(negatives), transpose_b=True), tf.float32)
+        is_target = target[:, None] == negatives[None]
+        return losses.sampled_softmax_cross_entropy(positive, negative, log_expected_count, is_target)
+
+
+def _of_all_replicas(values):
+    """The values of all replicas, flat."""
+    context, values = tf.distribute.get_replica_context(), tf.reshape(values, [-1])
+    return context.all_gather(values, axis=0) if context.num_replicas_in_sync > 1 else values
