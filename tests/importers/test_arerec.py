@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from tfrecs.errors import InputError
 from tfrecs.importers import arerec
-from tfrecs.importers.command_line import main
 from tfrecs.importers.check import TOLERANCE, check
+from tfrecs.importers.command_line import main
 from tfrecs.importers.convert import convert
 from tfrecs.training.runs import load_model
 

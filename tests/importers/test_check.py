@@ -9,8 +9,8 @@ import pytest
 
 from tfrecs.errors import InputError
 from tfrecs.importers import attrec
-from tfrecs.importers.command_line import main
 from tfrecs.importers.check import TOLERANCE, Report, check
+from tfrecs.importers.command_line import main
 from tfrecs.models import base
 
 FILES = {  # and how many entries may lie above the tolerance for no reason but rounding

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfrecs import staging
 from tfrecs.importers import convert as converting
 from tfrecs.importers.command_line import main
 from tfrecs.training.runs import load_model
@@ -155,12 +156,30 @@ def test_what_is_written_is_read_back(run, monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_a_killed_conversion_left_is_removed_by_the_next(run, monkeypatch, tmp_path):
+    class Killed(BaseException):
+        pass
+
+    def kill(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(converting, "load_model", kill)
+        patch.setattr(staging, "_clean_up", lambda root: None)  # as SIGKILL leaves it
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        with pytest.raises(Killed):
+            run()
+    assert [path.name for path in tmp_path.iterdir()] == [".run.tfrecs-staging"]
+    assert run()[0] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
 def test_nothing_is_left_of_a_failure(run, monkeypatch, tmp_path):
-    def fail(source, target):
-        assert os.path.dirname(source) == os.path.dirname(target)
+    def fail(source, target, flags):
+        assert os.path.dirname(os.path.dirname(source)) == os.path.dirname(target)
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "rename", fail)
+    monkeypatch.setattr(staging, "_rename", fail)
     code, _, err = run()
     assert code == 2 and "cannot be written: No space left on device" in err
     assert list(tmp_path.iterdir()) == []

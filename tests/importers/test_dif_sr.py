@@ -13,8 +13,8 @@ import tensorflow as tf
 from tests import pth
 from tfrecs.errors import InputError
 from tfrecs.importers import dif_sr, torch_files
-from tfrecs.importers.command_line import main
 from tfrecs.importers.check import TOLERANCE, check
+from tfrecs.importers.command_line import main
 from tfrecs.importers.dif_sr_names import LIST, TOKEN
 from tfrecs.training.runs import load_model
 

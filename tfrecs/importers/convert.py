@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import os
-import shutil
 import zipfile
 import zlib
 
@@ -13,6 +12,7 @@ from tfrecs.arguments import parse
 from tfrecs.errors import InputError, nearest
 from tfrecs.importers import arerec, atrank, attrec, dif_sr
 from tfrecs.importers.porter import parts, port, read_checkpoint
+from tfrecs.staging import stage
 from tfrecs.training.listing import first_line
 from tfrecs.training.runs import load_model, read_config, write_config, write_run
 
@@ -184,18 +184,15 @@ def _parse(name, preset, flags):
 
 
 def _write(out, name, preset, model, config, importer, arrays):
-    temporary = f"{out}.{os.getpid()}.tmp"
-    try:
-        write_run(temporary, name, model, config)
-        write_config(temporary, read_config(temporary) | {"preset": preset})
-        _assert_equal(importer.name_table(load_model(temporary)), arrays, temporary)
-        if os.path.lexists(out):
-            raise InputError(f"--out {out}: exists")
-        os.rename(temporary, out)
-    except OSError as error:
-        raise InputError(f"--out {out}: cannot be written: {error.strerror or error}") from None
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    parent, base = os.path.split(os.path.abspath(out))
+    with stage(parent, base, f"--out {out}") as staged:
+        write_run(staged.directory, name, model, config)
+        write_config(staged.directory, read_config(staged.directory) | {"preset": preset})
+        _assert_equal(importer.name_table(load_model(staged.directory)), arrays, staged.directory)
+        try:
+            staged.publish(out)
+        except FileExistsError:
+            raise InputError(f"--out {out}: exists") from None
 
 
 def _assert_equal(table, arrays, run_dir):
