@@ -2,12 +2,13 @@
 
 import os
 import shutil
+import types
 
 import pytest
 
 from tfrecs import cli
 from tfrecs.errors import InputError
-from tfrecs.training import listing, record
+from tfrecs.training import listing, record, runs
 from tfrecs.training.loop import Loop
 
 # As the fixture `reference` is made.
@@ -86,18 +87,25 @@ def test_a_directory_that_is_no_run_directory_is_not_written_over(tmp_path, comm
     (tmp_path / "run" / name).write_text('{"editor": "vi"}')
     code, _, stderr = command(tmp_path / "run", *FLAGS, "--overwrite", overwrite)
     assert code == 2
-    assert f"--run_dir {tmp_path / 'run'}: not a run directory (it has no run.json), but it holds {name}" in stderr
+    assert f"--run_dir {tmp_path / 'run'}: not a run directory of this version (it has no run.json)" in stderr
+    assert f"but it holds {name}" in stderr
     assert _content(tmp_path / "run") == {name: b'{"editor": "vi"}'}
 
 
-def test_a_directory_of_other_files_may_become_a_run_directory(tmp_path, command):
+def test_a_directory_of_other_files_may_become_a_run_directory(tmp_path):
     names = [name for name in FOREIGN if not name.startswith(("cp-7777", "cp-7778", "retrain"))]
     for name in names:
-        (tmp_path / "run" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "run" / name).write_text(name)
-    assert command(tmp_path / "run", *FLAGS, "--epochs", "1")[0] == 0
-    assert command(tmp_path / "run", *FLAGS, "--epochs", "1", "--overwrite", "1")[0] == 0
-    assert [name for name in names if (tmp_path / "run" / name).read_text() != name] == []
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    runs.start(str(tmp_path), fresh=True)
+    record.claim(tmp_path, "cp-0001")
+    for own in ("cp-0001.index", "history.csv", "config.json"):
+        (tmp_path / own).write_text("ours")
+    with pytest.raises(InputError, match="holds a run already; --overwrite 1 removes it"):
+        runs.start(str(tmp_path), fresh=True)
+    runs.start(str(tmp_path), fresh=True, overwrite=True)
+    assert [name for name in names if (tmp_path / name).read_text() != name] == []
+    assert {path.name for path in tmp_path.iterdir()} == {name.partition("/")[0] for name in names} | {"run.json"}
 
 
 def test_a_checkpoint_does_not_replace_a_foreign_file(tmp_path):
@@ -162,3 +170,35 @@ def test_a_damaged_marker_stops_every_run(run_dir, command, no_training):
         code, _, stderr = command(run_dir, *flags)
         assert code == 2 and f"{run_dir / 'run.json'}: damaged" in stderr
     assert _content(run_dir) == before
+
+
+@pytest.mark.parametrize("name", ["../../elsewhere", "a/b", "", ".hidden", "x" * 101, "a\nb", "..", "C:x"])
+def test_a_name_of_data_is_no_way_out_of_the_runs(monkeypatch, data_dir, name):
+    monkeypatch.setattr(cli, "load", lambda directory: types.SimpleNamespace(name=name))
+    options = cli.parse(["--model", "attrec", "--data_dir", data_dir]).run
+    with pytest.raises(InputError, match="dataset.json: name: .* cannot be part of a path"):
+        cli._default_run_dir(options)
+
+
+def test_a_list_with_one_flipped_bit_is_not_believed(run_dir, command, state):
+    before, path = state(run_dir), run_dir / "checkpoint"
+    content = path.read_bytes().replace(b'model_checkpoint_path: "cp-0002', b'model_checkpoint_path: "cp-0003', 1)
+    path.write_bytes(content)
+    code, _, stderr = command(run_dir, *RESUME)
+    assert code == 0
+    assert f"{path}: damaged; the checkpoints themselves are listed, cp-0002 is the newest" in stderr
+    assert f"resuming from {run_dir / 'cp-0002'}" in stderr and "fresh" not in stderr
+    assert state(run_dir) == before
+
+
+@pytest.mark.slow
+def test_the_seeds_command_trains_and_then_resumes(tmp_path, monkeypatch, data_dir, capfd):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(data_dir, tmp_path / "data" / "sample")
+    argv = ["--model", "arerec", "--region_size", "7", "--load_model", "1"]
+    assert cli.main(argv) == 0
+    stderr = capfd.readouterr().err
+    assert "no checkpoint in runs/arerec-recommended-sample: starting fresh" in stderr
+    newest = listing.newest("runs/arerec-recommended-sample")
+    assert cli.main(argv) == 0
+    assert f"resuming from runs/arerec-recommended-sample/{newest}" in capfd.readouterr().err
