@@ -2,14 +2,22 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 STAMP = $(VENV)/.tfrecs-installed
+KILLS ?= 100
+FUZZ_PARTS ?=
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+# Command line or environment: make fuzz FUZZ_SEED=1 FUZZ_SHARE=0.02
+export FUZZ_SEED ?= 0
+export FUZZ_SHARE ?= 1.0
+export KILLS_SEED ?= 0
 
-.PHONY: help install run test test-slow lint clean
+.PHONY: help install run test test-slow fuzz kills lint clean
 
 help:
 	@echo "make run        train AttRec on the embedded sample, evaluate it, print recommendations"
 	@echo "make test       the tests and the docstring examples"
 	@echo "make test-slow  the tests that take minutes or start several processes"
+	@echo "make fuzz       damaged raw files, data, runs and requests; FUZZ_SEED=1 FUZZ_SHARE=0.02 make another, shorter run"
+	@echo "make kills      KILLS=100 kills of preparing, training and exporting; KILLS_SEED chooses the moments"
 	@echo "make lint       ruff: rules and formatting"
 	@echo "make install    only the environment in $(VENV); PYTHON and VENV may be given"
 	@echo "make clean      remove the .venv made here, caches and build outputs"
@@ -32,6 +40,12 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow
+
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz $(FUZZ_PARTS)
+
+kills: $(STAMP)
+	$(BIN)/python -m tests.fuzz.kills $(KILLS)
 
 lint: $(STAMP)
 	$(BIN)/python -m ruff check .

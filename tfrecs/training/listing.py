@@ -7,7 +7,7 @@ import os
 
 import tensorflow as tf
 
-from tfrecs import json_files
+from tfrecs import files, json_files
 from tfrecs.errors import InputError
 from tfrecs.training import pointer, record, schemas
 
@@ -129,7 +129,7 @@ def read_progress(directory, name):
         raise InputError(f"{path}: damaged: {reason}; {others(directory, name)}") from None
     try:
         sound = digest(f"{prefix}.index") == index_sha256
-    except OSError:
+    except (InputError, OSError):
         sound = False
     if not sound:
         raise InputError(f"{prefix}: damaged: {name}.index is not the file that was saved; {others(directory, name)}")
@@ -148,7 +148,7 @@ def write_progress(directory, name, progress):
 
 def digest(path):
     """The sha256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
+    with files.open_regular(path) as file:
         return hashlib.sha256(file.read()).hexdigest()
 
 
@@ -184,7 +184,8 @@ def on_disk(directory):
 def _is_complete(directory, name):
     prefix = os.path.join(directory, name)
     data = glob.glob(f"{glob.escape(prefix)}.data-*-of-*")
-    return os.path.exists(f"{prefix}.index") and os.path.exists(f"{prefix}.json") and bool(data)
+    # Regular files: opening a named pipe would wait for a writer.
+    return bool(data) and all(map(os.path.isfile, [f"{prefix}.index", f"{prefix}.json", *data]))
 
 
 def position(name):

@@ -9,6 +9,7 @@ import os
 import re
 
 from tfrecs import files
+from tfrecs.errors import InputError
 
 FILE_NAME = "checkpoint"
 LINE = re.compile(r'all_model_checkpoint_paths: "([^"\n]+)"\n')
@@ -38,9 +39,9 @@ def write(directory, names):
 def read(directory):
     """The names that the file lists, oldest first; None where it is missing or damaged."""
     try:
-        with open(_path(directory), encoding="utf-8", newline="") as file:
-            text = file.read()
-    except (OSError, ValueError):
+        with files.open_regular(_path(directory)) as file:
+            text = file.read().decode("utf-8")
+    except (InputError, OSError, ValueError):
         return None
     body, _, _ = text.rpartition("# sha256 ")
     return LINE.findall(body) if text == _with_checksum(body) else None
