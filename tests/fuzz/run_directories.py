@@ -37,7 +37,7 @@ def run(report, directory):
     damage_regions(report, "run, bytes", run_dir, REGIONS, read, lambda name: not name.endswith((".png", ".html")))
     for name in sorted(files_of(run_dir)):
         if name.endswith(".json") and os.path.basename(name) != "metrics.json":
-            forge_json(report, "run, JSON", run_dir, name, JSON, read)
+            forge_json(report, "run, JSON", run_dir, name, JSON, read, free=True)
     judge = [*flags, "--do_train", "0"]
     resume = [*flags, "--load_model", "1", "--epochs", "3"]
     for target, count, command in (("run, judged", JUDGED, judge), ("run, resumed", RESUMED, resume)):
