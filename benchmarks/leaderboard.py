@@ -1,11 +1,13 @@
-"""All models and the baselines on one data set under one protocol: a table, a plot, and how each row was made."""
+"""All models and the baselines on one data set: a block per protocol, a plot, and how each row was made."""
 
 import csv
+import dataclasses
 import io
 import os
 import platform
 import shlex
 
+ORDER_RULE = "equal timestamps in input order"  # said with every figure: it decides which item is the last one
 SASREC = ("--model", "dif_sr", "--attributes", "none")
 # Row to the flags that make it; `sasrec` is DIF-SR's causal attention without any attribute.
 ROWS = {
@@ -24,67 +26,118 @@ COLUMNS = {
 }
 
 
-def records(runs, protocol):
-    """One dict per row of the table: the models, best first by the protocol's first metric, and the baselines.
+@dataclasses.dataclass
+class Block:
+    """The rows under one protocol.
 
     Args:
-        runs: dict of row to `(command, metrics)`, metrics being a `metrics.json` or a str that says why there is none.
-        protocol: str.
+        runs: dict of row to `(command, metrics)`, metrics being a `metrics.json` or a str that says why there is none;
+            at least one row has metrics.
+    """
+
+    runs: dict
+
+    @property
+    def metrics(self):
+        """The `metrics.json` of the first row that has one."""
+        return next(metrics for _, metrics in self.runs.values() if not isinstance(metrics, str))
+
+    @property
+    def columns(self):
+        """The metrics shown, the first of which orders the rows."""
+        return COLUMNS[self.metrics["protocol"]]
+
+    def records(self):
+        """The models and the baselines, best first, then what could not run.
+
+        Returns:
+            list of dict: `protocol`, `row`, the metrics with their ends `_low` and `_high` where there are any,
+            `share_of_best_reachable`, `epochs`, `train_seconds`, `recipe`.
+        """
+        found, failed, baselines = [], [], {}
+        for row, (command, metrics) in self.runs.items():
+            if isinstance(metrics, str):
+                failed.append({"row": row, "recipe": metrics})
+                continue
+            ends = [f"{name}{end}" for name in self.columns for end in ("", "_low", "_high")]
+            record = {"row": row} | {name: metrics[f"test_{name}"] for name in ends if f"test_{name}" in metrics}
+            record["share_of_best_reachable"] = metrics.get("share_of_oracle_hr@10")
+            record |= {"epochs": metrics["best_epoch"], "train_seconds": metrics["train_seconds"], "recipe": command}
+            found.append(record)
+            for baseline in BASELINES:
+                if f"{baseline}_{self.columns[0]}" in metrics and baseline not in baselines:
+                    baselines[baseline] = self._baseline(baseline, metrics)
+        ranked = sorted([*found, *baselines.values()], key=lambda record: -record[self.columns[0]])
+        return [{"protocol": self.metrics["protocol"]} | record for record in ranked + failed]
+
+    def _baseline(self, name, metrics):
+        values = {column: metrics[f"{name}_{column}"] for column in self.columns}
+        oracle = metrics.get("oracle_hr@10")
+        share = values["hr@10"] / oracle if oracle and "hr@10" in values else None
+        return {"row": name, **values, "share_of_best_reachable": share, "recipe": "no training"}
+
+
+def seen_rule(metrics):
+    """What happens to the items of the history, in words."""
+    return "seen items excluded" if metrics["exclude_seen"] else "seen items kept"
+
+
+def markdown(title, split, blocks):
+    """The report: what was measured on what, then a table and the recipes of each block.
+
+    Args:
+        title: str.
+        split: str, how the data is split, in words.
+        blocks: list of `Block`.
 
     Returns:
-        list of dict: `row`, the protocol's metrics, `share_of_best_reachable`, `epochs`, `train_seconds`, `recipe`.
+        str.
     """
-    columns, found, failed = COLUMNS[protocol], [], []
-    for row, (command, metrics) in runs.items():
-        if isinstance(metrics, str):
-            failed.append({"row": row, "recipe": metrics})
-            continue
-        record = {"row": row} | {name: metrics[f"test_{name}"] for name in columns}
-        record["share_of_best_reachable"] = metrics.get("share_of_oracle_hr@10")
-        record |= {"epochs": metrics["best_epoch"], "train_seconds": metrics["train_seconds"], "recipe": command}
-        found.append(record)
-        for baseline in BASELINES:
-            if f"{baseline}_{columns[0]}" in metrics and baseline not in [record["row"] for record in found]:
-                values = {name: metrics[f"{baseline}_{name}"] for name in columns}
-                oracle = metrics.get("oracle_hr@10")
-                share = values["hr@10"] / oracle if oracle and "hr@10" in values else None
-                found.append({"row": baseline, **values, "share_of_best_reachable": share, "recipe": "counts"})
-    return sorted(found, key=lambda record: -record[columns[0]]) + failed
-
-
-def markdown(title, rows, protocol, split, runs):
-    """The report: what was measured on what, the table, the recipes."""
-    columns = list(COLUMNS[protocol])
-    shares = any(row.get("share_of_best_reachable") for row in rows)
-    heads = ["ranking", *columns, *(["of best reachable HR@10"] if shares else []), "epoch", "training"]
-    metrics = next(metrics for _, metrics in runs.values() if not isinstance(metrics, str))
+    first = blocks[0].metrics
     lines = [
         f"# {title}",
         "",
-        f"- data: {metrics['num_users']} users, {metrics['num_items']} items, "
-        f"{metrics['num_interactions']} interactions; {split}; {metrics['test_users']} test users",
-        f"- protocol: {protocol}, {'seen items excluded' if metrics['exclude_seen'] else 'seen items kept'}; the epoch "
-        "is chosen on validation, the test split looked at once",
-        f"- one seed ({metrics['seed']}) each; machine: {platform.machine()}, {os.cpu_count()} cores; TensorFlow "
-        f"{metrics['version_tensorflow']}, Keras {metrics['version_keras']}",
-        "",
-        f"| {' | '.join(heads)} |",
-        "|---" * len(heads) + "|",
+        f"- data: {first['num_users']} users, {first['num_items']} items, {first['num_interactions']} interactions; "
+        f"{split}; {ORDER_RULE}; {first['test_users']} test users",
+        "- the epoch is chosen on validation, the test split evaluated once",
+        f"- one training seed ({first['seed']}) each; in brackets the 95 % bootstrap interval over users, which does "
+        "not hold the spread over training seeds",
+        f"- machine: {platform.machine()}, {os.cpu_count()} cores; TensorFlow {first['version_tensorflow']}, Keras "
+        f"{first['version_keras']}",
     ]
+    for block in blocks:
+        lines += ["", f"## `{block.metrics['protocol']}`: {seen_rule(block.metrics)}", "", *_table(block)]
+    if len(blocks) > 1:
+        lines += ["", "Rows of different blocks answer different questions: do not compare them."]
+    return "\n".join(lines) + "\n"
+
+
+def _table(block):
+    rows = block.records()
+    shares = any(row.get("share_of_best_reachable") for row in rows)
+    heads = ["ranking", *block.columns, *(["of best reachable HR@10"] if shares else []), "epoch", "training"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in rows:
-        cells = [f"{row[name]:.4f}" if name in row else "" for name in columns]
+        cells = [_cell(row, name) for name in block.columns]
         if shares:
             cells.append(f"{row['share_of_best_reachable']:.1%}" if row.get("share_of_best_reachable") else "")
         cells.append(str(row.get("epochs", "")))
         cells.append(f"{row['train_seconds']:.0f} s" if "train_seconds" in row else "")
         lines.append(f"| {row['row']} | {' | '.join(cells)} |")
-    lines += ["", "Recipes:", ""]
-    lines += [f"- {row['row']}: {row['recipe']}" for row in rows]
-    return "\n".join(lines) + "\n"
+    return [*lines, "", "Recipes:", "", *(f"- {row['row']}: {row['recipe']}" for row in rows)]
 
 
-def comma_separated(rows):
-    """The table as CSV, every float as `repr`."""
+def _cell(row, name):
+    if name not in row:
+        return ""
+    return f"{row[name]:.4f}" + (
+        f" [{row[f'{name}_low']:.4f}, {row[f'{name}_high']:.4f}]" if f"{name}_low" in row else ""
+    )
+
+
+def comma_separated(blocks):
+    """The tables as one CSV with a column `protocol`, every float as `repr`."""
+    rows = [row for block in blocks for row in block.records()]
     text = io.StringIO()
     writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
     writer.writeheader()
@@ -92,26 +145,32 @@ def comma_separated(rows):
     return text.getvalue()
 
 
-def plot(title, rows, protocol):
-    """Bars of the first two metrics, as the bytes of a PNG."""
+def plot(title, blocks):
+    """Bars of each block's first two metrics, as the bytes of a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    names, rows = COLUMNS[protocol][:2], [row for row in rows if COLUMNS[protocol][0] in row]
-    figure = Figure(figsize=(8, 0.45 * len(rows) + 1.2), layout="constrained")
-    axes = figure.subplots()
-    for place, name in enumerate(names):
+    most = max(len(block.records()) for block in blocks)
+    figure = Figure(figsize=(8, (0.45 * most + 1.4) * len(blocks)), layout="constrained")
+    figure.suptitle(f"{title}; {ORDER_RULE}", fontsize="medium")
+    for axes, block in zip(figure.subplots(len(blocks), squeeze=False)[:, 0], blocks, strict=True):
+        _bars(axes, block)
+    image = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(image)
+    return image.getvalue()
+
+
+def _bars(axes, block):
+    rows = [row for row in block.records() if block.columns[0] in row]
+    for place, name in enumerate(block.columns[:2]):
         heights = [index + 0.4 * place - 0.2 for index in range(len(rows))]
         bars = axes.barh(heights, [row[name] for row in rows], 0.38, label=name)
         axes.bar_label(bars, fmt="%.3f", fontsize="small", padding=2)
     axes.set_yticks(range(len(rows)), [row["row"] for row in rows])
     axes.invert_yaxis()
     axes.margins(x=0.12)
-    axes.set_title(title, fontsize="medium")
+    axes.set_title(f"{block.metrics['protocol']}, {seen_rule(block.metrics)}", fontsize="small")
     axes.legend(loc="lower right")
-    image = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(image)
-    return image.getvalue()
 
 
 def command_line(flags, seed):

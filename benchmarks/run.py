@@ -1,31 +1,30 @@
 """Runs that make a figure: one model over seeds, or all models on one data set.
 
     python benchmarks/run.py seeds --data_dir DIR --name NAME --seeds 5 -- --model attrec [--preset original ...]
-    python benchmarks/run.py leaderboard --data_dir DIR --name NAME -- [--protocol recbole ...]
+    python benchmarks/run.py leaderboard --data_dir DIR --name NAME [--protocols recbole full_ranking] [-- FLAGS]
 
-Everything after `--` goes to `examples/run.py`, of a leaderboard to every model. Each run is one process and one look
-at the test split. Tables go to `benchmarks/results/NAME.md` with their recipe, a leaderboard's to NAME.csv and NAME.png
-too; `benchmarks/expected.json` holds the figures that later seeds are held to (exit 1 below them by more than the
-tolerance).
+Everything after `--` goes to `examples/run.py`, and in a leaderboard to every model. Each run is one process that
+evaluates the test split once. A leaderboard has one block per protocol, and within a block the same rule holds for
+every row, baselines too. Tables go to `benchmarks/results/NAME.md` with their recipes, a leaderboard's also to NAME.csv
+and NAME.png. `seeds` compares its means with `benchmarks/expected.json` and exits 1 where one is lower by more than the
+tolerance.
 """
 
 import argparse
 import hashlib
 import json
 import os
-import platform
 import shlex
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
 import leaderboard
+import seeds as seeds_table
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 RUN = os.path.join(HERE, os.pardir, "examples", "run.py")
-SHOWN = ("hr@10", "hr@50", "ndcg@10", "mrr")
 
 
 class Failed(Exception):
@@ -44,7 +43,7 @@ def one_run(arguments, data_dir, seed, name, run_dirs=None):
             there as it is, and one cut short goes on.
 
     Returns:
-        dict, its `metrics.json`; the rows of `history.csv` are not needed.
+        dict, its `metrics.json`.
 
     Raises:
         Failed: the run did not end well.
@@ -94,140 +93,92 @@ def read(path):
         return file.read()
 
 
-def summary(name, arguments, split, runs):
-    """The Markdown report of several seeds.
-
-    Args:
-        name: str.
-        arguments: list of str, as given to `examples/run.py`.
-        split: str, see `split_of`.
-        runs: list of dict, a `metrics.json` each.
-
-    Returns:
-        str.
-    """
-    first = runs[0]
-    epochs = ", ".join(str(run["best_epoch"]) for run in runs)
-    lines = [
-        f"# {name}",
-        "",
-        f"- command: {leaderboard.command_line(arguments, 'S')}",
-        f"- data: {first['dataset']}, {first['num_users']} users, {first['num_items']} items, "
-        f"{first['num_interactions']} interactions; {split}",
-        f"- protocol: {first['protocol']}, seen items {'excluded' if first['exclude_seen'] else 'kept'}, "
-        f"{first['test_users']} test users; preset {first['preset']}"
-        + ("; retrained on train + validation" if first["retrained_on_validation"] else ""),
-        f"- seeds: {', '.join(str(run['seed']) for run in runs)}; chosen epochs: {epochs}",
-        f"- machine: {platform.machine()}, {os.cpu_count()} cores; "
-        f"{sum(run['train_seconds'] for run in runs):.0f} s of training in all; "
-        f"TensorFlow {first['version_tensorflow']}, Keras {first['version_keras']}",
-        "",
-        "| ranking | " + " | ".join(columns(first)) + " |",
-        "|---" * (len(columns(first)) + 1) + "|",
-    ]
-    for label, prefix in (
-        (f"{first['model']}, test", "test_"),
-        *((name, f"{name}_") for name in leaderboard.BASELINES),
-    ):
-        if prefix + columns(first)[0] not in first:
-            continue
-        cells = []
-        for metric in columns(first):
-            values = [run[prefix + metric] for run in runs]
-            spread = f" ± {statistics.stdev(values):.4f}" if prefix == "test_" and len(values) > 1 else ""
-            cells.append(f"{statistics.mean(values):.4f}{spread}")
-        lines.append(f"| {label} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def below_expectation(name, runs):
-    """Metrics whose mean is below `expected.json` by more than the tolerance, as text."""
-    expected = json.loads(read(os.path.join(HERE, "expected.json"))).get(name, {})
-    found = {metric: statistics.mean(run[metric] for run in runs) for metric in expected}
-    return [
-        f"{metric} {found[metric]:.4f}, expected {value} - {tolerance}"
-        for metric, (value, tolerance) in expected.items()
-        if found[metric] < value - tolerance
-    ]
-
-
-def seeds(options, arguments):
+def over_seeds(options, arguments):
     """One model over seeds; gives the exit code."""
     started, runs = time.monotonic(), []
     for seed in range(options.seeds):
         runs.append(one_run(arguments, options.data_dir, seed, f"seed-{seed}", options.run_dirs))
-        shown = ", ".join(f"{metric} {runs[-1]['test_' + metric]:.4f}" for metric in columns(runs[-1]))
+        shown = ", ".join(f"{name} {runs[-1]['test_' + name]:.4f}" for name in seeds_table.columns(runs[-1]))
         left = (time.monotonic() - started) / (seed + 1) * (options.seeds - seed - 1)
         print(f"seed {seed}: {shown}; epoch {runs[-1]['best_epoch']}; {left:.0f} s left", file=sys.stderr, flush=True)
-    report = summary(options.name, arguments, split_of(options.data_dir), runs)
-    write(f"{options.name}.md", report.encode())
+    report = seeds_table.summary(options.name, arguments, split_of(options.data_dir), runs)
+    write(options, "md", report.encode())
     print(report)
-    wrong = below_expectation(options.name, runs)
+    expected = json.loads(read(os.path.join(HERE, "expected.json"))).get(options.name, {})
+    wrong = seeds_table.below_expectation(expected, runs)
     for line in wrong:
         print(f"below expectation: {line}", file=sys.stderr)
     return int(bool(wrong))
 
 
 def all_models(options, arguments):
-    """Every row of the leaderboard; a model that the data does not suit is listed with the reason."""
-    started, runs = time.monotonic(), {}
+    """Every row under every protocol; a model that the data does not suit is listed with the reason."""
     more = dict(row.split("=", 1) for row in options.row if "=" in row)
     if len(more) < len(options.row) or set(more) - set(leaderboard.ROWS):
         raise Failed(f"--row: expected ROW=FLAGS, each row once, of {', '.join(leaderboard.ROWS)}, got {options.row}")
+    if options.protocols and "--protocol" in arguments:
+        raise Failed("--protocol: --protocols names it already")
+    blocks = [_block(options, arguments, more, protocol) for protocol in options.protocols or [None]]
+    report = leaderboard.markdown(options.name, split_of(options.data_dir), blocks)
+    write(options, "md", report.encode())
+    write(options, "csv", leaderboard.comma_separated(blocks).encode())
+    write(options, "png", leaderboard.plot(options.name, blocks))
+    print(report)
+    return 0
+
+
+def _block(options, arguments, more, protocol):
+    """Trains the rows of one block; `protocol` None leaves it to the presets and `arguments`."""
+    started, runs = time.monotonic(), {}
+    chosen = ["--protocol", protocol] if protocol else []
     for number, (row, flags) in enumerate(leaderboard.ROWS.items(), 1):
-        flags = [*flags, *arguments, *shlex.split(more.get(row, ""))]
+        flags = [*flags, *chosen, *arguments, *shlex.split(more.get(row, ""))]
+        name = f"{row}-{protocol}" if protocol else row
         try:
-            metrics = one_run(flags, options.data_dir, options.seed, row, options.run_dirs)
+            metrics = one_run(flags, options.data_dir, options.seed, name, options.run_dirs)
             runs[row] = leaderboard.command_line(flags, options.seed), metrics
         except Failed as failure:
             last = str(failure).strip().splitlines()[-1]
             if "models that work on it" not in last:
                 raise
-            runs[row] = leaderboard.command_line(flags, options.seed), last.partition("error: ")[2]
+            reason = last.partition("error: ")[2].replace(options.data_dir, "DIR")
+            runs[row] = leaderboard.command_line(flags, options.seed), reason
         left = (time.monotonic() - started) / number * (len(leaderboard.ROWS) - number)
-        print(f"{row}: done; {left:.0f} s left", file=sys.stderr, flush=True)
-    protocol = next(metrics["protocol"] for _, metrics in runs.values() if not isinstance(metrics, str))
-    rows = leaderboard.records(runs, protocol)
-    report = leaderboard.markdown(options.name, rows, protocol, split_of(options.data_dir), runs)
-    write(f"{options.name}.md", report.encode())
-    write(f"{options.name}.csv", leaderboard.comma_separated(rows).encode())
-    write(f"{options.name}.png", leaderboard.plot(options.name, rows, protocol))
-    print(report)
-    return 0
+        print(f"{name}: done; {left:.0f} s left in this block", file=sys.stderr, flush=True)
+    return leaderboard.Block(runs)
 
 
-def write(name, content):
-    """Writes bytes to a file of `benchmarks/results`."""
-    os.makedirs(os.path.join(HERE, "results"), exist_ok=True)
-    with open(os.path.join(HERE, "results", name), "wb") as file:
+def write(options, ending, content):
+    """Writes bytes to a file of `--results`."""
+    os.makedirs(options.results, exist_ok=True)
+    with open(os.path.join(options.results, f"{options.name}.{ending}"), "wb") as file:
         file.write(content)
 
 
-def columns(metrics):
-    """The metrics to show of a run."""
-    return SHOWN if metrics["protocol"] == "full_ranking" else leaderboard.COLUMNS[metrics["protocol"]]
-
-
-def main():
-    """Parses the command line, runs, writes the reports."""
-    split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+def main(argv=None):
+    """Parses the command line, runs, writes the reports; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
+    split = argv.index("--") if "--" in argv else len(argv)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("seeds", "leaderboard"))
     parser.add_argument("--data_dir", required=True, help="a directory that data_prep made")
     parser.add_argument("--name", help="of the reports; a leaderboard's is leaderboard-DATA by default")
-    parser.add_argument("--seeds", type=int, default=5, help="how many seeds, from 0; default %(default)s")
+    parser.add_argument("--seeds", type=int, default=5, help="how many training seeds, from 0; default %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of a leaderboard; default %(default)s")
+    parser.add_argument("--protocols", nargs="+", choices=leaderboard.COLUMNS, help="one block of a leaderboard each")
     parser.add_argument("--row", action="append", default=[], metavar="ROW=FLAGS", help="more flags for one row")
     parser.add_argument("--run_dirs", help="keeps the runs there, and takes from there what is finished")
-    options = parser.parse_args(sys.argv[1:split])
-    what = seeds if options.what == "seeds" else all_models
+    parser.add_argument("--results", default=os.path.join(HERE, "results"), help="the directory for the reports")
+    options = parser.parse_args(argv[:split])
     if options.what == "seeds" and not options.name:
         parser.error("--name: required for seeds")
+    if options.what == "seeds" and (options.protocols or options.row):
+        parser.error(f"--{'protocols' if options.protocols else 'row'}: only for a leaderboard")
     if options.seeds < 1:
         parser.error(f"--seeds: expected at least 1, got {options.seeds}")
     options.name = options.name or f"leaderboard-{os.path.basename(os.path.normpath(options.data_dir))}"
     try:
-        return what(options, sys.argv[split + 1 :])
+        return (over_seeds if options.what == "seeds" else all_models)(options, argv[split + 1 :])
     except Failed as failure:
         print(failure, file=sys.stderr)
         return 2

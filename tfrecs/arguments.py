@@ -23,7 +23,7 @@ RUN_OPTIONS = {
     "overwrite": (False, "remove the run that the run directory holds and start afresh"),
     "load_weight_path": (None, "resume from, or judge, this checkpoint of the run: cp-0002"),
     "do_train": (True, "train"),
-    "do_eval": (True, "look at the test split, beside the baselines"),
+    "do_eval": (True, "evaluate on the test split, with the baselines"),
     "export_dir": (None, "write a SavedModel for TensorFlow Serving below this directory"),
     "num_recommendations": (10, "items to print for one test user; 0 is off"),
     "tensorboard": (False, "write the history as scalars below the run's tensorboard folder"),

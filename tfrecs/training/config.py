@@ -33,7 +33,7 @@ class TrainConfig:
         batch_tokens: int, items of histories per update instead, in batches of like length; 0 is off.
         learning_rate: float.
         decay_epochs: int, the rate falls along half a cosine, epoch by epoch, to 0 after so many; 0 keeps it constant.
-        optimizer: `adam`, `lazy_adam` (rows of large tables that a batch does not touch rest) or `sgd`.
+        optimizer: `adam`, `lazy_adam` (rows a batch does not touch are left unchanged) or `sgd`.
         epsilon, beta_2: float, those of either Adam: beta_2 is the decay of its second moments.
         global_clipnorm: float, gradients are scaled to at most this norm; 0 is off.
         patience: int, epochs without a better `select_metric` after which training stops; 0 is off.

@@ -7,6 +7,7 @@ import io
 import os
 import platform
 import sys
+import textwrap
 
 import numpy as np
 import pyarrow
@@ -129,7 +130,7 @@ def plot_history(run_dir, history, title, names, baselines):
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.5), layout="constrained")
-    figure.suptitle(title, fontsize="small")
+    figure.suptitle(textwrap.fill(title, 120), fontsize="small")
     loss_axes, metric_axes = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in history]
     loss_axes.plot(epochs, [row["loss"] for row in history], color="tab:gray")

@@ -17,6 +17,8 @@ DRAWN = {
     "pair_auc": ("auc",),
     "rated_list": ("ndcg@10", "hr@10", "rmse"),
 }
+# Said with every figure: which item is the last one depends on it.
+ORDER_RULE = "equal timestamps in input order"
 BASELINES = ("popularity", "transitions", "constant", "item_mean", "matrix_factorisation")
 
 
@@ -93,8 +95,9 @@ def title(metrics, split):
 
     Example:
         >>> title({"model": "attrec", "preset": "recommended", "dataset": "sample", "protocol": "full_ranking",
-        ...        "exclude_seen": True, "seed": 0, "best_epoch": 2, "epochs_run": 3}, "test")
-        'sample, test split, full_ranking, seen items excluded; attrec, preset recommended, seed 0, epoch 2 of 3'
+        ...        "exclude_seen": True, "seed": 0, "best_epoch": 2, "epochs_run": 3}, "test").split("; ")
+        ['sample, test split, full_ranking, seen items excluded', 'equal timestamps in input order', \
+'attrec, preset recommended, seed 0, epoch 2 of 3']
     """
     ranked = "seen items excluded" if metrics["exclude_seen"] else "seen items included"
     others = {"pair_auc": "against unseen items", "rated_list": "each user's own held-out items"}
@@ -103,13 +106,13 @@ def title(metrics, split):
     epochs = f", epoch {metrics['best_epoch']} of {metrics['epochs_run']}" if "best_epoch" in metrics else ""
     again = ", retrained on validation" if metrics.get("retrained_on_validation") else ""
     return (
-        f"{metrics['dataset']}, {split} split{users}, {metrics['protocol']}, {ranked}; {metrics['model']}, "
-        f"preset {metrics['preset']}, seed {metrics['seed']}{epochs}{again}"
+        f"{metrics['dataset']}, {split} split{users}, {metrics['protocol']}, {ranked}; {ORDER_RULE}; "
+        f"{metrics['model']}, preset {metrics['preset']}, seed {metrics['seed']}{epochs}{again}"
     )
 
 
 def tables(metrics):
-    """The test metrics beside the baselines', under a title.
+    """The test metrics with their interval over users, and the baselines', under a title.
 
     Args:
         metrics: dict, the content of `metrics.json` after `of_test`.
@@ -126,7 +129,16 @@ def tables(metrics):
         for group, label in labels.items()
     }
     rows = {label: values for label, values in rows.items() if values}
-    text = f"{title(metrics, 'test')}\n{reports.table(rows, SHOWN[metrics['protocol']])}"
+    shown = SHOWN[metrics["protocol"]]
+    ends = {
+        f"95 % {end}": {name: metrics[key] for name in shown if (key := f"test_{name}_{end}") in metrics}
+        for end in ("low", "high")
+    }
+    if any(ends.values()):
+        rows = {metrics["model"]: rows.pop(metrics["model"]), **ends, **rows}
+    text = f"{title(metrics, 'test')}\n{reports.table(rows, shown)}"
+    if any(ends.values()):
+        text += "\n95 %: bootstrap interval over users, of this one training seed"
     share = metrics.get("share_of_oracle_hr@10")
     return text if share is None else f"{text}\n{metrics['model']} reaches {share:.1%} of the best reachable HR@10"
 
