@@ -99,7 +99,7 @@ def _load(connection, log):
         )
         connection.unregister("chunk")
         count += table.num_rows
-    return connection.execute("select count(distinct item) from stranger").fetchone()[0]
+    return connection.execute("select count(distinct item) from stranger").fetchall()[0][0]
 
 
 def _table(connection, attribute, kind, directory, num_items):

@@ -60,15 +60,15 @@ def apply(connection, table, min_rating=None, min_user_interactions=1, min_item_
 def describe(connection, table):
     """`(rows, users, items)` of the table."""
     query = f"select count(*), count(distinct user_id), count(distinct item_id) from {table}"
-    return connection.execute(query).fetchone()
+    return connection.execute(query).fetchall()[0]
 
 
 def _delete(connection, table, condition, value):
-    return connection.execute(f"delete from {table} where {condition}", [value]).fetchone()[0]
+    return connection.execute(f"delete from {table} where {condition}", [value]).fetchall()[0][0]
 
 
 def _require_rows(connection, table, before, flags, advice="lower it"):
-    if connection.execute(f"select count(*) from {table}").fetchone()[0] == 0:
+    if connection.execute(f"select count(*) from {table}").fetchall()[0][0] == 0:
         rows, users, items = before
         raise InputError(
             f"nothing is left of {rows} interactions of {users} users with {items} items after {flags}; {advice}"

@@ -104,7 +104,7 @@ def resolve(rule, connection, table):
     """
     if rule["kind"] != "time" or "valid_from" in rule:
         return rule
-    count = connection.execute(f"select count(*) from {table}").fetchone()[0]
+    count = connection.execute(f"select count(*) from {table}").fetchall()[0][0]
     held_out = rule["test_fraction"]
     cuts = {}
     for name, share in (
@@ -113,5 +113,5 @@ def resolve(rule, connection, table):
     ):
         row = min(int((1 - share) * count + 1e-9), count - 1)
         query = f"select timestamp from {table} order by timestamp limit 1 offset {row}"
-        cuts[name] = connection.execute(query).fetchone()[0]
+        cuts[name] = connection.execute(query).fetchall()[0][0]
     return {**rule, **cuts}

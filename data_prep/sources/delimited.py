@@ -89,8 +89,8 @@ def _delimiter(path, chosen, flag):
     """The delimiter of a text file: the one that `--<flag>` gives, else the one its name tells."""
     if chosen is not None:
         delimiter = chosen.replace("\\t", "\t")
-        if len(delimiter) != 1 or delimiter in '"\r\n':
-            raise InputError(f"--{flag}: expected one character, got {chosen!r}")
+        if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
+            raise InputError(f"--{flag}: expected one ASCII character, got {chosen!r}")
         return delimiter
     name = path.removesuffix(".gz")
     if name.endswith(".csv"):

@@ -75,6 +75,7 @@ def batches(path, columns):
             _check_footer(path, file.metadata)
             reader = file.iter_batches(ROWS_PER_BATCH, columns=columns)
             while (batch := next(reader, None)) is not None:
+                batch.validate(full=True)  # that texts are UTF-8
                 for name in texts:
                     _check_text(path, row, name, batch[name])
                 yield batch, row, file.metadata.num_rows
@@ -110,6 +111,7 @@ def _check_text(path, row, name, column):
 def _text(path, role, column):
     """The column as strings, so that one set of rules holds for every kind of file."""
     if pa.types.is_timestamp(column.type):
+        column = compute.floor_temporal(column, unit="microsecond")
         column = compute.cast(compute.cast(column, pa.timestamp("us")), pa.int64())
         column = compute.floor(compute.divide(compute.cast(column, pa.float64()), 1e6))
         column = compute.cast(column, pa.int64())

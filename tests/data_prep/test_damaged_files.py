@@ -148,3 +148,26 @@ def test_what_is_no_file_is_refused_at_once(tmp_path):
             read_text(path)
         with pytest.raises(InputError, match="not a regular file"):
             files.open_regular(str(path))
+
+
+@pytest.mark.parametrize("role", ["user", "timestamp", "rating"])
+def test_parquet_text_that_is_not_utf8(tmp_path, role):
+    offsets, content = pa.array([0, 1, 2, 3], pa.int32()).buffers()[1], pa.py_buffer(b"1\xff2")
+    broken = pa.Array.from_buffers(pa.string(), 3, [None, offsets, content])
+    path = str(tmp_path / "log.parquet")
+    pyarrow.parquet.write_table(pa.table({"user": ["a", "b", "c"], "item": ["x", "y", "z"]} | {role: broken}), path)
+    columns = {name: name for name in ("user", "item", role)}
+    for policy in ("error", "skip"):
+        with pytest.raises(InputError, match=r"log\.parquet:1: cannot be read: .*UTF8"):
+            list(parquet.read(path, columns, BadLines(policy, {})))
+
+
+def test_parquet_timestamps_of_nanoseconds(tmp_path):
+    """Fractions are cut off downwards, a nanosecond before a second included."""
+    nanoseconds = [1_500_000_000 * 10**9 + 999_999_999, 10**9, -1, -(10**9), 2**60 + 1]
+    times = pa.array(nanoseconds, pa.timestamp("ns", "UTC"))
+    path = str(tmp_path / "log.parquet")
+    pyarrow.parquet.write_table(pa.table({"user": list("abcde"), "item": list("abcde"), "time": times}), path)
+    columns = {"user": "user", "item": "item", "timestamp": "time"}
+    ((table, _),) = parquet.read(path, columns, BadLines("error", {}))
+    assert table["timestamp"].to_pylist() == [time // 10**9 for time in nanoseconds]

@@ -47,7 +47,7 @@ def test_columns_by_name(tmp_path, name, delimiter, options):
         ("user,item,user\na,b,c\n", {}, "2 columns are called 'user'"),
         ("", {}, "empty"),
         ("\n\n", {}, "empty"),
-        ("user,item\n", {"delimiter": "::"}, "--delimiter: expected one character, got '::'"),
+        ("user,item\n", {"delimiter": "::"}, "--delimiter: expected one ASCII character, got '::'"),
         (b"us\xffer,item\n", {}, r"log\.csv:1: not UTF-8"),
     ],
 )

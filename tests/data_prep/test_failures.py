@@ -158,6 +158,23 @@ def test_wrong_arguments_from_python(tmp_path, dataset, options, message):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("delimiter", ["€", "😀", "::", '"', "\n"])
+def test_delimiters_that_arrow_does_not_know(tmp_path, command, delimiter):
+    (tmp_path / "log.csv").write_text(f"user{delimiter}item\na{delimiter}b\n", encoding="utf-8")
+    flags = ("--dataset", "delimited", "--path", tmp_path / "log.csv", "--delimiter", delimiter)
+    code, _, err = command(*flags, "--out_dir", tmp_path / "data")
+    assert code == 2 and "error: --delimiter: expected one ASCII character, got " in err
+
+
+def test_a_time_split_by_fractions(tmp_path):
+    """A tenth of 100 interactions is the test, the tenth before it validation."""
+    rows = "".join(f"u{n % 7},i{n % 11},{1000 + n}\n" for n in range(100))
+    (tmp_path / "log.csv").write_text("user,item,time\n" + rows)
+    options = {"path": tmp_path / "log.csv", "timestamp_column": "time", "split": "time"}
+    manifest = prepare("delimited", tmp_path / "data", Progress(None), **options)
+    assert (manifest.split["valid_from"], manifest.split["test_from"]) == (1080, 1090)
+
+
 def test_paths_and_switches_from_python(tmp_path, raw):
     for _ in range(2):
         prepare("atomic", tmp_path / "data", Progress(None), raw_dir=raw, overwrite=True, num_shards=np.int64(2))

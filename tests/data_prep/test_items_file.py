@@ -111,7 +111,7 @@ def test_a_log_may_be_its_own_table_of_items(tmp_path):
         ("item,title\ni1,One\n", {"items_kind": None, "items_lists": None}, "no column becomes an attribute"),
         ("", {}, "items.csv: empty"),
         (ITEMS, {"items": None, "items_lists": None}, "--items_kind type: has no effect without --items"),
-        (ITEMS, {"items_delimiter": "::"}, "--items_delimiter: expected one character, got '::'"),
+        (ITEMS, {"items_delimiter": "::"}, "--items_delimiter: expected one ASCII character, got '::'"),
     ],
 )
 def test_what_is_wrong_is_named(files, items, options, message):
