@@ -65,3 +65,16 @@ def test_data_sets_and_their_publishers_are_linked_where_they_are_first_named(pa
 def test_relative_links_lead_to_files(path):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", path.read_text(encoding="utf-8")):
         assert (path.parent / target).exists(), f"{path}: {target}"
+
+
+@pytest.mark.parametrize("path", [README, *CARDS.values()], ids=lambda path: path.parent.name)
+def test_figures_say_how_equal_timestamps_are_ordered(path):
+    """Which item is held out depends on it; a line per user, Amazon's format here, is an order of its own."""
+    text = text_of(path)
+    assert "equal timestamps in" in text or "the order of each line" in text
+
+
+def test_the_readme_says_what_the_order_of_ties_does_once():
+    """Popularity's HR@50 on MovieLens 100K, as benchmarks/ties.py measures it."""
+    text = text_of(README)
+    assert text.count("415 of 943") == 1 and "from .1919 to .2163" in text and "benchmarks/ties.py" in text
