@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from tfrecs import json_files
 from tfrecs.errors import InputError
+from tfrecs.models import MODELS
 from tfrecs.models.attrec import AttRec
 from tfrecs.training import listing, record, runs
 from tfrecs.training.checkpoints import Checkpoints
@@ -193,3 +194,23 @@ def test_settings_of_a_second_phase_that_are_damaged_are_not_taken_for_others(di
         with pytest.raises(InputError, match="retrain/config.json"):
             read()
     assert _content(folder) == before
+
+
+@pytest.mark.parametrize(
+    "model, name, value",
+    [
+        ("arerec", "dropout", [{}] * 9),
+        ("arerec", "rating_classes", [None, "x"]),
+        ("arerec", "l2", [[]]),
+        ("atrank", "attributes", [1]),
+        ("atrank", "attribute_sizes", "x"),
+        ("dif_sr", "attribute_dim", ["x"]),
+        ("dif_sr", "attribute_sizes", {}),
+        ("dif_sr", "attribute_weight", [[]]),
+    ],
+)
+def test_lists_of_wrong_values_in_a_configuration(directory, model, name, value):
+    arguments = MODELS[model].smallest | {name: value}
+    runs.write_config(directory, {"model": model, "model_arguments": arguments, "train": {}})
+    with pytest.raises(InputError):
+        runs.load_model(directory)

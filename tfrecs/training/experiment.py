@@ -195,7 +195,7 @@ def check_arguments(model_name, model_arguments, config):
         memory.check(model, config)
     except InputError:
         raise
-    except (ValueError, TypeError) as error:
+    except runs.ARGUMENT_ERRORS as error:
         raise InputError(f"--model {model_name}: {listing.first_line(error)}") from None
     if config.train_split == "all" and not (config.protocol == "rated_list" and model_arguments.get("random_split")):
         raise InputError(

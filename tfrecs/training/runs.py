@@ -15,6 +15,8 @@ from tfrecs.training.checkpoints import Checkpoints
 from tfrecs.training.record import CONFIG as CONFIG_FILE
 from tfrecs.training.record import RETRAIN
 
+# What a constructor may raise where a list holds values of wrong types, which no schema describes.
+ARGUMENT_ERRORS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)
 REMEDY = "move {} away to have the second phase trained again"
 
 
@@ -34,8 +36,9 @@ def load_model(run_dir, name=None):
     config = read_config(run_dir)
     try:
         model = MODELS[config["model"]](**config["model_arguments"])
-    except TypeError as error:
-        raise InputError(f"{os.path.join(run_dir, CONFIG_FILE)}: not the arguments of the model: {error}") from None
+    except ARGUMENT_ERRORS as error:
+        reason = listing.first_line(error)
+        raise InputError(f"{os.path.join(run_dir, CONFIG_FILE)}: not the arguments of the model: {reason}") from None
     prefix = os.path.join(*judged(run_dir, name))
     weights = tf.train.Checkpoint(variables=[v.value for v in model.weights])
     try:
