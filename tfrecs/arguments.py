@@ -7,7 +7,7 @@ import inspect
 from tfrecs import flags
 from tfrecs.errors import InputError, nearest
 from tfrecs.models import MODELS
-from tfrecs.models.presets import ALIASES, PRESETS
+from tfrecs.models.presets import ALIASES, MODULES, ORIGINAL_NAMES, PRESETS, originals
 from tfrecs.training.config import CHANGEABLE, JUDGED_BY, TrainConfig
 from tfrecs.training.protocols import DEFAULT_METRICS
 
@@ -26,6 +26,7 @@ RUN_OPTIONS = {
     "do_eval": (True, "evaluate on the test split, with the baselines"),
     "export_dir": (None, "write a SavedModel for TensorFlow Serving below this directory"),
     "num_recommendations": (10, "items to print for one test user; 0 is off"),
+    "gpu_id": (None, "GPUs to use, by number: 0, or 0,1; -1 is none; default all"),
     "tensorboard": (False, "write the history as scalars below the run's tensorboard folder"),
 }
 RENAMED = {"max_seq_length": "max_history", "num_epochs": "epochs", "lr": "learning_rate"}
@@ -40,6 +41,7 @@ class Arguments:
         model: dict of constructor arguments: the preset's with the given ones on top.
         config: `TrainConfig`.
         given_run, given_model, given_config: dicts of what the command line named itself.
+        notes: tuple of str, what is to be said of flags of the original.
     """
 
     run: dict
@@ -48,6 +50,7 @@ class Arguments:
     given_run: dict
     given_model: dict
     given_config: dict
+    notes: tuple = ()
 
 
 class _Parser(argparse.ArgumentParser):
@@ -77,6 +80,7 @@ def parse(argv):
     training = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
     aliases = {name: target for name, (target, _) in ALIASES[model].items()}
     aliases |= {name: target for name, target in RENAMED.items() if target in training or target in options}
+    others = {**getattr(MODULES[model], "DERIVED", {}), **getattr(MODULES[model], "FIXED", {})}
     parser = _Parser(
         prog="run.py",
         allow_abbrev=False,
@@ -93,16 +97,25 @@ def parse(argv):
             section.add_argument(f"--{name}", type=flags.converter(default), metavar=flags.kind(default), help=text)
     section = parser.add_argument_group("names the originals used")
     for name, target in aliases.items():
-        default = {**training, **options}[target]
+        default = {**run, **training, **options}[target]
         note = ", changed" if ALIASES[model].get(name, (None, None))[1] else ""
         text = f"for --{target}{note}"
         section.add_argument(f"--{name}", type=flags.converter(default), metavar=flags.kind(default), help=text)
+    for name, text in others.items():
+        text = text if isinstance(text, str) else text.described()
+        section.add_argument(f"--{name}", metavar="VALUE", help=text.replace("%", "%%"))
     namespace, unknown = parser.parse_known_args(argv)
     if unknown:
         flag = unknown[0].partition("=")[0]
-        known = [f"--{name}" for name in (*run, *training, *options, *aliases)]
+        known = [f"--{name}" for name in (*run, *training, *options, *aliases, *others)]
         raise InputError(f"unknown {'flag' if flag.startswith('-') else 'argument'} {flag!r}; {nearest(flag, known)}")
-    return _resolve(model, _without_aliases(vars(namespace), aliases, ALIASES[model]), options, training)
+    given = _without_aliases(vars(namespace), aliases, ALIASES[model])
+    given = {name: originals.respelled(MODULES[model], name, value) for name, value in given.items()}
+    original = {name: given.pop(name) for name in others if name in given}
+    given |= {"model": model} if "model" in given else {}
+    known = {**run, **training, **options, **_preset(model, preset), **given}
+    meant, notes = originals.translate(MODULES[model], original, known, set(given))
+    return _resolve(model, {**meant, **given}, options, training, tuple(notes))
 
 
 def model_arguments(model):
@@ -154,6 +167,7 @@ def _model_and_preset(argv):
     given = parser.parse_known_args(argv)[0]
     if given.model is None:
         raise InputError(f"--model: required; choose from {', '.join(MODELS)}")
+    given.model = ORIGINAL_NAMES.get(given.model, given.model)
     if given.model not in MODELS:
         raise InputError(f"--model: unknown model {given.model!r}; {nearest(given.model, MODELS)}")
     presets = PRESETS[given.model]
@@ -176,7 +190,7 @@ def _without_aliases(given, aliases, transforms):
     return values
 
 
-def _resolve(model, given, options, training):
+def _resolve(model, given, options, training, notes):
     run = {name: given.get(name, default) for name, (default, _) in RUN_OPTIONS.items()}
     if not 0 <= run["num_recommendations"] <= 10**6:
         raise InputError(f"--num_recommendations: expected 0 to 1000000, got {run['num_recommendations']}")
@@ -184,8 +198,14 @@ def _resolve(model, given, options, training):
     given_run, given_model, given_config = (
         {name: value for name, value in given.items() if name in group} for group in (run, options, training)
     )
-    config = configure(preset["training"], given_config)
-    return Arguments(run, {**preset["model"], **given_model}, config, given_run, given_model, given_config)
+    config = configure(_stretched(preset["training"], given_config), given_config)
+    return Arguments(run, {**preset["model"], **given_model}, config, given_run, given_model, given_config, notes)
+
+
+def _stretched(training, given):
+    """A preset's training whose rate falls over as many epochs as are asked for, where they are more than its own."""
+    epochs = given.get("epochs", 0)
+    return {**training, "decay_epochs": epochs} if epochs > training.get("decay_epochs", 0) > 0 else training
 
 
 def configure(known, given):

@@ -61,6 +61,10 @@ def run(arguments):
         NotFiniteError: training, evaluation, recommendations or export ran into NaN or infinity.
     """
     options = arguments.run
+    for text in arguments.notes:
+        note(text)
+    if options["gpu_id"] is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = options["gpu_id"]  # read when TensorFlow first looks for devices
     if options["dataset"] not in SOURCES:
         raise InputError(f"--dataset: unknown dataset {options['dataset']!r}; {nearest(options['dataset'], SOURCES)}")
     if options["export_dir"]:

@@ -56,7 +56,7 @@ def converter(default):
     wanted = str if default is None else type(default)
     if wanted is tuple:
         entry = converter(default[0] if default else None)
-        return lambda text: tuple(entry(part) for part in text.split(","))
+        return lambda text: tuple(entry(part.strip(" '\"")) for part in text.strip().strip("[]").split(","))
 
     def convert(text):
         if wanted is bool:

@@ -6,8 +6,8 @@ import os
 import pytest
 
 from data_prep import original_flags
-from tfrecs.errors import InputError
 from tests.raw_files import write_u_data
+from tfrecs.errors import InputError
 
 VERSION = "ml-100k_8020_minseq20_bs128_dper1.0"
 COMMAND = "--data_path Data/ --dataset ml-100k --min_seq 20 --test_ratio 0.2 --batch_size 128 --data_percent 1.0"

@@ -59,6 +59,7 @@ class DecoupledAttention(keras.layers.Layer):
         dropout=0.0,
         attention_dropout=0.0,
         kernel_initializer="glorot_uniform",
+        layer_norm_epsilon=LAYER_NORM_EPSILON,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -90,7 +91,7 @@ class DecoupledAttention(keras.layers.Layer):
         )
         self.dropout = keras.layers.Dropout(dropout, dtype=policy)
         self.attention_dropout = keras.layers.Dropout(attention_dropout, dtype=policy)
-        self.norm = keras.layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON, name="norm", dtype=policy)
+        self.norm = keras.layers.LayerNormalization(epsilon=layer_norm_epsilon, name="norm", dtype=policy)
         self.norm.build((None, None, dim))
         self.built = True
 
@@ -138,4 +139,5 @@ class DecoupledAttention(keras.layers.Layer):
             "dropout": self.dropout.rate,
             "attention_dropout": self.attention_dropout.rate,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "layer_norm_epsilon": self.norm.epsilon,
         }

@@ -16,6 +16,7 @@ class DecoupledEncoder(keras.layers.Layer):
         dim, num_heads, attribute_dims, max_length, fusion, causal_fusion, additive_mask, dropout, attention_dropout,
             kernel_initializer: see `DecoupledAttention`; `kernel_initializer` also that of positions.
         inner_dim, activation: see `FeedForward`.
+        layer_norm_epsilon: float, that of every layer normalisation.
 
     Call arguments:
         values: float `[batch, time, dim]`, `time` at most `max_length`.
@@ -47,6 +48,7 @@ class DecoupledEncoder(keras.layers.Layer):
         dropout=0.0,
         attention_dropout=0.0,
         kernel_initializer="glorot_uniform",
+        layer_norm_epsilon=LAYER_NORM_EPSILON,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -63,11 +65,12 @@ class DecoupledEncoder(keras.layers.Layer):
             "additive_mask": additive_mask,
             "dropout": dropout,
             "attention_dropout": attention_dropout,
+            "layer_norm_epsilon": layer_norm_epsilon,
         }
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         policy, clone = self.dtype_policy, self.kernel_initializer.clone
         self.positions = self.add_weight(name="positions", shape=(max_length, dim), initializer=clone())
-        self.norm = keras.layers.LayerNormalization(epsilon=LAYER_NORM_EPSILON, name="norm", dtype=policy)
+        self.norm = keras.layers.LayerNormalization(epsilon=layer_norm_epsilon, name="norm", dtype=policy)
         self.norm.build((None, None, dim))
         self.dropout = keras.layers.Dropout(dropout, dtype=policy)
         self.attentions, self.feed_forwards = [], []
@@ -83,6 +86,7 @@ class DecoupledEncoder(keras.layers.Layer):
                 dropout,
                 attention_dropout,
                 clone(),
+                layer_norm_epsilon,
                 name=f"attention_{i}",
                 dtype=policy,
             )
@@ -93,7 +97,7 @@ class DecoupledEncoder(keras.layers.Layer):
                     inner_dim,
                     activation,
                     dropout,
-                    LAYER_NORM_EPSILON,
+                    layer_norm_epsilon,
                     clone(),
                     name=f"feed_forward_{i}",
                     dtype=policy,

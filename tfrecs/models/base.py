@@ -61,6 +61,9 @@ class SequentialRecommender(keras.Model):
         self.num_users, self.num_items = num_users, num_items
         self.loss_reduction, self.clip_unmerged_rows = loss_reduction, clip_unmerged_rows
         self._arguments = {}
+        self.weight_decay = 0.0  # so much of a weight is added to its gradient, after clipping
+        self.loss_parts = []  # `keras.metrics.Mean` of what the loss is a sum of, in the order of `part_names`
+        self.part_names = ()
         self.under_xla = False  # whether XLA compiles the training step, which then has to know all shapes
         self.loss_mean = keras.metrics.Mean(name="loss")
         names = metrics.of_rank(tf.ones([1], tf.int64), self.cutoffs)
@@ -120,7 +123,7 @@ class SequentialRecommender(keras.Model):
 
     @property
     def metrics(self):
-        return [self.loss_mean, *self.ranking_means.values(), self.unsound_rows, self.ranked_rows]
+        return [self.loss_mean, *self.loss_parts, *self.ranking_means.values(), self.unsound_rows, self.ranked_rows]
 
     def call(self, inputs, training=False):
         """Scores of `inputs["candidates"]` `[batch, count]` where given, else of items 1 to `num_items`, in order."""
@@ -172,6 +175,11 @@ class SequentialRecommender(keras.Model):
             gradients = clip_by_global_norm(gradients, clip, norm)
         if replicas > 1:
             gradients = [gradient / replicas for gradient in gradients]
+        if self.weight_decay:
+            share = self.weight_decay / replicas
+            gradients = [
+                tf.convert_to_tensor(gradient) + share * variable for gradient, variable in zip(gradients, variables)
+            ]
         apply_clipped(self.optimizer, list(zip(gradients, variables)), clip)
 
     def test_step(self, data):

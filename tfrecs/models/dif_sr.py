@@ -45,6 +45,7 @@ class DIFSR(SequentialRecommender):
         item_loss: `ce`, the softmax over all items, or `bpr`. NOTE: `bpr` takes one unseen item a target and, as
             in `sasrecd.py:186-193`, leaves the attributes' losses out.
         initializer_range: float, standard deviation of the initial weights.
+        layer_norm_epsilon: float, added to the variance in every layer normalisation.
         attributes_in_items: bool, an item's vector, as input and as candidate, is its own row plus the rows of its
             attributes' values. NOTE: our addition; no part of the paper.
         all_positions: bool, train every position of a history at once; a history longer than `max_history` is cut
@@ -105,6 +106,7 @@ class DIFSR(SequentialRecommender):
         attribute_weight=(10.0,),
         item_loss="ce",
         initializer_range=0.02,
+        layer_norm_epsilon=1e-12,
         attributes_in_items=True,
         all_positions=True,
         causal_fusion=True,
@@ -130,6 +132,9 @@ class DIFSR(SequentialRecommender):
         for name, layers in dif_sr_layers.create(num_items, arguments, self.dtype_policy).items():
             setattr(self, name, layers)
         self.repeats = RepeatBias(name="repeats") if repeat_bias else None
+        if item_loss == "ce" and self.predictors:
+            self.part_names = ("item_loss", *(f"attribute_{i}_loss" for i in range(len(self.predictors))))
+            self.loss_parts = [keras.metrics.Mean(name=name) for name in self.part_names]
         self.build()
 
     @classmethod
@@ -144,6 +149,7 @@ class DIFSR(SequentialRecommender):
     def adapt(self, data_dir, manifest, split):
         """Fills the tables of items' attributes."""
         names = item_attributes.chosen(self.attributes, manifest)
+        self.part_names = ("item_loss", *(f"{name}_loss" for name in names))[: len(self.loss_parts)]
         for name, table in zip(names, self.tables):
             table.values.assign(
                 item_attributes.table(data_dir, manifest, name, table.values.shape[1], self.repeated_attributes)
@@ -241,9 +247,13 @@ class DIFSR(SequentialRecommender):
             terms = losses.softmax_cross_entropy(hidden, items, tf.maximum(target - first, 0))
             if self.repeat_bias:
                 terms = self.repeats.cross_entropy(rows, terms, target, scores("target"))
+            parts = [terms]
             for table, predictor, weight in zip(self.tables, self.predictors, self.label_weights):
                 logits = tf.cast(predictor(hidden), tf.float32)
-                terms += weight * losses.multi_label_cross_entropy(logits, table(target))
+                parts.append(weight * losses.multi_label_cross_entropy(logits, table(target)))
+            terms = tf.add_n(parts)
+            for mean, part in zip(self.loss_parts, parts):
+                mean.update_state(part, sample_weight=tf.cast(padding_mask(target), tf.float32))
         return terms, tf.cast(padding_mask(target), tf.float32)
 
 

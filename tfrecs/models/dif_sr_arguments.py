@@ -12,7 +12,7 @@ ACCEPTED = {
     **dict.fromkeys(("max_history", "num_heads", "dim", "inner_dim"), ranges.SIZE),
     "num_layers": ranges.DEPTH,
     **dict.fromkeys(("dropout", "attention_dropout", "item_dropout"), ranges.RATE),
-    "initializer_range": ranges.POSITIVE,
+    **dict.fromkeys(("initializer_range", "layer_norm_epsilon"), ranges.POSITIVE),
     "activation": ACTIVATIONS,
     "fusion": FUSIONS,
     "pooling": POOLINGS,
@@ -22,7 +22,7 @@ ACCEPTED = {
 # Those that `DecoupledEncoder` takes under the same names.
 ENCODER = (
     *("num_layers", "dim", "num_heads", "inner_dim", "activation", "fusion", "causal_fusion", "additive_mask"),
-    *("dropout", "attention_dropout"),
+    *("dropout", "attention_dropout", "layer_norm_epsilon"),
 )
 TUPLES = {
     "attribute_sizes": ranges.SIZE,

@@ -44,7 +44,7 @@ class Checkpoints:
         self.directory, self.keep = directory, keep
         # Keras leaves dropout's random state and metric totals out of what TensorFlow tracks by itself.
         seeds = [v.value for v in model.non_trainable_variables if v.path.endswith("seed_generator_state")]
-        totals = [v.value for v in model.loss_mean.variables]
+        totals = [v.value for mean in (model.loss_mean, *model.loss_parts) for v in mean.variables]
         self._checkpoint = tf.train.Checkpoint(
             variables=[v.value for v in model.weights],
             seeds=seeds,

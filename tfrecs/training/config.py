@@ -18,8 +18,9 @@ CHANGEABLE = (
     "strategy",
     "retrain",
 )
+DEFAULT_TOPK = (10,)  # every protocol with lists reports it anyway
 # What may differ, besides, when a run is only judged.
-JUDGED_BY = ("protocol", "exclude_seen", "num_eval_negatives", "published_lists")
+JUDGED_BY = ("topk", "protocol", "exclude_seen", "num_eval_negatives", "published_lists")
 AT_LEAST_0 = ("batch_tokens", "decay_epochs", "patience", "save_checkpoints_epochs", "save_checkpoints_steps", "seed")
 
 
@@ -33,11 +34,17 @@ class TrainConfig:
         batch_tokens: int, items of histories per update instead, in batches of like length; 0 is off.
         learning_rate: float.
         decay_epochs: int, the rate falls along half a cosine, epoch by epoch, to 0 after so many; 0 keeps it constant.
-        optimizer: `adam`, `lazy_adam` (rows a batch does not touch are left unchanged) or `sgd`.
-        epsilon, beta_2: float, those of either Adam: beta_2 is the decay of its second moments.
+            A preset's is stretched to `--epochs` where these are more.
+        optimizer: `adam`, `lazy_adam` (rows a batch does not touch are left unchanged), `sgd`, `rmsprop`,
+            `adagrad` or `adadelta`.
+        epsilon: float, that of every optimizer but `sgd`.
+        beta_2: float, the decay of the second moments of either Adam.
+        weight_decay: float, so much of each weight is added to its gradient, after clipping; not with `lazy_adam`.
         global_clipnorm: float, gradients are scaled to at most this norm; 0 is off.
+        eval_step: int, epochs between validations; with more than `epochs`, only the last is validated.
         patience: int, epochs without a better `select_metric` after which training stops; 0 is off.
         select_metric: str, the validation metric the epoch is chosen by.
+        topk: ints, cutoffs of HR, Recall and NDCG that are reported besides the protocol's own.
         retrain: bool, train once more from scratch on training and validation items, for as many epochs as
             validation chose, before the test items are looked at.
         train_split: `train`, or `train_valid`: validation items are trained on and validation means nothing; or
@@ -77,9 +84,12 @@ class TrainConfig:
     optimizer: str = "adam"
     epsilon: float = 1e-7
     beta_2: float = 0.999
+    weight_decay: float = 0.0
     global_clipnorm: float = 0.0
+    eval_step: int = 1
     patience: int = 0
     select_metric: str = "ndcg@10"
+    topk: tuple = DEFAULT_TOPK
     retrain: bool = False
     train_split: str = "train"
     validation_split: str = "valid"
@@ -98,7 +108,7 @@ class TrainConfig:
     seed: int = 0
 
     CHOICES: typing.ClassVar = {
-        "optimizer": ("adam", "lazy_adam", "sgd"),
+        "optimizer": ("adam", "lazy_adam", "sgd", "rmsprop", "adagrad", "adadelta"),
         "train_split": ("train", "train_valid", "all"),
         "validation_split": ("valid", "test"),
         "negative_sampling": ("uniform", "popularity"),
@@ -116,14 +126,22 @@ class TrainConfig:
             value = getattr(self, field.name)
             if field.type is int and not isinstance(value, bool) and value > LARGEST:
                 raise InputError(f"--{field.name}: expected at most {LARGEST}, got {value}")
-        for name in ("epochs", "batch_size", "eval_batch_size", "keep_checkpoints", "num_eval_negatives"):
+        for name in ("epochs", "batch_size", "eval_batch_size", "eval_step", "keep_checkpoints", "num_eval_negatives"):
             if getattr(self, name) < 1:
                 raise InputError(f"--{name}: expected at least 1, got {getattr(self, name)}")
         for name in AT_LEAST_0:
             if getattr(self, name) < 0:
                 raise InputError(f"--{name}: expected at least 0, got {getattr(self, name)}")
-        if not 0 <= self.global_clipnorm < float("inf"):
-            raise InputError(f"--global_clipnorm: expected a number of at least 0, got {self.global_clipnorm}")
+        for name in ("global_clipnorm", "weight_decay"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"--{name}: expected a number of at least 0, got {getattr(self, name)}")
+        if self.weight_decay and self.optimizer == "lazy_adam":
+            raise InputError("--weight_decay: rows at rest would not decay under --optimizer lazy_adam; adam moves all")
+        object.__setattr__(self, "topk", tuple(self.topk))  # JSON has lists
+        if not self.topk or not all(isinstance(k, int) and 1 <= k <= LARGEST for k in self.topk):
+            raise InputError(f"--topk: expected integers of at least 1, got {','.join(map(str, self.topk))}")
+        if self.topk != DEFAULT_TOPK and self.protocol == "pair_auc":
+            raise InputError("--topk: --protocol pair_auc ranks no list")
         for name in ("learning_rate", "epsilon"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"--{name}: expected a number above 0, got {getattr(self, name)}")

@@ -46,7 +46,7 @@ class Experiment:
             model = MODELS[self.model_name](**self.arguments, dtype=self.config.precision)
             # Keras denies XLA where operations are deterministic; `Loop` compiles the step itself.
             model.compile(optimizer=optimizers.create(self.config), jit_compile=False)
-            model.under_xla = self.config.jit_compile
+            model.under_xla, model.weight_decay = self.config.jit_compile, self.config.weight_decay
             model.optimizer.build(model.trainable_variables)
         model.adapt(self.data_dir, self.manifest, split)
         self.judge = judge.create(model, self.config, self.strategy, self.data_dir, self.manifest)

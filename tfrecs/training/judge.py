@@ -126,7 +126,8 @@ class ListJudge(Judge):
         return next(self._evaluate.lists(split), None) is None
 
     def _evaluator(self, scorer, replicas=None):
-        return rated_list.RatedList(scorer, self.data_dir, self.manifest, self.config.published_lists)
+        published, cutoffs = self.config.published_lists, self.protocol.cutoffs
+        return rated_list.RatedList(scorer, self.data_dir, self.manifest, published, cutoffs=cutoffs)
 
     def _score(self, scorer, split):
         return self._evaluator(scorer)(split)[0]

@@ -153,12 +153,12 @@ def digest(path):
 
 
 def find(directory, name):
-    """Resolves a checkpoint's name, with or without leading zeros.
+    """Resolves a checkpoint's name, with or without leading zeros and the ending `.ckpt`.
 
     Raises:
         InputError: there is none of that name; those there are, are listed.
     """
-    wanted = position(name)
+    wanted = position(name.removesuffix(".ckpt"))  # as the originals spell it
     there = [name for name in on_disk(directory) if _is_complete(directory, name)]
     for candidate in there:
         if position(candidate) == wanted:

@@ -85,7 +85,7 @@ class Loop:
             dataset = self.strategy.experimental_distribute_dataset(dataset)
         step = self._step_function(dataset)
         if not progress.step:
-            self.model.loss_mean.reset_state()
+            self._reset_losses()
         self.model.optimizer.learning_rate.assign(self.config.rate(progress.epoch))
         meter = _Meter(self.progress_line, self.config, progress)
         clock = time.perf_counter()
@@ -120,6 +120,7 @@ class Loop:
         progress.step = 0
         progress.epoch += 1
         row = {"epoch": progress.epoch, "loss": float(self.model.loss_mean.result())}
+        row |= {name: float(mean.result()) for name, mean in zip(self.model.part_names, self.model.loss_parts)}
         metrics, seconds = self._validated(progress)
         if metrics:
             progress.eval_seconds += seconds
@@ -134,7 +135,7 @@ class Loop:
         self.on_epoch(progress)
         every = self.config.save_checkpoints_epochs
         # The next epoch's sum starts from zero in the checkpoint too.
-        self.model.loss_mean.reset_state()
+        self._reset_losses()
         if every and progress.epoch % every == 0:
             self.checkpoints.save(progress)
         return self._ended(progress)
@@ -142,13 +143,18 @@ class Loop:
     def _validated(self, progress):
         """The validation metrics and the seconds they took; none where there is no validation."""
         try:
-            if self.validate:
+            due = progress.epoch % min(self.config.eval_step, self.config.epochs) == 0
+            if self.validate and due:
                 return self.validate()
             if self.check:
                 self.check()
             return {}, 0.0
         except NotFiniteError as error:
             self._stop(f"after epoch {progress.epoch}, {error}")
+
+    def _reset_losses(self):
+        for mean in (self.model.loss_mean, *self.model.loss_parts):
+            mean.reset_state()
 
     def _note_best(self, progress, row):
         value = row.get(f"{self.config.validation_split}_{self.config.select_metric}")

@@ -75,7 +75,14 @@ class LazyAdam(FusedAdam):
         tf.raw_ops.ResourceScatterSub(resource=variable.handle, indices=rows, updates=step)
 
 
-OPTIMIZERS = {"adam": FusedAdam, "lazy_adam": LazyAdam}
+OPTIMIZERS = {
+    "adam": FusedAdam,
+    "lazy_adam": LazyAdam,
+    "sgd": keras.optimizers.SGD,
+    "rmsprop": keras.optimizers.RMSprop,
+    "adagrad": keras.optimizers.Adagrad,
+    "adadelta": keras.optimizers.Adadelta,
+}
 
 
 def create(config):
@@ -89,9 +96,9 @@ def create(config):
         >>> create(TrainConfig(global_clipnorm=5.0)).global_clipnorm
         5.0
     """
-    clip = config.global_clipnorm or None
-    if config.optimizer == "sgd":
-        return keras.optimizers.SGD(config.learning_rate, global_clipnorm=clip)
-    return OPTIMIZERS[config.optimizer](
-        config.learning_rate, beta_2=config.beta_2, epsilon=config.epsilon, global_clipnorm=clip
-    )
+    options = {"global_clipnorm": config.global_clipnorm or None}
+    if config.optimizer != "sgd":
+        options["epsilon"] = config.epsilon
+    if config.optimizer in ("adam", "lazy_adam"):
+        options["beta_2"] = config.beta_2
+    return OPTIMIZERS[config.optimizer](config.learning_rate, **options)

@@ -14,6 +14,7 @@ class FullRanking:
     Args:
         exclude_seen: bool, leave the items of the history out; False lets them compete.
         recall: bool, report HR@k under the name Recall@k too, which with one relevant item is the same number.
+        topk: ints, cutoffs besides `metrics.CUTOFFS`.
 
     Example:
         >>> FullRanking().summarise(np.array([1, 3]))["mrr"]
@@ -23,13 +24,14 @@ class FullRanking:
     num_negatives = 0
     measures_ranks = True  # what is measured of a user is the rank of the held-out item
 
-    def __init__(self, exclude_seen=True, recall=False):
+    def __init__(self, exclude_seen=True, recall=False, topk=()):
         self.exclude_seen, self.recall = exclude_seen, recall
+        self.cutoffs = tuple(sorted({*metrics.CUTOFFS, *topk}))
 
     @property
     def names(self):
         """The metrics reported, by which an epoch may be chosen."""
-        return tuple(self._named(metrics.of_rank(tf.ones([1], tf.int64))))
+        return tuple(self._named(metrics.of_rank(tf.ones([1], tf.int64), self.cutoffs)))
 
     def measure(self, ranker):
         """`f(batch) -> (int64 ranks [batch], sound bool [batch])`.
@@ -56,7 +58,7 @@ class FullRanking:
 
     def of_users(self, ranks):
         """The metrics of each user: dict of metric to float array `[users]`; arguments as for `summarise`."""
-        values = self._named(metrics.of_rank(tf.constant(ranks, tf.int64)))
+        values = self._named(metrics.of_rank(tf.constant(ranks, tf.int64), self.cutoffs))
         return {name: value.numpy() for name, value in values.items()}
 
     def _named(self, values):
@@ -126,11 +128,18 @@ class PairAUC:
 
 
 class RatedLists:
-    """Each user's own held-out items, ranked by predicted rating; `rated_list.RatedList` does the judging."""
+    """Each user's own held-out items, ranked by predicted rating; `rated_list.RatedList` does the judging.
 
-    names = rated_list.names()
+    Args:
+        topk: ints, cutoffs besides `rated_list.CUTOFFS`.
+    """
+
     num_negatives = 0
     exclude_seen = False
+
+    def __init__(self, topk=()):
+        self.cutoffs = tuple(sorted({*rated_list.CUTOFFS, *topk}))
+        self.names = rated_list.names(self.cutoffs)
 
 
 # What an epoch is chosen by where a protocol is asked for and no metric named.
@@ -148,12 +157,12 @@ def create(config):
         False
     """
     if config.protocol == "rated_list":
-        return RatedLists()
+        return RatedLists(config.topk)
     if config.protocol == "pair_auc":
         return PairAUC(config.num_eval_negatives)
     if config.protocol == "recbole":
-        return FullRanking(exclude_seen=False, recall=True)
-    return FullRanking(config.exclude_seen)
+        return FullRanking(exclude_seen=False, recall=True, topk=config.topk)
+    return FullRanking(config.exclude_seen, topk=config.topk)
 
 
 def _means(values, users):

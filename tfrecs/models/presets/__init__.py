@@ -3,6 +3,8 @@
 from tfrecs.models.presets import arerec, atrank, attrec, dif_sr
 from tfrecs.models.sasrec import presets as sasrec
 
-_MODULES = {"arerec": arerec, "atrank": atrank, "attrec": attrec, "dif_sr": dif_sr, "sasrec": sasrec}
-PRESETS = {name: module.PRESETS for name, module in _MODULES.items()}
-ALIASES = {name: module.ALIASES for name, module in _MODULES.items()}
+MODULES = {"arerec": arerec, "atrank": atrank, "attrec": attrec, "dif_sr": dif_sr, "sasrec": sasrec}
+PRESETS = {name: module.PRESETS for name, module in MODULES.items()}
+ALIASES = {name: module.ALIASES for name, module in MODULES.items()}
+# What the originals call these models.
+ORIGINAL_NAMES = {"SASRecD": "dif_sr"}

@@ -1,6 +1,7 @@
 """ATRank's presets, and the names its original gave to flags."""
 
 from tfrecs.errors import InputError
+from tfrecs.models.presets.originals import Fixed, flag_value
 
 
 def _time(concat_time_emb):
@@ -71,4 +72,22 @@ ALIASES = {
     "train_batch_size": ("batch_size", None),
     "test_batch_size": ("eval_batch_size", None),
     "max_epochs": ("epochs", None),
+    "model_dir": ("run_dir", None),
+    "cuda_visible_devices": ("gpu_id", None),
 }
+DERIVED = {"from_scratch": "1 for --load_model 0 --overwrite 1, 0 for --load_model 1"}
+FIXED = {
+    "display_freq": Fixed((), "progress is shown by time, not by steps, and an epoch's loss at its end"),
+    "eval_freq": Fixed((), "validation comes at the end of epochs; --eval_step N validates every N epochs"),
+    "per_process_gpu_memory_fraction": Fixed(
+        (),
+        "no such share here; the environment variable TF_FORCE_GPU_ALLOW_GROWTH=true takes memory as needed",
+    ),
+    "net_type": Fixed(("att-i2i",), "attention reads all kinds; the published RNN variants are not here"),
+}
+
+
+def derive(original, known, given):
+    """What `--from_scratch` of `train.py` means; see `originals`."""
+    anew = flag_value("from_scratch", original["from_scratch"])
+    return {"load_model": not anew} | ({"overwrite": True} if anew and "overwrite" in known else {})

@@ -1,5 +1,10 @@
 """AttRec's presets, and the names its originals gave to flags."""
 
+import os
+
+from tfrecs.errors import InputError
+from tfrecs.models.presets.originals import Fixed
+
 PRESETS = {
     # Chosen on ml-100k's validation items (seed 0); dropout, margin and the falling rate moved them most.
     "recommended": {
@@ -51,3 +56,32 @@ ALIASES = {
     "keep_prob": ("dropout", lambda keep: 1.0 - keep),
     "grad_clip": ("global_clipnorm", None),
 }
+DERIVED = {
+    "file_path": "MovieLens's u.data; for --dataset ml-100k --raw_dir DIR",
+    "mode": "train, or test for --do_train 0",
+    "save_path": "a checkpoint's path without its ending, for --run_dir",
+}
+_COUNTED = Fixed(None, "counted in the data, as the published code does whatever the flag says")
+_NOT_READ = Fixed(None, "nothing is read from there, as in the published code")
+FIXED = {"item_count": _COUNTED, "user_count": _COUNTED, "train_path": _NOT_READ, "test_path": _NOT_READ}
+
+
+def derive(original, known, given):
+    """What flags of `main.py` and of the notebook mean; see `originals`."""
+    meant = {}
+    if "file_path" in original:
+        directory, name = os.path.split(original["file_path"])
+        if name != "u.data":
+            raise InputError(
+                f"--file_path {original['file_path']}: expected MovieLens's u.data; for other files: "
+                "python -m data_prep.prepare --dataset delimited --path FILE --out_dir DIR, then --data_dir DIR"
+            )
+        meant["raw_dir"] = directory or os.curdir
+        meant |= {} if "dataset" in given else {"dataset": "ml-100k"}
+    if "mode" in original:
+        if original["mode"] not in ("train", "test"):
+            raise InputError(f"--mode: expected train or test, got {original['mode']!r}")
+        meant["do_train"] = original["mode"] == "train"
+    if "save_path" in original:
+        meant["run_dir"] = original["save_path"].removesuffix(".ckpt")
+    return meant
