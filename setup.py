@@ -33,22 +33,17 @@ setup(
         # variables by name, so widen the bound only after the tests pass on the next minor version.
         "keras>=3.12,<3.16",
         "numpy>=2.0",
-        "pandas>=2.2",
         "duckdb>=1.1",
         "pyarrow>=16",
         "matplotlib>=3.9",
         "tensorflow-datasets>=4.9.8",
     ],
     extras_require={
-        # Preparing data on several machines. Beam holds protobuf, pyarrow and numpy back: give it
-        # an environment of its own if pip has to move them.
-        "beam": ["apache-beam[tfrecord]>=2.70"],
-        # Requests and logs as protos, for a client of TensorFlow Serving.
-        "serving": ["tensorflow-serving-api>=2.21,<2.22"],
-        "notebooks": ["jupyter>=1.1", "nbclient>=0.10", "ipykernel>=6.29"],
-        # scikit-learn is an oracle the tests compare with; the package itself never imports it.
+        "notebooks": ["ipykernel>=6.29", "jupyter>=1.1", "nbclient>=0.10", "pandas>=2.2"],
+        # pandas reads tables in tests, scikit-learn is an oracle they compare with; the package imports neither.
         "dev": [
             "hypothesis>=6.100",
+            "pandas>=2.2",
             "pytest>=8.2",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
