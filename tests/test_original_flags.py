@@ -4,7 +4,6 @@ import pytest
 
 from tfrecs import arguments
 from tfrecs.errors import InputError
-from tfrecs.models import MODELS
 
 # The published code's flags, read off `run.py`, `main.py` and the notebook, `train.py`, and RecBole's options with
 # those of `configs/*.yaml`: a value -> what it is here, or the reason for a refusal. None: there is nothing to set, and
@@ -204,7 +203,7 @@ def test_what_has_no_effect_in_the_published_code_either_is_said():
 
 
 def test_every_flag_is_in_the_help(capsys):
-    for model in MODELS:
+    for model in FLAGS:
         with pytest.raises(SystemExit):
             arguments.parse(["--model", model, "--help"])
         shown = capsys.readouterr().out

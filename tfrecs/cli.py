@@ -17,7 +17,7 @@ from tfrecs.errors import InputError, NotFiniteError, nearest
 from tfrecs.export import export
 from tfrecs.models import MODELS
 from tfrecs.startup import exit_code
-from tfrecs.training import listing, lock, pointer, record, reports, results, runs
+from tfrecs.training import listing, lock, pointer, record, reports, results, runs, summary
 from tfrecs.training.experiment import Experiment, check_arguments, check_data, enable_determinism
 from tfrecs.training.progress import note, say
 
@@ -103,6 +103,7 @@ def _run_in(run_dir, arguments, stack):
     }
     name, ranks = options["load_weight_path"], None
     if options["do_train"]:
+        note(summary.of_model(experiment.model))
         note(f"training: {results.title(metrics, config.train_split)}; at most {config.epochs} epochs")
         experiment.check()
         stack.enter_context(lock.exclusive(run_dir))
@@ -118,6 +119,9 @@ def _run_in(run_dir, arguments, stack):
         test, ranks = results.of_test(experiment)
         metrics |= test
         say(f"\n{results.tables(metrics)}")
+        chosen = summary.of_validation(metrics, config)
+        if chosen:
+            say(chosen)
     if options["do_eval"] or options["do_train"]:
         results.plot(run_dir, progress, metrics, config.train_split)
         reports.write_ranks(run_dir, read_vocabulary(data_dir, manifest, "user") if ranks else (), ranks)
@@ -175,7 +179,7 @@ def _data(arguments):
     verify(data_dir, manifest)
     say(
         f"data: {data_dir}: {manifest.name}, {manifest.num_users} users, {manifest.num_items} items, "
-        f"{manifest.num_interactions} interactions"
+        f"{manifest.num_interactions} interactions, {summary.of_data(manifest)}"
     )
     return data_dir, manifest
 

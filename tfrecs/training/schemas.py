@@ -10,7 +10,9 @@ from tfrecs.training.config import TrainConfig
 DIGEST = Text("[0-9a-f]{64}")
 SIZE, COUNT, SECONDS = Number(int, 1), Number(int, 0), Number(float, 0)
 
-TRAIN = {field.name: Optional(field.type) for field in dataclasses.fields(TrainConfig)}
+TRAIN = {
+    field.name: Optional([int] if field.type is tuple else field.type) for field in dataclasses.fields(TrainConfig)
+}
 CONFIG = {
     "model": Text("|".join(MODELS)),
     "model_arguments": Mapping(ANY),  # see `model_arguments`
