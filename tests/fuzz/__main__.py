@@ -1,7 +1,7 @@
 """`make fuzz`: damaged raw files, data, runs and requests, in one process; exit code 1 where anything is found.
 
 `FUZZ_SEED` (default 0) chooses the cases, `FUZZ_SHARE` (default 1.0) how many of the full number are made. Arguments
-name the parts to run: `sources`, `data`, `runs`, `exports`; a source's or a model's name runs it alone.
+name the parts to run: `sources`, `data`, `runs`, `exports`, `checkpoints`; a source's or a model's name runs it alone.
 """
 
 import os
@@ -12,11 +12,17 @@ import warnings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from tests.fuzz import data_sets, run_directories, served, sources  # noqa: E402 - the level must be set before TensorFlow is loaded
+from tests.fuzz import checkpoints, data_sets, run_directories, served, sources  # noqa: E402 - the level must be set before TensorFlow is loaded
 from tests.fuzz.harness import Report, note  # noqa: E402
 from tfrecs.models import MODELS  # noqa: E402
 
-PARTS = {"sources": sources.run, "data": data_sets.run, "runs": run_directories.run, "exports": served.run}
+PARTS = {
+    "sources": sources.run,
+    "data": data_sets.run,
+    "runs": run_directories.run,
+    "exports": served.run,
+    "checkpoints": checkpoints.run,
+}
 
 
 def main(arguments):

@@ -45,7 +45,7 @@ class Report:
         """The random numbers of one case, the same for the same seed and names."""
         return random.Random(f"{self.seed}/" + "/".join(map(str, names)))
 
-    def case(self, target, name, function, *arguments, cases=1):
+    def case(self, target, name, function, *arguments, cases=1, limit=None):
         """Runs one case.
 
         Args:
@@ -54,13 +54,14 @@ class Report:
             function: called with the arguments; it returns `equal` or `answered`, or raises `InputError` or
                 `SilentChange`. Whatever else it raises is a finding.
             cases: int, how many cases it stands for.
+            limit: int, seconds; default the report's own.
 
         Returns:
             the outcome, a name of `COLUMNS`.
         """
         began, where = time.monotonic(), None
         previous = signal.signal(signal.SIGALRM, self._alarm)
-        signal.alarm(self.limit)
+        signal.alarm(limit or self.limit)
         try:
             outcome = function(*arguments)
         except InputError:
@@ -84,7 +85,7 @@ class Report:
         return outcome
 
     def _alarm(self, *_):
-        raise Hang(f"no end within {self.limit} s")
+        raise Hang("no end within the limit")
 
     @property
     def passed(self):

@@ -19,6 +19,7 @@ from tfrecs.training import listing, runs
 REGIONS, JSON = 25, 200
 JUDGED, RESUMED = 40, 20
 SMALL = ("--embedding_dim", "4", "--batch_size", "64", "--num_recommendations", "0", "--strategy", "none")
+COMMAND_LIMIT = 600  # seconds
 # Of metrics.json: what depends on the clock.
 CLOCK = ("seconds", "per_second", "time", "date")
 
@@ -50,7 +51,9 @@ def run(report, directory):
             kind = random.choice(mutations.REGION_KINDS)
             damaged = mutations.damage_region(random, contents[name], begin, max(end, begin + 1), kind)
             what = f"{name}: {kind} {begin}:{end}"
-            report.case(target, what, _damaged_command, run_dir, command, {name: damaged}, expected)
+            report.case(
+                target, what, _damaged_command, run_dir, command, {name: damaged}, expected, limit=COMMAND_LIMIT
+            )
 
 
 def _read_run(run_dir):
