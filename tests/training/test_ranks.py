@@ -40,7 +40,9 @@ def test_ranks_do_not_depend_on_batches_or_replicas(run_dir, command):
 
 
 def test_test_metrics_have_their_interval_over_users(run_dir, command):
-    assert command(run_dir, *JUDGE)[0] == 0
+    code, printed, _ = command(run_dir, *JUDGE)
+    assert code == 0 and "equal timestamps in input order" in printed
+    assert "\n95 % low" in printed and "95 %: bootstrap interval over users" in printed
     _, ranks, metrics = judged(run_dir)
     names = [name for name in metrics if name.startswith("test_") and "@" in name or name == "test_mrr"]
     whole = [name for name in names if not name.endswith(("_low", "_high"))]

@@ -1,4 +1,4 @@
-"""Numbers that look drawn and follow from ids alone: splitmix64 (Steele, Lea and Flood, 2014) in the graph."""
+"""Deterministic pseudo-random numbers derived from ids: splitmix64 (Steele, Lea and Flood, 2014) in the graph."""
 
 import tensorflow as tf
 

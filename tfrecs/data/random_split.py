@@ -1,4 +1,4 @@
-"""A random split that needs no list: whether an interaction is held out follows from its user and item."""
+"""A hash-based random split: whether an interaction is held out follows from its user and item."""
 
 import tensorflow as tf
 

@@ -8,7 +8,7 @@ MASKED = -1e9  # as the original's; also in reach of bfloat16
 
 @keras.saving.register_keras_serializable("tfrecs")
 class NeighbourAttention(keras.layers.Layer):
-    """ARERec's attention: the target user asks, the neighbours answer, and each keeps a vector of its own.
+    """ARERec's attention from the target user (query) to the neighbours (keys); values are not summed.
 
     With `q` the user's and `e_s` the neighbours' embeddings, per head h of width `dim / num_heads`:
     `a_hs = softmax_s((q W_Q + b_Q)_h (e_s W_K + b_K)_h / sqrt(width))`,

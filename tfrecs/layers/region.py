@@ -1,4 +1,4 @@
-"""ARERec's region embedding: an item and each of its neighbours meet in a few dimensions, the best meeting counts."""
+"""ARERec's region embedding: projects an item and its neighbours into a small region space and max-pools."""
 
 from keras import ops
 

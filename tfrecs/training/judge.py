@@ -1,4 +1,4 @@
-"""A model before its judges: the protocol's metrics on held-out items, and what the baselines reach on the same."""
+"""Evaluates a model and its baselines under one protocol."""
 
 from tfrecs.data import held_out, statistics
 from tfrecs.models.baselines import Popularity, Transitions

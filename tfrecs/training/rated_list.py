@@ -1,4 +1,4 @@
-"""Lists of held-out ratings, ranked by predicted rating: ARERec's protocol, as published and put right."""
+"""Lists of held-out ratings, ranked by predicted rating: ARERec's protocol, as published and corrected."""
 
 import itertools
 import time
