@@ -42,6 +42,7 @@ class Arguments:
         config: `TrainConfig`.
         given_run, given_model, given_config: dicts of what the command line named itself.
         notes: tuple of str, what is to be said of flags of the original.
+        data: dict of options that the preset gives a source which has them, where data are prepared on the way.
     """
 
     run: dict
@@ -51,6 +52,7 @@ class Arguments:
     given_model: dict
     given_config: dict
     notes: tuple = ()
+    data: dict = dataclasses.field(default_factory=dict)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -199,7 +201,8 @@ def _resolve(model, given, options, training, notes):
         {name: value for name, value in given.items() if name in group} for group in (run, options, training)
     )
     config = configure(_stretched(preset["training"], given_config), given_config)
-    return Arguments(run, {**preset["model"], **given_model}, config, given_run, given_model, given_config, notes)
+    arguments, data = {**preset["model"], **given_model}, preset.get("data", {})
+    return Arguments(run, arguments, config, given_run, given_model, given_config, notes, data)
 
 
 def _stretched(training, given):

@@ -70,7 +70,7 @@ def run(arguments):
     if options["export_dir"]:
         files.check_writable("--export_dir", options["export_dir"])
     _check_overwrite(options)
-    run_dir = options["run_dir"] or _default_run_dir(options)
+    run_dir = options["run_dir"] or _default_run_dir(arguments)
     start = run_dir, _starts_fresh(options), options["overwrite"]
     runs.check_start(*start)
     enable_determinism()
@@ -144,9 +144,9 @@ def _check_overwrite(options):
         raise InputError(f"--overwrite 1: removes the run that --{name if options['do_train'] else 'do_train 0'} needs")
 
 
-def _default_run_dir(options):
+def _default_run_dir(arguments):
     """`runs/<model>-<preset>-<dataset>`."""
-    data_dir, name = _data_dir(options), options["dataset"]
+    options, data_dir, name = arguments.run, _data_dir(arguments), _prepared_name(arguments)
     if os.path.exists(os.path.join(data_dir, FILE_NAME)):
         name = load(data_dir).name
     if not SAFE_NAME.fullmatch(name):
@@ -156,23 +156,32 @@ def _default_run_dir(options):
     return os.path.join("runs", f"{options['model']}-{options['preset']}-{name}")
 
 
-def _data_dir(options):
-    return options["data_dir"] or os.path.join("data", options["dataset"])
+def _data_dir(arguments):
+    return arguments.run["data_dir"] or os.path.join("data", _prepared_name(arguments))
+
+
+def _prepared_name(arguments):
+    return "-".join([arguments.run["dataset"], *_preparation(arguments)])
+
+
+def _preparation(arguments):
+    """The options that the preset gives the source, of those that it has."""
+    return {k: v for k, v in arguments.data.items() if k in SOURCES[arguments.run["dataset"]].OPTIONS}
 
 
 def _data(arguments):
     """The directory of the prepared data, made on the way if it has to be, and its manifest."""
     options, given = arguments.run, arguments.given_run
     name = options["dataset"]
-    data_dir = _data_dir(options)
+    data_dir, wanted = _data_dir(arguments), _preparation(arguments)
     here = os.path.exists(os.path.join(data_dir, FILE_NAME))
     if not here and (options["raw_dir"] or not options["data_dir"]):
         if "path" in SOURCES[name].OPTIONS:
             command = f"python -m data_prep.prepare --dataset {name} --path FILE --out_dir DIR"
             raise InputError(f"--dataset {name}: needs a description of its file; {command}, then --data_dir DIR")
-        prepare(name, data_dir, **({"raw_dir": options["raw_dir"]} if options["raw_dir"] else {}))
+        prepare(name, data_dir, **wanted, **({"raw_dir": options["raw_dir"]} if options["raw_dir"] else {}))
     manifest = load(data_dir)
-    if "dataset" in given and manifest.name != name:
+    if "dataset" in given and name not in (manifest.name, manifest.provenance.get("source")):
         raise InputError(f"--dataset {name}: {data_dir} holds {manifest.name}")
     if here and options["raw_dir"]:
         _check_raw(options["raw_dir"], data_dir, manifest)

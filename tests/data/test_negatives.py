@@ -70,6 +70,44 @@ def test_draws_from_the_whole_catalogue_have_the_stated_probability():
     assert stats.chisquare(counts[weights > 0], weights[weights > 0] / 20 * ids.size).pvalue > 1e-3
 
 
+KINDS = [0, 2, 1, 1, 2, 1, 2, 2, 1, 3]
+
+
+@pytest.mark.parametrize("weights", [[0] + [1] * 9, [0, 5, 1, 0, 2, 9, 3, 1, 4, 2]])
+def test_draws_within_a_kind_are_exact(weights):
+    rows = [[4, 2, 9, 2], [], [1, 5, 1], [8, 3, 2, 5]]
+    owners, like = [0, 0, 1, 1, 2, 2, 2, 3], [1, 3, 6, 9, 4, 8, 9, 7]
+    uniform = tf.random.stateless_uniform([len(owners), 20_000], SEED, dtype=tf.float64)
+    within = negatives.WithinKinds(KINDS, weights)
+    found = within.pick(ragged(rows), tf.constant(owners, tf.int64), tf.constant(like, tf.int64), uniform).numpy()
+    for owner, item, drawn in zip(owners, like, found, strict=True):
+        same = [KINDS[other] == KINDS[item] and other not in rows[owner] for other in range(10)]
+        left = np.where(same, weights, 0)
+        assert left.sum() > 0
+        counts = np.bincount(drawn, minlength=10)
+        assert not counts[left == 0].any()
+        if (left > 0).sum() > 1:
+            expected = left / left.sum() * drawn.size
+            assert stats.chisquare(counts[left > 0], expected[left > 0]).pvalue > 1e-3
+
+
+def test_nothing_left_of_a_kind_is_padding():
+    rows, uniform = [[9, 2], [2, 3, 5, 8]], tf.constant([[0.0, 0.99]] * 4, tf.float64)
+    within = negatives.WithinKinds(KINDS, [0] + [1] * 9)
+    like = tf.constant([9, 2, 9, 2], tf.int64)
+    found = within.pick(ragged(rows), tf.constant([0, 0, 1, 1], tf.int64), like, uniform).numpy().tolist()
+    assert found == [[0, 0], [3, 8], [9, 9], [0, 0]]
+
+
+def test_one_kind_draws_as_without_kinds():
+    rows, owners = [[2, 3, 9], [], [1, 5]], tf.constant([0, 1, 2, 2], tf.int64)
+    uniform = tf.random.stateless_uniform([4, 500], SEED, dtype=tf.float64)
+    weights = [0, 5, 1, 0, 2, 9, 3, 1, 4, 2]
+    plain = negatives.pick(ragged(rows), owners, uniform, negatives.cumulative_weights(weights))
+    within = negatives.WithinKinds([1] * 10, weights).pick(ragged(rows), owners, owners + 1, uniform)
+    np.testing.assert_array_equal(within, plain)
+
+
 def test_draws_of_one_window_do_not_depend_on_each_other():
     pairs = draw([[1]], [0] * 20_000, 2, [0, 1, 1, 1, 1])
     table = np.zeros((5, 5))

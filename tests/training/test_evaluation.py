@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from tfrecs import metrics
 from tfrecs.data import held_out, records
+from tfrecs.data.kinds import Kinds
 from tfrecs.data.manifest import Manifest
 from tfrecs.errors import NotFiniteError
 from tfrecs.models.attrec import AttRec
@@ -219,6 +220,42 @@ def test_pair_auc_by_hand(data, count):
         for user, row in negatives_of(data, 6, count).items()
     ]
     assert found == {"auc": pytest.approx(np.mean(wins)), "gauc": pytest.approx(np.mean(wins)), "users": len(wins)}
+
+
+KINDS = Kinds("kind", ("query", "item"), np.array([0, 2, 1, 1, 2, 1, 2, 2, 1, 1, 2, 2, 1]))
+
+
+def test_pairs_of_one_kind_by_hand(data):
+    """Negatives are unseen ones of the target's kind; each kind has the AUC of its own users."""
+    drawn = {}
+    for batch in data[1](5, num_negatives=6, kinds=KINDS.of_item):
+        drawn |= dict(zip(batch["user"].numpy().tolist(), batch["negatives"].numpy().tolist(), strict=True))
+    wins = {1: [], 2: []}
+    for user, (history, target) in data[0].items():
+        if target:
+            kind = KINDS.of_item[target[0]]
+            unseen = [i for i in range(1, 13) if KINDS.of_item[i] == kind and i not in history + target]
+            assert set(drawn[user]) <= (set(unseen) or {0})
+            if unseen:
+                wins[kind].append(np.mean(user_scores(user)[target[0]] > user_scores(user)[drawn[user]]))
+    protocol = PairAUC(6, KINDS)
+    batches = data[1](4, num_negatives=6, kinds=KINDS.of_item)
+    found, _ = evaluation.Evaluator(protocol.measure(Table()), protocol.summarise)(batches)
+    assert protocol.names == ("auc", "gauc", "auc_query", "auc_item")
+    expected = {"auc_query": np.mean(wins[1]), "auc_item": np.mean(wins[2]), "auc": np.mean(wins[1] + wins[2])}
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+    assert found["users"] == len(wins[1] + wins[2]) and min(map(len, wins.values())) > 3
+
+
+def test_the_loss_of_pairs_is_the_models_own(data):
+    class WithLoss(Table):
+        def pair_loss(self, scores):
+            return tf.reduce_sum(scores, axis=1)
+
+    protocol = PairAUC(2)
+    found, _ = evaluation.Evaluator(protocol.measure(WithLoss()), protocol.summarise)(data[1](4, num_negatives=2))
+    sums = [user_scores(user)[[data[0][user][1][0], *row]].sum() for user, row in negatives_of(data, 6, 2).items()]
+    assert found["loss"] == pytest.approx(np.mean(sums), abs=1e-6) and "loss" not in protocol.names
 
 
 def test_pair_auc_of_baselines_agrees_with_their_rankings(data):

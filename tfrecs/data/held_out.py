@@ -23,6 +23,7 @@ class EvaluationBatches:
         max_users: int or None, only the first so many users of the shards (a quick look, not a result).
         fields: names of the per-interaction features that `make_inputs` reads; `item` is among them.
         num_negatives: int, unseen items to draw per user, the same at every reading; 0 is off.
+        kinds: int array `[items + 1]`, the kind of each item, or None; negatives are of the target's kind.
 
     Iterating gives dicts: the model's inputs, `target` int64 `[batch]`, and `seen` int64
     `[batch, (longest history)]`, the whole history padded with PAD; with negatives, `negatives` int64
@@ -31,11 +32,22 @@ class EvaluationBatches:
     """
 
     def __init__(
-        self, data_dir, manifest, make_inputs, batch_size, split, max_users=None, fields=("item",), num_negatives=0
+        self,
+        data_dir,
+        manifest,
+        make_inputs,
+        batch_size,
+        split,
+        max_users=None,
+        fields=("item",),
+        num_negatives=0,
+        kinds=None,
     ):
         self.fields, self.make_inputs, self.boundary = fields, make_inputs, HELD_OUT_SPLITS[split]
         self.num_items, self.num_negatives = manifest.num_items, num_negatives
-        self._cumulative = negatives.cumulative_weights([0] + [1] * manifest.num_items)
+        weights = [0] + [1] * manifest.num_items
+        self._cumulative = negatives.cumulative_weights(weights)
+        self._within_kinds = None if kinds is None else negatives.WithinKinds(kinds, weights)
         users = serialized(data_dir, manifest)
         self.batch_size = batch_size
         self._blocks = (users if max_users is None else users.take(max_users)).batch(batch_size * BATCHES_PER_BLOCK)
@@ -82,7 +94,7 @@ class EvaluationBatches:
         if "timestamp" in self.fields:
             block["now"] = windows.items_from(sequences["timestamp"], rows, first, 1)[:, 0]
         if self.num_negatives:
-            block["negatives"] = self._negatives(sequences["user"], sequences["item"], rows)
+            block["negatives"] = self._negatives(sequences["user"], sequences["item"], rows, block["target"])
         return block
 
     def _make(self, block, first):
@@ -90,7 +102,10 @@ class EvaluationBatches:
         kept = {name: rows.pop(name) for name in ("target", "negatives") if name in rows}
         return self.make_inputs(rows) | kept | {"seen": rows["item"].to_tensor(PAD)}
 
-    def _negatives(self, user, items, rows):
+    def _negatives(self, user, items, rows, target):
+        if self._within_kinds is not None:
+            uniform = negatives.hashed_uniform(tf.gather(user, rows), self.num_negatives)
+            return self._within_kinds.pick(items, rows, target, uniform)
         excluded = negatives.sorted_unique(items, self.num_items + 1)
         drawable = tf.gather(negatives.remaining_weight(excluded, self._cumulative), rows) > 0
         uniform = negatives.hashed_uniform(tf.gather(user, rows), self.num_negatives)

@@ -6,9 +6,11 @@ exact, vectorised over all windows of a batch of users, and of a cost that does 
 beyond one more binary search.
 """
 
+import numpy as np
 import tensorflow as tf
 
 from tfrecs.data import hashing
+from tfrecs.data.schema import PAD
 
 
 def cumulative_weights(weights):
@@ -92,17 +94,24 @@ class Sampler:
         excluded: int64 ragged `[users, (ids)]`, as for `draw`.
         cumulative: as from `cumulative_weights`.
         seed: int tensor `[2]`, the first call's.
+        within_kinds: `WithinKinds` of the same weights, or None.
 
     Call arguments:
         rows: int64 `[windows]`, the user of each window.
         count: int, draws per window.
-        Returns int64 `[windows, count]`, never an item that is excluded for the user.
+        like: int64 `[windows]` or None; with `within_kinds`, draws are of the kinds of these items.
+        Returns int64 `[windows, count]`, never an item that is excluded for the user; PAD where no item of the kind is
+        left.
     """
 
-    def __init__(self, excluded, cumulative, seed):
+    def __init__(self, excluded, cumulative, seed, within_kinds=None):
         self.excluded, self.cumulative, self.seed, self.calls = excluded, cumulative, seed, 0
+        self.within_kinds = within_kinds
 
-    def __call__(self, rows, count):
+    def __call__(self, rows, count, like=None):
+        if self.within_kinds is not None and like is not None:
+            uniform = tf.random.stateless_uniform([tf.shape(rows)[0], count], self._next_seed(), dtype=tf.float64)
+            return self.within_kinds.pick(self.excluded, rows, like, uniform)
         return draw(self.excluded, rows, count, self.cumulative, self._next_seed())
 
     def whole_catalogue(self, rows, count):
@@ -139,6 +148,12 @@ def pick(excluded, rows, uniform, cumulative):
     Returns:
         int64 `[windows, any]`; meaningless in rows without `remaining_weight`.
     """
+    total = tf.cast(tf.gather(remaining_weight(excluded, cumulative), rows), tf.float64)[:, tf.newaxis]
+    return _ids_at(excluded, rows, tf.cast(tf.floor(uniform * total), tf.int64), cumulative)
+
+
+def _ids_at(excluded, rows, drawn, cumulative):
+    """The ids at points of each row's drawable mass, int64 `[windows, any]` from 0."""
     mass = _weights(excluded, cumulative).flat_values
     before = tf.cumsum(mass, exclusive=True)  # excluded mass over all earlier rows and entries
     starts = excluded.row_starts()
@@ -147,9 +162,6 @@ def pick(excluded, rows, uniform, cumulative):
     # How much drawable mass lies before each excluded id, counted within its own row.
     row_of = excluded.value_rowids()
     drawable = tf.gather(cumulative, excluded.flat_values) - (before - tf.gather(row_before, row_of))
-
-    total = tf.cast(tf.gather(remaining_weight(excluded, cumulative), rows), tf.float64)[:, tf.newaxis]
-    drawn = tf.cast(tf.floor(uniform * total), tf.int64)
 
     # One sorted line for all rows: a row's stretch starts at row * (total weight + 1).
     stride = cumulative[-1] + 1
@@ -161,6 +173,61 @@ def pick(excluded, rows, uniform, cumulative):
     point = tf.reshape(drawn + skipped, [-1])
     found = tf.searchsorted(cumulative, point, side="right", out_type=tf.int64) - 1
     return tf.reshape(found, tf.shape(points))
+
+
+class WithinKinds:
+    """Draws of the same kind as a given item, at the cost of one draw whatever the number of kinds.
+
+    The catalogue is laid out kind by kind, so that each kind is one stretch of the number line.
+
+    Args:
+        kinds: int array `[items + 1]`, the kind of each id, from 0.
+        weights: as for `cumulative_weights`.
+
+    Example:
+        >>> seen = tf.ragged.constant([[1, 3]], tf.int64, row_splits_dtype=tf.int64)
+        >>> within = WithinKinds([0, 1, 2, 1, 2, 1], [0, 1, 1, 1, 1, 1])
+        >>> uniform = tf.constant([[0.1, 0.9], [0.1, 0.9]], tf.float64)
+        >>> within.pick(seen, tf.constant([0, 0], tf.int64), tf.constant([1, 2], tf.int64), uniform).numpy().tolist()
+        [[5, 5], [2, 4]]
+    """
+
+    def __init__(self, kinds, weights):
+        kinds = np.asarray(kinds, np.int64)
+        order = np.argsort(kinds, kind="stable")
+        self.kinds = tf.constant(kinds)
+        self.id_at = tf.constant(order, tf.int64)
+        self.place = tf.constant(np.argsort(order), tf.int64)
+        self.cumulative = cumulative_weights(np.asarray(weights)[order])
+        bounds = np.searchsorted(kinds[order], np.arange(kinds.max() + 2))
+        self.total = tf.constant(np.diff(self.cumulative.numpy()[bounds]), tf.int64)
+
+    def pick(self, known, rows, like, uniform):
+        """The ids that numbers in [0, 1) stand for.
+
+        Args:
+            known: int64 ragged `[users, (ids)]`, never drawn.
+            rows: int64 `[windows]`, the user of each window.
+            like: int64 `[windows]`, an item of the kind to draw from.
+            uniform: float64 `[windows, any]`.
+
+        Returns:
+            int64 `[windows, any]`; PAD throughout where the user has met everything of that kind.
+        """
+        places = known.with_flat_values(tf.gather(self.place, known.flat_values))
+        excluded = sorted_unique(places, self.place.shape[0])
+        count = self.total.shape[0]
+        kind = tf.gather(self.kinds, tf.gather(self.id_at, excluded.flat_values))
+        size = excluded.nrows() * count
+        mass = _weights(excluded, self.cumulative).flat_values
+        taken = tf.math.unsorted_segment_sum(mass, excluded.value_rowids() * count + kind, size)
+        left = self.total - tf.reshape(taken, [-1, count])
+        chosen = tf.stack([rows, tf.gather(self.kinds, like)], axis=1)
+        first = tf.gather_nd(tf.cumsum(left, axis=1, exclusive=True), chosen)[:, tf.newaxis]
+        share = tf.gather_nd(left, chosen)[:, tf.newaxis]
+        drawn = first + tf.cast(tf.floor(uniform * tf.cast(share, tf.float64)), tf.int64)
+        found = tf.gather(self.id_at, _ids_at(excluded, rows, drawn, self.cumulative) % self.place.shape[0])
+        return tf.where(share > 0, found, PAD)
 
 
 def hashed_uniform(ids, count):

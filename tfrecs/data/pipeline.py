@@ -21,8 +21,8 @@ class TrainingBatches:
         manifest: its `Manifest`.
         make_examples: `f(sequences, draw, seed)`, a model's `training_examples`: turns a batch of users
             (dict of `user` `[users]` and ragged fields `[users, (time)]`, cut to the training part) into a dict
-            of tensors with one row per example; `draw` is a `negatives.Sampler`, `draw(rows, count)` gives negatives
-            for the users in `rows`.
+            of tensors with one row per example; `draw` is a `negatives.Sampler`, `draw(rows, count, like)` gives
+            negatives for the users in `rows`, with `kinds` of the same kind as the items `like`.
         weights: int array `[items + 1]`, the sampling weights of negatives, see `statistics.sampling_weights`; users
             who leave none to draw are left out. None for a model that draws none.
         batch_size: int, examples per step, unless `batch_tokens` is given.
@@ -35,6 +35,7 @@ class TrainingBatches:
         batch_tokens: int, items of histories per step: rows of like length share a batch, which is cut to its
             longest; 0 is off. See `batching.by_length`.
         padded_fields: names of the tensors `[rows, time]` to cut; the first one's items are counted.
+        kinds: int array `[items + 1]`, the kind of each item, or None: negatives are of whatever kind.
 
     Call arguments:
         first_epoch, end_epoch: ints, epochs from 0, the end exclusive.
@@ -58,6 +59,7 @@ class TrainingBatches:
         exclude_held_out=False,
         batch_tokens=0,
         padded_fields=("history",),
+        kinds=None,
     ):
         self.data_dir, self.manifest, self.make_examples = data_dir, manifest, make_examples
         self.fields = fields
@@ -65,6 +67,9 @@ class TrainingBatches:
         self.batch_tokens, self.padded_fields = batch_tokens, padded_fields
         self.split, self.exclude_held_out = split, exclude_held_out
         self.cumulative = None if weights is None else negatives.cumulative_weights(weights)
+        self.within_kinds = None
+        if weights is not None and kinds is not None:
+            self.within_kinds = negatives.WithinKinds(kinds, weights)
         # Traced once; a dataset's map only calls it.
         self._examples = tf.function(
             self._block,
@@ -104,7 +109,8 @@ class TrainingBatches:
             drawable = negatives.remaining_weight(excluded, self.cumulative) > 0
             kept = tf.where(drawable)[:, 0]
             training = {name: tf.gather(value, kept) for name, value in training.items()}
-            draw = negatives.Sampler(tf.gather(excluded, kept), self.cumulative, fold_in(seed, 1))
+            excluded = tf.gather(excluded, kept)
+            draw = negatives.Sampler(excluded, self.cumulative, fold_in(seed, 1), self.within_kinds)
         examples = self.make_examples(training, draw, fold_in(seed, 2))
         size = tf.shape(next(iter(examples.values())))[0]
         order = tf.random.experimental.stateless_shuffle(tf.range(size), fold_in(seed, 3))

@@ -55,7 +55,7 @@ class ATRank(SequentialRecommender):
         sum_penalty: bool, the penalty is summed over the batch, not averaged. NOTE: True repeats `model.py:110-119`.
         attend_padding: see `LatentAttentionBlock`: only for users without any history.
         max_history: int, behaviours that are read. NOTE: the code reads them all.
-        num_negatives: int, per positive, of whatever kind. NOTE: drawn anew each epoch; `build_dataset.py:30-34` draws
+        num_negatives: int, per positive, of the same kind. NOTE: drawn anew each epoch; `build_dataset.py:30-34` draws
             one for all.
         split_pairs: bool, a positive and its negative are two examples, shuffled apart. NOTE: True repeats
             `build_dataset.py:40-41,46`.
@@ -137,6 +137,7 @@ class ATRank(SequentialRecommender):
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
         arguments |= {name: tuple(value) for name, value in arguments.items() if isinstance(value, list)}
         self._keep(arguments)
+        self.kind_attribute = object_type
         self.fields = ("item", *(["timestamp"] if time != "none" else []), *(["action"] if num_actions else []))
         self.request_fields = self.fields[1:]
         self.padded_fields = ("history", *(["bucket"] if time != "none" else []), *(["action"] if num_actions else []))
@@ -211,6 +212,18 @@ class ATRank(SequentialRecommender):
 
     def score_items(self, query, items):
         return self.match(query, items)[0]
+
+    def pair_loss(self, scores):
+        """Sigmoid cross-entropy of an item and its negatives, averaged, without the penalty.
+
+        Args:
+            scores: float32 `[batch, 1 + negatives]`, the item's first.
+
+        Returns:
+            float32 `[batch]`.
+        """
+        labels = ops.zeros_like(scores) + ops.cast(ops.arange(ops.shape(scores)[1]) < 1, "float32")
+        return ops.mean(ops.binary_crossentropy(labels, scores, from_logits=True), axis=1)
 
     def loss_terms(self, examples, training=True):
         query = self.encode(examples, training=training)

@@ -1,8 +1,10 @@
 """ATRank's side of the data: which columns and attributes it reads, and prefixes as examples."""
 
+import numpy as np
 import tensorflow as tf
 
-from tfrecs.data import windows
+from tfrecs.data import kinds, windows
+from tfrecs.data.manifest import read_vocabulary
 from tfrecs.data.schema import PAD
 from tfrecs.errors import InputError
 from tfrecs.layers.behaviours import time_buckets
@@ -38,8 +40,21 @@ def sizes(data_dir, manifest, arguments):
     kind = arguments.get("object_type")
     num_actions = manifest.vocabularies["action"].size if "action" in manifest.fields else 0
     num_groups = manifest.vocabularies[kind].size if kind else max(1, num_actions)
+    if kind:
+        _check_kinds(data_dir, manifest, kind)
     sizes = item_attributes.sizes(attribute_names(manifest, arguments), data_dir, manifest)
     return sizes | {"num_actions": num_actions, "num_groups": num_groups}
+
+
+def _check_kinds(data_dir, manifest, attribute):
+    """Refuses items without a kind: they would have no group, and vectors of zeros."""
+    without = np.flatnonzero(kinds.load(data_dir, manifest, attribute).of_item[1:] == 0)
+    if len(without):
+        example = read_vocabulary(data_dir, manifest, "item")[without[0]]
+        raise InputError(
+            f"--object_type {attribute}: {len(without)} of the {manifest.num_items} items of {data_dir} have no "
+            f"{attribute}, {example[:80]!r} for one; prepare the data with one for each"
+        )
 
 
 def fill(model, data_dir, manifest):
@@ -65,7 +80,7 @@ def training_examples(model, sequences, draw):
     Args:
         model: `ATRank`.
         sequences: dict of `user` int64 `[users]` and ragged fields.
-        draw: `f(rows, count)`, negatives.
+        draw: `f(rows, count, like)`, negatives.
 
     Returns:
         dict of tensors, a row per prefix, or with `split_pairs` a row per prefix and candidate.
@@ -75,7 +90,11 @@ def training_examples(model, sequences, draw):
     rows, ends = positions.value_rowids(), positions.flat_values
     examples = behaviours_before(model, sequences, rows, ends, target_times(sequences, rows, ends), model.max_history)
     positive = windows.items_from(items, rows, ends, 1)
-    examples["targets"] = tf.concat([positive, draw(rows, model.num_negatives)], axis=1)
+    negatives = draw(rows, model.num_negatives, positive[:, 0])
+    examples["targets"] = tf.concat([positive, negatives], axis=1)
+    if model.object_type:  # a user who has met everything of a kind leaves nothing to compare it with
+        comparable = negatives[:, 0] != PAD
+        examples = {name: tf.boolean_mask(value, comparable) for name, value in examples.items()}
     examples["labels"] = tf.cast(tf.range(1 + model.num_negatives) < 1, tf.float32) * tf.ones_like(
         examples["targets"], tf.float32
     )

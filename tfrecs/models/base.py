@@ -46,6 +46,7 @@ class SequentialRecommender(keras.Model):
     reads_users = True  # whether the user's own id matters, not only the history
     candidate_chunk = 65536  # candidates scored at a time: bounds memory
     smallest = {"num_users": 1, "num_items": 1}  # for every argument without a default, to check the others by
+    kind_attribute = ""  # the item attribute that tells kinds of objects apart, where an argument names it
     draws_negatives = True  # whether training examples hold items drawn at random
     # Quirks of originals, which a model may turn into arguments.
     negatives_include_pad = False

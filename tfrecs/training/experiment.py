@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfrecs import flags
 from tfrecs.data import pipeline, statistics
-from tfrecs.errors import InputError, nearest
+from tfrecs.errors import InputError
 from tfrecs.models import MODELS
 from tfrecs.training import judge, listing, lock, memory, optimizers, protocols, reports, runs, strategy
 from tfrecs.training.checkpoints import Checkpoints
@@ -164,6 +164,7 @@ class Experiment:
             model.negatives_exclude_held_out,
             config.batch_tokens,
             model.padded_fields,
+            self.judge.kinds.of_item if model.kind_attribute else None,
         )
 
     def description(self):
@@ -202,10 +203,9 @@ def check_arguments(model_name, model_arguments, config):
             f"--train_split all: has the items that --protocol {config.protocol} is judged on; only --protocol "
             "rated_list with --random_split holds out others; --train_split train leaves them out"
         )
-    names = protocols.create(config).names
-    if config.select_metric not in names:
-        hint = nearest(config.select_metric, names)
-        raise InputError(f"--select_metric: no metric {config.select_metric!r} of --protocol {config.protocol}; {hint}")
+    # Which kinds there are, and so whether there is an `auc_<kind>`, is known with the data: `judge.Judge` looks then.
+    metric = config.select_metric
+    protocols.check_metric(metric.partition("_")[0] if config.protocol == "pair_auc" else metric, config)
 
 
 def check_data(model_name, model_arguments, config, data_dir, manifest):

@@ -1,6 +1,6 @@
 """Evaluates a model and its baselines under one protocol."""
 
-from tfrecs.data import held_out, statistics
+from tfrecs.data import held_out, kinds, statistics
 from tfrecs.models.baselines import Popularity, Transitions
 from tfrecs.training import evaluation, protocols, rated_list
 from tfrecs.training.progress import note
@@ -27,7 +27,9 @@ class Judge:
 
     def __init__(self, model, config, strategy, data_dir, manifest):
         self.model, self.config, self.data_dir, self.manifest = model, config, data_dir, manifest
-        self.protocol = protocols.create(config)
+        self.kinds = kinds.load(data_dir, manifest, model.kind_attribute)
+        protocols.check_metric(config.select_metric, config, self.kinds)
+        self.protocol = protocols.create(config, self.kinds)
         self._batches = {}
         self._evaluate = self._evaluator(model, strategy)
 
@@ -85,6 +87,7 @@ class Judge:
                 max_users,
                 self.model.fields,
                 self.protocol.num_negatives,
+                self.kinds.of_item if self.kinds else None,
             )
         return self._batches[split, max_users]
 

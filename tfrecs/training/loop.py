@@ -5,6 +5,7 @@ import time
 import tensorflow as tf
 
 from tfrecs.errors import NotFiniteError
+from tfrecs.training import protocols
 from tfrecs.training.progress import ProgressLine
 
 CHECK_EVERY = 50  # steps between looks at the loss: a look waits for the device
@@ -128,9 +129,7 @@ class Loop:
             row.update({f"{split}_{name}": value for name, value in metrics.items() if name != "users"})
         progress.history.append(row)
         better = self._note_best(progress, row)
-        shown = "  ".join(
-            f"{name} {value:.4f}" for name, value in row.items() if name.endswith(("loss", "hr@10", "hr@50", "mrr"))
-        )
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if self._is_shown(name))
         self.progress_line.line(f"epoch {progress.epoch}/{self.config.epochs}  {shown}{'  *' if better else ''}")
         self.on_epoch(progress)
         every = self.config.save_checkpoints_epochs
@@ -155,6 +154,11 @@ class Loop:
     def _reset_losses(self):
         for mean in (self.model.loss_mean, *self.model.loss_parts):
             mean.reset_state()
+
+    def _is_shown(self, name):
+        metric = name.removeprefix(f"{self.config.validation_split}_")
+        chosen_by = metric == self.config.select_metric
+        return metric == "loss" or chosen_by or protocols.is_followed(self.config.protocol, metric)
 
     def _note_best(self, progress, row):
         value = row.get(f"{self.config.validation_split}_{self.config.select_metric}")

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tfrecs import metrics
 from tfrecs.data.schema import PAD
+from tfrecs.errors import InputError, nearest
 from tfrecs.training import rated_list
 
 
@@ -72,9 +73,12 @@ class PairAUC:
 
     `auc` is the share of pairs in which the held-out item scores higher, a tie counting as lost (ATRank,
     `atrank/model.py:197`); `gauc` is the mean over users of the area under each one's own curve, a tie counting half.
+    With kinds, the unseen items are of the held-out one's kind, and `auc_<kind>` is that of the users whose held-out
+    item is of it (`multi/train.py`). `loss` is a model's own, of the held-out item and its unseen ones.
 
     Args:
         num_negatives: int, unseen items per user.
+        kinds: `data.kinds.Kinds`, or None.
 
     Example:
         >>> summary = PairAUC(2).summarise(np.array([[1.0, 0.0, 1.0], [0.0, 0.5, 1.0]]))
@@ -82,19 +86,25 @@ class PairAUC:
         (0.5, 0.625)
     """
 
-    names = ("auc", "gauc")
     exclude_seen = True
     measures_ranks = False
 
-    def __init__(self, num_negatives=1):
-        self.num_negatives = num_negatives
+    def __init__(self, num_negatives=1, kinds=None):
+        self.num_negatives, self.kinds = num_negatives, kinds
+
+    @property
+    def names(self):
+        """The metrics reported, by which an epoch may be chosen."""
+        return ("auc", "gauc", *(f"auc_{name}" for name in (self.kinds.names if self.kinds else ())))
 
     def measure(self, scorer):
-        """`f(batch) -> (float32 [batch, 3], sound bool [batch])`.
+        """`f(batch) -> (float32 [batch, columns], sound bool [batch])`.
 
-        The values are the shares of negatives won and drawn, and 1 where there were any; a NaN wins nothing and is won
-        against by nothing. `scorer` is anything with `score(inputs, items)`; the batch holds `target` and `negatives`.
+        The values are what `summarise` takes; a NaN wins nothing and is won against by nothing. `scorer` is anything
+        with `score(inputs, items)`, and maybe a `pair_loss` of its own; the batch holds `target` and `negatives`.
         """
+        loss = getattr(scorer, "pair_loss", None)
+        kind_of = tf.constant(self.kinds.of_item) if self.kinds else None
 
         def compare(batch):
             candidates = tf.concat([batch["target"][:, tf.newaxis], batch["negatives"]], axis=1)
@@ -102,8 +112,10 @@ class PairAUC:
             positive, negative = scores[:, :1], scores[:, 1:]
             won = tf.reduce_mean(tf.cast(positive > negative, tf.float32), axis=1)
             drawn = tf.reduce_mean(tf.cast(tf.equal(positive, negative), tf.float32), axis=1)
-            shares = tf.stack([won, drawn, tf.cast(batch["negatives"][:, 0] != PAD, tf.float32)], axis=1)
-            return shares, tf.reduce_all(metrics.is_score(scores), axis=1)
+            kind = tf.gather(kind_of, batch["target"]) if self.kinds else tf.zeros_like(batch["target"])
+            columns = [won, drawn, tf.cast(batch["negatives"][:, 0] != PAD, tf.float32), tf.cast(kind, tf.float32)]
+            columns += [loss(tf.cast(scores, tf.float32))] if loss else []
+            return tf.stack(columns, axis=1), tf.reduce_all(metrics.is_score(scores), axis=1)
 
         return compare
 
@@ -111,20 +123,26 @@ class PairAUC:
         """Means over users who have an unseen item.
 
         Args:
-            shares: float array `[users, 3]`, as from `measure`.
+            shares: float array `[users, columns]`: the shares of negatives won and drawn, 1 where there were any, and
+                maybe the kind of the held-out item, and the loss.
 
         Returns:
-            dict of `auc`, `gauc` and `users`; no metrics where there is no user.
+            dict of `auc`, `gauc`, `auc_<kind>` of every kind that was held out, `loss` where there is one, and
+            `users`; no metrics where there is no user.
         """
         values = self.of_users(shares)
         return _means(values, len(values["auc"]))
 
     def of_users(self, shares):
-        """The metrics of each user who has an unseen item; as `FullRanking.of_users`."""
-        shares = np.reshape(shares, [-1, 3])
+        """The metrics of each user who has an unseen item; as `FullRanking.of_users`, those by kind of fewer users."""
+        shares = np.reshape(shares, [len(shares), -1]) if len(shares) else np.zeros([0, 4])
         shares = shares[shares[:, 2] > 0]
         won, drawn = shares[:, 0], shares[:, 1]
-        return {"auc": won, "gauc": won + drawn / 2}
+        values = {"auc": won, "gauc": won + drawn / 2}
+        for kind, name in enumerate(self.kinds.names if self.kinds else (), 1):
+            if (shares[:, 3] == kind).any():
+                values[f"auc_{name}"] = won[shares[:, 3] == kind]
+        return values | ({"loss": shares[:, 4]} if shares.shape[1] > 4 else {})
 
 
 class RatedLists:
@@ -146,8 +164,27 @@ class RatedLists:
 DEFAULT_METRICS = {"full_ranking": "ndcg@10", "recbole": "recall@20", "pair_auc": "auc", "rated_list": "ndcg@10"}
 
 
-def create(config):
-    """The protocol of a `TrainConfig`.
+# What the console says of every epoch, and what curves are drawn of; the first has the baselines' level.
+FOLLOWED = {
+    "full_ranking": ("ndcg@10", "hr@10", "hr@50", "mrr"),
+    "recbole": ("ndcg@20", "recall@20", "mrr"),
+    "pair_auc": ("auc",),
+    "rated_list": ("ndcg@10", "hr@10", "rmse"),
+}
+
+
+def is_followed(protocol, name):
+    """Whether a metric is one that an epoch's line and the curves show, those by kind included.
+
+    Example:
+        >>> [is_followed("pair_auc", name) for name in ("auc", "gauc", "auc_query")]
+        [True, False, True]
+    """
+    return name.partition("_")[0] in FOLLOWED[protocol]
+
+
+def create(config, kinds=None):
+    """The protocol of a `TrainConfig`, and `data.kinds.Kinds` where the data has them.
 
     NOTE: `recbole` keeps seen items whatever `exclude_seen` says, as RecBole's full ranking of repeatable data does.
 
@@ -159,10 +196,22 @@ def create(config):
     if config.protocol == "rated_list":
         return RatedLists(config.topk)
     if config.protocol == "pair_auc":
-        return PairAUC(config.num_eval_negatives)
+        return PairAUC(config.num_eval_negatives, kinds)
     if config.protocol == "recbole":
         return FullRanking(exclude_seen=False, recall=True, topk=config.topk)
     return FullRanking(config.exclude_seen, topk=config.topk)
+
+
+def check_metric(metric, config, kinds=None):
+    """Refuses a metric that the protocol does not report; arguments as for `create`.
+
+    Raises:
+        InputError: naming the nearest one.
+    """
+    names = create(config, kinds).names
+    if metric not in names:
+        hint = nearest(config.select_metric, names)
+        raise InputError(f"--select_metric: no metric {config.select_metric!r} of --protocol {config.protocol}; {hint}")
 
 
 def _means(values, users):

@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 import tfrecs
 from tfrecs import files
-from tfrecs.training import record
+from tfrecs.training import protocols, record
 
 try:
     import resource
@@ -114,14 +114,14 @@ def _peak_memory():
     return {"peak_memory_mb": round(peak * bytes_per_unit / 2**20, 1)}
 
 
-def plot_history(run_dir, history, title, names, baselines):
-    """Plots the loss and validation metrics, with the baselines' level, to `curves.png`.
+def plot_history(run_dir, history, title, protocol, baselines):
+    """Plots losses and validation metrics, with the baselines' level, to `curves.png`.
 
     Args:
         run_dir: str.
         history: list of dict, as for `write_history`; nothing is drawn without a row.
         title: str, what the run is.
-        names: metrics to draw, without the split's name; those that the history lacks are left out.
+        protocol: str; of its metrics those are drawn that `protocols.FOLLOWED` names.
         baselines: dict of label to a metric on the test split, drawn as lines.
     """
     if not history:
@@ -133,11 +133,15 @@ def plot_history(run_dir, history, title, names, baselines):
     figure.suptitle(textwrap.fill(title, 120), fontsize="small")
     loss_axes, metric_axes = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in history]
-    loss_axes.plot(epochs, [row["loss"] for row in history], color="tab:gray")
-    loss_axes.set(xlabel="epoch", ylabel="training loss")
     for name in history[0]:
-        if name.partition("_")[2] in names:
+        metric = name.partition("_")[2]
+        if name == "loss" or metric == "loss":
+            label = f"{name.partition('_')[0]} loss" if metric else "training loss"
+            loss_axes.plot(epochs, [row[name] for row in history], label=label)
+        elif protocols.is_followed(protocol, metric):
             metric_axes.plot(epochs, [row[name] for row in history], label=name)
+    loss_axes.legend(fontsize="small")
+    loss_axes.set(xlabel="epoch", ylabel="loss")
     for (name, value), style in zip(baselines.items(), (":", "--", "-."), strict=False):
         metric_axes.axhline(value, linestyle=style, color="tab:gray", label=name)
     if metric_axes.has_data():

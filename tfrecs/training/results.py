@@ -1,21 +1,16 @@
 """What a run found out, as the flat content of `metrics.json` and as tables to read."""
 
 from tfrecs import intervals
-from tfrecs.training import reports
+from tfrecs.data import kinds
+from tfrecs.training import protocols, reports
 from tfrecs.training.progress import note
 
-# What tables show of each protocol, and what curves are drawn of, the first of which has the baselines' level.
+# What tables show of each protocol, before the same by kind.
 SHOWN = {
     "full_ranking": ("hr@5", "hr@10", "hr@20", "hr@50", "ndcg@10", "mrr"),
     "recbole": ("recall@5", "recall@10", "recall@20", "recall@50", "ndcg@10", "ndcg@20", "mrr"),
     "pair_auc": ("auc", "gauc"),
     "rated_list": ("hr@3", "hr@5", "hr@10", "ndcg@3", "ndcg@5", "ndcg@10", "rmse"),
-}
-DRAWN = {
-    "full_ranking": ("ndcg@10", "hr@10", "mrr"),
-    "recbole": ("ndcg@20", "recall@20", "mrr"),
-    "pair_auc": ("auc",),
-    "rated_list": ("ndcg@10", "hr@10", "rmse"),
 }
 # Said with every figure: which item is the last one depends on it.
 ORDER_RULE = "equal timestamps in input order"
@@ -72,18 +67,31 @@ def of_test(experiment):
     test, of_users, ranks, seconds = experiment.judge.measure_users("test")
     if not test["users"]:
         note(f"no user of {experiment.data_dir} has a test item: there is nothing to judge the model by")
-    # The oracle ranks the whole catalogue; of a user's own items another ranking may be better.
-    oracle = experiment.manifest.oracle if experiment.config.protocol in ("full_ranking", "recbole") else None
-    groups = {"test": test, **experiment.judge.baselines("test"), "oracle": oracle or {}}
+    groups = {"test": test, **experiment.judge.baselines("test"), "oracle": _oracle(experiment, test)}
     metrics = {"test_users": test["users"], "eval_seconds": seconds}
     for group, values in groups.items():
         metrics |= {f"{group}_{name}": value for name, value in values.items() if name not in ("users", "num_users")}
+    if experiment.config.protocol == "pair_auc" and experiment.judge.kinds:
+        metrics["unseen_items_share"] = experiment.judge.kinds.attribute
     for name, value in groups["oracle"].items():
         if f"test_{name}" in metrics and value:
             metrics[f"share_of_oracle_{name}"] = metrics[f"test_{name}"] / value
     for name, value in of_users.items() if test["users"] else ():
         metrics[f"test_{name}_low"], metrics[f"test_{name}_high"] = intervals.bootstrap_interval(value)
     return metrics, ranks
+
+
+def _oracle(experiment, test):
+    """The best reachable values of the metrics there are, where they hold for the protocol.
+
+    The oracle ranks the whole catalogue, or within the attribute `kind`; of a user's own items, or of other kinds,
+    another ranking may be better.
+    """
+    within = experiment.judge.kinds.attribute if experiment.judge.kinds else None
+    protocol = experiment.config.protocol
+    if protocol == "rated_list" or (protocol == "pair_auc" and within != kinds.ATTRIBUTE):
+        return {}
+    return {name: value for name, value in (experiment.manifest.oracle or {}).items() if name in test}
 
 
 def title(metrics, split):
@@ -100,7 +108,8 @@ def title(metrics, split):
 'attrec, preset recommended, seed 0, epoch 2 of 3']
     """
     ranked = "seen items excluded" if metrics["exclude_seen"] else "seen items included"
-    others = {"pair_auc": "against unseen items", "rated_list": "each user's own held-out items"}
+    same = f" of the same {metrics['unseen_items_share']}" if "unseen_items_share" in metrics else ""
+    others = {"pair_auc": f"against unseen items{same}", "rated_list": "each user's own held-out items"}
     ranked = others.get(metrics["protocol"], ranked)
     users = f", {metrics[f'{split}_users']} users" if f"{split}_users" in metrics else ""
     epochs = f", epoch {metrics['best_epoch']} of {metrics['epochs_run']}" if "best_epoch" in metrics else ""
@@ -129,7 +138,8 @@ def tables(metrics):
         for group, label in labels.items()
     }
     rows = {label: values for label, values in rows.items() if values}
-    shown = SHOWN[metrics["protocol"]]
+    by_kind = [name for name in rows.get("popularity", {}) if name.startswith("auc_")]
+    shown = (*SHOWN[metrics["protocol"]], *by_kind)
     ends = {
         f"95 % {end}": {name: metrics[key] for name in shown if (key := f"test_{name}_{end}") in metrics}
         for end in ("low", "high")
@@ -152,7 +162,7 @@ def plot(run_dir, progress, metrics, split):
         metrics: dict, the content of `metrics.json`.
         split: str, what was trained on, for the title.
     """
-    names = DRAWN[metrics["protocol"]]
-    keys = {f"{name}, test {names[0]}": f"{name}_{names[0]}" for name in BASELINES}
+    first, protocol = protocols.FOLLOWED[metrics["protocol"]][0], metrics["protocol"]
+    keys = {f"{name}, test {first}": f"{name}_{first}" for name in BASELINES}
     levels = {label: metrics[key] for label, key in keys.items() if key in metrics}
-    reports.plot_history(run_dir, progress.history, title(metrics, split), names, levels)
+    reports.plot_history(run_dir, progress.history, title(metrics, split), protocol, levels)

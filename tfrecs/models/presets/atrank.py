@@ -48,11 +48,12 @@ PRESETS = {
         ),
     },
 }
-# multi/: several kinds of objects, told apart by the item attribute that `object_type` names.
+# multi/: several kinds of objects, told apart by the item attribute `kind`; the sample has it with `--kinds 1`.
 PRESETS["multi"] = {
     "model": PRESETS["original"]["model"]
     | dict(
         attributes=("all",),
+        object_type="kind",
         action_dim=64,
         candidate="group",
         hidden_units=256,
@@ -61,6 +62,7 @@ PRESETS["multi"] = {
         activation_penalty=1e-5,
     ),
     "training": PRESETS["original"]["training"] | dict(learning_rate=0.1),
+    "data": {"kinds": 1},
 }
 # The original's flag names: (ours, how the value changes).
 ALIASES = {
