@@ -4,7 +4,8 @@
 
 prints a line `item<TAB>score` per recommendation, best first. A model that reads times takes `--times` and `--now` as
 well (`--times 1700000000,1700000100 --now 1700000500`), one that reads kinds of behaviour `--actions view,buy`; 0 and
-nothing are unknown. Bad input and a server that cannot be reached or refuses end with exit code 2.
+nothing are unknown. `--kind item` asks a model of several kinds of objects for a list of that kind. Bad input and a
+server that cannot be reached or refuses end with exit code 2.
 """
 
 import argparse
@@ -37,7 +38,8 @@ def recommend(url, user, history, timeout=10.0, more=None):
         user: str, `""` for an unknown user.
         history: list of str, item tokens, oldest first.
         timeout: float, seconds.
-        more: dict of further inputs, `timestamp` and `action` as long as `history`, and `now`.
+        more: dict of further inputs, `timestamp` and `action` as long as `history`, `now`, and `kind`, which asks the
+            signature `by_kind`.
 
     Returns:
         list of `(item, score)`, best first, as many as there are.
@@ -49,7 +51,8 @@ def recommend(url, user, history, timeout=10.0, more=None):
         raise ClientError(f"--url {url}: expected http://HOST:PORT/v1/models/NAME:predict")
     # An empty history is one of padding, so that its JSON has a string to tell the type by.
     inputs = {"user": [user], "history": [history or [""]]} | {name: [value] for name, value in (more or {}).items()}
-    body = json.dumps({"signature_name": "serving_default", "inputs": inputs}).encode()
+    signature = "by_kind" if "kind" in inputs else "serving_default"
+    body = json.dumps({"signature_name": signature, "inputs": inputs}).encode()
     try:
         request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=timeout) as response:
@@ -89,12 +92,13 @@ def main(argv=None):
     parser.add_argument("--times", type=seconds, help="when, in seconds, separated by commas, one of each item")
     parser.add_argument("--now", type=int, help="the time of the request, in seconds; with --times")
     parser.add_argument("--actions", type=lambda text: text.split(","), help="how, one of each item")
+    parser.add_argument("--kind", help="the kind of items to recommend; default any")
     parser.add_argument("--timeout", type=float, default=10.0, help="seconds; default %(default)s")
     options = parser.parse_args(argv)
     try:
         if not options.timeout > 0:
             raise ClientError(f"--timeout {options.timeout}: expected seconds above 0")
-        given = {"timestamp": options.times, "now": options.now, "action": options.actions}
+        given = {"timestamp": options.times, "now": options.now, "action": options.actions, "kind": options.kind}
         if options.times is not None:
             given["now"] = options.now or 0
         more = {name: value for name, value in given.items() if value is not None}

@@ -255,8 +255,10 @@ def _print_recommendations(experiment, data_dir, manifest, count):
     if batch is None:
         return
     users, items = (read_vocabulary(data_dir, manifest, name) for name in ("user", "item"))
-    ids, scores = experiment.model.recommend(batch, count, excluded=batch["seen"])
-    say(f"\n{count} recommendations for user {users[int(batch['user'][0]) - 1]}:")
-    for rank, (item, score) in enumerate(zip(ids[0].numpy(), scores[0].numpy(), strict=True), 1):
-        if item:
-            say(f"{rank:3d}. item {items[int(item) - 1]}  score {score:.4f}")
+    user = users[int(batch["user"][0]) - 1]
+    for kind in experiment.model.kind_names or (None,):
+        ids, scores = experiment.model.recommend(batch, count, excluded=batch["seen"], kind=kind)
+        say(f"\n{count} recommendations{f' of kind {kind}' if kind else ''} for user {user}:")
+        for rank, (item, score) in enumerate(zip(ids[0].numpy(), scores[0].numpy(), strict=True), 1):
+            if item:
+                say(f"{rank:3d}. item {items[int(item) - 1]}  score {score:.4f}")

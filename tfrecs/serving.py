@@ -4,6 +4,7 @@
 |-------------------|---------------------------------------------------------------------|-------------------|
 | `serving_default` | `user` string `[batch]`, `history` string `[batch, time]`           | `items`, `scores` |
 | `score`           | the same and, last, `candidates` string `[batch, count]`            | `scores`          |
+| `by_kind`         | the same as the first and, last, `kind` string `[batch]`            | `items`, `scores` |
 | `serialized`      | `examples` string `[batch]`, records as in `tfrecs.data.schema`     | `items`, `scores` |
 
 `history` is oldest first. `''` is padding, anywhere; items that the vocabulary lacks are dropped; a user whom it lacks,
@@ -37,7 +38,7 @@ class Service:
     Args:
         model: a `SequentialRecommender`.
         manifest: the `Manifest` of its data.
-        paths: dict of `user`, `item` and, where the model reads it, `action` to the path of a vocabulary file.
+        paths: dict of the names that `vocabularies` gives to the paths of their files.
         k: int, items in an answer.
     """
 
@@ -71,12 +72,25 @@ class Service:
         candidates = tf.TensorSpec([None, None], tf.string, "candidates")
         archive.add_endpoint("serving_default", self.recommend, request)
         archive.add_endpoint("score", self.score, [*request, candidates])
+        if self.model.kind_attribute:
+            kind = tf.TensorSpec([None], tf.string, "kind")
+            archive.add_endpoint("by_kind", self.recommend_by_kind, [*request, kind])
         archive.add_endpoint("serialized", self.recommend_serialized, [tf.TensorSpec([None], tf.string, "examples")])
         return archive
 
     def recommend(self, user, history, *more):
         """Signature `serving_default`."""
         return self._best(self._look_up(user, history, more))
+
+    def recommend_by_kind(self, user, history, *more):
+        """Signature `by_kind`."""
+        *more, kind = more
+        _check_rows(kind, user, "kind")
+        ids = self.ids[self.model.kind_attribute].lookup(kind)
+        message = f"kind: expected one of {', '.join(self.model.kind_names)}, or an empty text for any"
+        known = tf.reduce_all(tf.logical_or(ids > 0, tf.equal(kind, "")))
+        with tf.control_dependencies([tf.debugging.Assert(known, [message, kind])]):
+            return self._best(self._look_up(user, history, more), tf.identity(ids))
 
     def recommend_serialized(self, examples):
         """Signature `serialized`; ids beyond the vocabularies count as unknown."""
@@ -136,9 +150,9 @@ class Service:
                 found[name] = self.ids[name].lookup(values)
         return {k: tf.ragged.boolean_mask(v, ids > 0) if v.shape.rank == 2 else v for k, v in found.items()}
 
-    def _best(self, sequences):
+    def _best(self, sequences, kind=None):
         inputs, seen = self.model.history_inputs(sequences), sequences["item"].to_tensor()
-        ids, scores = self.model.recommend(inputs, self.k, excluded=seen)
+        ids, scores = self.model.recommend(inputs, self.k, excluded=seen, kind=kind)
         tokens, scores = self.item_tokens.lookup(ids - 1), tf.cast(scores, tf.float32)
         missing = [[0, 0], [0, max(0, self.k - self.model.num_items)]]
         return {
@@ -176,7 +190,8 @@ def _now(now, user):
 
 def vocabularies(model):
     """Names of the vocabularies that serving a model takes."""
-    return [*VOCABULARIES, *(["action"] if "action" in model.request_fields else [])]
+    actions = ["action"] if "action" in model.request_fields else []
+    return [*VOCABULARIES, *actions, *([model.kind_attribute] if model.kind_attribute else [])]
 
 
 def _check_rows(tensor, user, name):

@@ -33,6 +33,9 @@ class ATRank(SequentialRecommender):
             `2_remap_id.py`, one category for each item.
         object_type: str, name of an item attribute that tells kinds of objects (items, queries, coupons) apart, which
             are the groups then; empty: the actions are.
+        history_kind: str, with `object_type`: the kind of behaviours that are read, `item`; empty: all.
+        target_kind: str, with `object_type`: the kind of objects that it learns to predict; empty: all. NOTE: with both
+            it is one model of one kind, `att-i2i` of `multi/train.py`; with `target_kind` alone, `att-a2i`.
         item_dim, attribute_dim: int, width of an item's own vector and of each attribute's.
         action_dim: int, width of an action's vector, shared by all groups; 0 for none.
         time: the time feature: `embedding`, a vector for each bucket and group (paper); `one_hot`; `tanh`, a dense
@@ -103,6 +106,8 @@ class ATRank(SequentialRecommender):
         attributes=("all",),
         attribute_values=0,
         object_type="",
+        history_kind="",
+        target_kind="",
         item_dim=64,
         attribute_dim=64,
         action_dim=0,
@@ -174,7 +179,7 @@ class ATRank(SequentialRecommender):
         history = inputs["history"]
         valid = inputs["valid"] if "valid" in inputs else padding_mask(history)
         action = inputs.get("action", ops.zeros_like(history))
-        groups = self._kinds(history) if self.object_type or not self.num_actions else ops.maximum(action, 1)
+        groups = self.kind_of(history) if self.object_type or not self.num_actions else ops.maximum(action, 1)
         bucket = inputs.get("bucket", -ops.ones_like(history))
         behaviours = self.behaviours(self.objects(history), groups, action, bucket)
         behaviours, weights = self.embedding_dropout_layer(behaviours, training=training), None
@@ -183,7 +188,8 @@ class ATRank(SequentialRecommender):
         memories = [block.memorize(behaviours) for block in self.candidate_attention]
         return {"memories": memories, "valid": valid}, weights
 
-    def _kinds(self, items):
+    def kind_of(self, items):
+        """The kind of each item, an id from 1; all are of one kind without `object_type`."""
         return self.kinds(items)[..., 0] if self.object_type else ops.ones_like(items)
 
     def match(self, query, items, training=False):
@@ -202,7 +208,7 @@ class ATRank(SequentialRecommender):
         if self.candidate == "projected":
             h = self.candidates(h)
         elif self.candidate == "group":
-            h = self.behaviours(h, self._kinds(items), ops.zeros_like(items), -ops.ones_like(items))
+            h = self.behaviours(h, self.kind_of(items), ops.zeros_like(items), -ops.ones_like(items))
         h = self.embedding_dropout_layer(h, training=training)
         e, weights = h, None
         for block, memory in zip(self.candidate_attention, query["memories"], strict=True):

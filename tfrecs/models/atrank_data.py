@@ -6,9 +6,10 @@ import tensorflow as tf
 from tfrecs.data import kinds, windows
 from tfrecs.data.manifest import read_vocabulary
 from tfrecs.data.schema import PAD
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, nearest
 from tfrecs.layers.behaviours import time_buckets
 from tfrecs.models import item_attributes
+from tfrecs.models.kinds import kind_id
 
 FIRST = ("first",)
 
@@ -41,14 +42,21 @@ def sizes(data_dir, manifest, arguments):
     num_actions = manifest.vocabularies["action"].size if "action" in manifest.fields else 0
     num_groups = manifest.vocabularies[kind].size if kind else max(1, num_actions)
     if kind:
-        _check_kinds(data_dir, manifest, kind)
+        _check_kinds(data_dir, manifest, arguments)
     sizes = item_attributes.sizes(attribute_names(manifest, arguments), data_dir, manifest)
     return sizes | {"num_actions": num_actions, "num_groups": num_groups}
 
 
-def _check_kinds(data_dir, manifest, attribute):
-    """Refuses items without a kind: they would have no group, and vectors of zeros."""
-    without = np.flatnonzero(kinds.load(data_dir, manifest, attribute).of_item[1:] == 0)
+def _check_kinds(data_dir, manifest, arguments):
+    """Refuses kinds that the data lacks, and items without one: they would have no group, and vectors of zeros."""
+    attribute = arguments["object_type"]
+    found = kinds.load(data_dir, manifest, attribute)
+    for name in ("history_kind", "target_kind"):
+        if arguments.get(name) and arguments[name] not in found.names:
+            raise InputError(
+                f"--{name}: {data_dir} has no {arguments[name]!r}; {nearest(arguments[name], found.names)}"
+            )
+    without = np.flatnonzero(found.of_item[1:] == 0)
     if len(without):
         example = read_vocabulary(data_dir, manifest, "item")[without[0]]
         raise InputError(
@@ -63,6 +71,7 @@ def fill(model, data_dir, manifest):
     tables = dict(zip(attribute_names(manifest, arguments), model.objects.tables, strict=True))
     if model.object_type:
         tables[model.object_type] = model.kinds
+        model.kind_names = kinds.load(data_dir, manifest, model.object_type).names
     for name, table in tables.items():
         longest = manifest_length(data_dir, manifest, name)
         values = item_attributes.table(data_dir, manifest, name, longest, keep_repeats=False)
@@ -94,6 +103,8 @@ def training_examples(model, sequences, draw):
     examples["targets"] = tf.concat([positive, negatives], axis=1)
     if model.object_type:  # a user who has met everything of a kind leaves nothing to compare it with
         comparable = negatives[:, 0] != PAD
+        if model.target_kind:
+            comparable = tf.logical_and(comparable, _is_of_kind(model, positive[:, 0], model.target_kind))
         examples = {name: tf.boolean_mask(value, comparable) for name, value in examples.items()}
     examples["labels"] = tf.cast(tf.range(1 + model.num_negatives) < 1, tf.float32) * tf.ones_like(
         examples["targets"], tf.float32
@@ -103,6 +114,10 @@ def training_examples(model, sequences, draw):
         examples = {name: tf.repeat(value, 1 + model.num_negatives, axis=0) for name, value in examples.items()}
         examples |= candidates
     return examples
+
+
+def _is_of_kind(model, items, kind):
+    return tf.equal(model.kinds(items)[..., 0], kind_id(model, kind))
 
 
 def target_times(sequences, rows, ends):
@@ -137,6 +152,8 @@ def behaviours_before(model, sequences, rows, ends, now, width):
         dict of int64 `[windows, width]`.
     """
     history = windows.history_before(sequences["item"], rows, ends, width)
+    if model.history_kind:
+        history = tf.where(_is_of_kind(model, history, model.history_kind), history, PAD)
     found = {"history": history}
     if model.time != "none":
         found["bucket"] = -tf.ones_like(history)

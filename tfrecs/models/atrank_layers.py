@@ -33,6 +33,9 @@ def check(arguments):
         InputError: naming the argument and its value.
     """
     ranges.check(arguments, ACCEPTED)
+    for name in ("history_kind", "target_kind"):
+        if arguments[name] and not arguments["object_type"]:
+            raise InputError(f"--{name} {arguments[name]}: needs --object_type, the item attribute that says the kind")
     for name in ("attributes", "attribute_sizes", "attribute_lengths"):
         if not isinstance(arguments[name], (tuple, list)):
             raise InputError(f"--{name}: expected a tuple, got {arguments[name]!r}")

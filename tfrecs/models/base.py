@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfrecs import losses, metrics
 from tfrecs.errors import NotFiniteError
-from tfrecs.models import ranges
+from tfrecs.models import kinds, ranges
 from tfrecs.models.gradients import apply_clipped, clip_by_global_norm, global_norm, is_small, merge_rows
 from tfrecs.models.scoring import best_items, not_finite, require_sound
 
@@ -47,6 +47,7 @@ class SequentialRecommender(keras.Model):
     candidate_chunk = 65536  # candidates scored at a time: bounds memory
     smallest = {"num_users": 1, "num_items": 1}  # for every argument without a default, to check the others by
     kind_attribute = ""  # the item attribute that tells kinds of objects apart, where an argument names it
+    kind_names = ()  # the kinds' names, which `adapt` reads; kind k is called `kind_names[k - 1]`
     draws_negatives = True  # whether training examples hold items drawn at random
     # Quirks of originals, which a model may turn into arguments.
     negatives_include_pad = False
@@ -239,7 +240,7 @@ class SequentialRecommender(keras.Model):
         """
         return self.score_items(self.encode(inputs), items)
 
-    def recommend(self, inputs, k=10, excluded=None, chunk_size=None):
+    def recommend(self, inputs, k=10, excluded=None, chunk_size=None, kind=None):
         """The best items, best first; equal scores in order of id.
 
         Args:
@@ -247,17 +248,25 @@ class SequentialRecommender(keras.Model):
             k: int, how many; fewer where the catalogue is smaller.
             excluded: int64 `[batch, any]` padded with 0, items never to return; default none.
             chunk_size: int, candidates scored at a time; default `candidate_chunk`.
+            kind: only items of this kind, for a model that tells kinds apart: its name, or its id, or int64 `[batch]`
+                ids, one for each row, 0 for any kind. Default any.
 
         Returns:
             `(items int64 [batch, k], scores float32 [batch, k])`; where fewer than k items are left, id 0 with
             score -inf fills up.
 
         Raises:
+            InputError: no such kind, or the model knows none.
             NotFiniteError: a score is NaN or infinite. In a graph, `tf.errors.InvalidArgumentError` when it runs.
         """
         query, k = self.encode(inputs), min(k, self.num_items)
         items, scores, sound = best_items(
-            lambda ids: self.score_items(query, ids), self.num_items, k, excluded, chunk_size or self.candidate_chunk
+            lambda ids: self.score_items(query, ids),
+            self.num_items,
+            k,
+            excluded,
+            chunk_size or self.candidate_chunk,
+            None if kind is None else kinds.of_kind(self, kind),
         )
         require_sound(sound, type(self).__name__)
         return items, scores

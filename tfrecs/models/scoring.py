@@ -6,7 +6,7 @@ from tfrecs import metrics
 from tfrecs.errors import NotFiniteError
 
 
-def best_items(score_items, num_items, k, excluded=None, chunk_size=65536):
+def best_items(score_items, num_items, k, excluded=None, chunk_size=65536, wanted=None):
     """The items of the highest scores, best first; equal scores in order of id.
 
     Args:
@@ -15,6 +15,7 @@ def best_items(score_items, num_items, k, excluded=None, chunk_size=65536):
         k: int, at most `num_items`.
         excluded: int64 `[batch, any]` padded with 0, or None.
         chunk_size: int, candidates scored at a time: bounds memory.
+        wanted: `f(item ids [chunk]) -> bool [batch or 1, chunk]`, or None; no other items are among the best.
 
     Returns:
         `(items int64 [batch, k], scores [batch, k], sound bool [batch])`; where fewer than k items are left, id 0 with
@@ -34,6 +35,8 @@ def best_items(score_items, num_items, k, excluded=None, chunk_size=65536):
         if excluded is not None:
             left_out = metrics.member(tf.cast(excluded, tf.int64), first, tf.size(ids))
             usable = tf.logical_and(usable, tf.logical_not(left_out))
+        if wanted is not None:
+            usable = tf.logical_and(usable, wanted(ids))
         best, column = tf.math.top_k(tf.where(usable, chunk, -float("inf")), min(k, int(ids.shape[0])))
         found = tf.gather(ids, column)
         if items is not None:

@@ -112,8 +112,8 @@ class PairAUC:
             positive, negative = scores[:, :1], scores[:, 1:]
             won = tf.reduce_mean(tf.cast(positive > negative, tf.float32), axis=1)
             drawn = tf.reduce_mean(tf.cast(tf.equal(positive, negative), tf.float32), axis=1)
-            kind = tf.gather(kind_of, batch["target"]) if self.kinds else tf.zeros_like(batch["target"])
-            columns = [won, drawn, tf.cast(batch["negatives"][:, 0] != PAD, tf.float32), tf.cast(kind, tf.float32)]
+            columns = [won, drawn, tf.cast(batch["negatives"][:, 0] != PAD, tf.float32)]
+            columns += [tf.cast(tf.gather(kind_of, batch["target"]), tf.float32)] if self.kinds else []
             columns += [loss(tf.cast(scores, tf.float32))] if loss else []
             return tf.stack(columns, axis=1), tf.reduce_all(metrics.is_score(scores), axis=1)
 
@@ -123,8 +123,8 @@ class PairAUC:
         """Means over users who have an unseen item.
 
         Args:
-            shares: float array `[users, columns]`: the shares of negatives won and drawn, 1 where there were any, and
-                maybe the kind of the held-out item, and the loss.
+            shares: float array `[users, columns]`: the shares of negatives won and drawn, 1 where there were any;
+                with kinds, that of the held-out item; and, where a model has one, the loss.
 
         Returns:
             dict of `auc`, `gauc`, `auc_<kind>` of every kind that was held out, `loss` where there is one, and
@@ -135,14 +135,15 @@ class PairAUC:
 
     def of_users(self, shares):
         """The metrics of each user who has an unseen item; as `FullRanking.of_users`, those by kind of fewer users."""
-        shares = np.reshape(shares, [len(shares), -1]) if len(shares) else np.zeros([0, 4])
+        known = 4 if self.kinds else 3
+        shares = np.reshape(shares, [len(shares), -1]) if len(shares) else np.zeros([0, known])
         shares = shares[shares[:, 2] > 0]
         won, drawn = shares[:, 0], shares[:, 1]
         values = {"auc": won, "gauc": won + drawn / 2}
         for kind, name in enumerate(self.kinds.names if self.kinds else (), 1):
             if (shares[:, 3] == kind).any():
                 values[f"auc_{name}"] = won[shares[:, 3] == kind]
-        return values | ({"loss": shares[:, 4]} if shares.shape[1] > 4 else {})
+        return values | ({"loss": shares[:, known]} if shares.shape[1] > known else {})
 
 
 class RatedLists:

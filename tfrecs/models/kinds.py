@@ -1,0 +1,45 @@
+"""Kinds of objects that are asked for, by a model that tells them apart."""
+
+import tensorflow as tf
+
+from tfrecs.errors import InputError, nearest
+
+
+def kind_id(model, kind):
+    """The id of a kind that is asked for by its name; ids stay as they are.
+
+    Args:
+        model: a `SequentialRecommender`.
+        kind: str, or ids.
+
+    Returns:
+        int, or the ids.
+
+    Raises:
+        InputError: no kind of that name, or the model tells no kinds apart.
+    """
+    if not model.kind_attribute:
+        raise InputError(f"kind {kind!r}: this {type(model).__name__} was made without kinds of items to tell apart")
+    if not isinstance(kind, str):
+        return kind
+    if kind not in model.kind_names:
+        known = nearest(kind, model.kind_names) if model.kind_names else "names are known after adapt; ids are from 1"
+        raise InputError(f"kind: unknown kind {kind!r}; {known}")
+    return model.kind_names.index(kind) + 1
+
+
+def of_kind(model, kind):
+    """Which items are of the kinds asked for.
+
+    Args:
+        model: a `SequentialRecommender` with `kind_of(items)`.
+        kind: str, a name; or an id, or int64 ids `[batch]`, 0 for any.
+
+    Returns:
+        `f(item ids [count]) -> bool [batch or 1, count]`.
+
+    Raises:
+        InputError: as `kind_id`.
+    """
+    kind = tf.reshape(tf.cast(kind_id(model, kind), tf.int64), [-1, 1])
+    return lambda ids: tf.logical_or(kind == 0, tf.cast(model.kind_of(ids), tf.int64)[tf.newaxis] == kind)
