@@ -158,7 +158,7 @@ class Loop:
     def _is_shown(self, name):
         metric = name.removeprefix(f"{self.config.validation_split}_")
         chosen_by = metric == self.config.select_metric
-        return metric == "loss" or chosen_by or protocols.is_followed(self.config.protocol, metric)
+        return metric.endswith("loss") or chosen_by or protocols.is_followed(self.config.protocol, metric)
 
     def _note_best(self, progress, row):
         value = row.get(f"{self.config.validation_split}_{self.config.select_metric}")

@@ -132,14 +132,15 @@ def plot_history(run_dir, history, title, protocol, baselines):
     figure = Figure(figsize=(9, 3.5), layout="constrained")
     figure.suptitle(textwrap.fill(title, 120), fontsize="small")
     loss_axes, metric_axes = figure.subplots(1, 2)
-    epochs = [row["epoch"] for row in history]
-    for name in history[0]:
-        metric = name.partition("_")[2]
-        if name == "loss" or metric == "loss":
-            label = f"{name.partition('_')[0]} loss" if metric else "training loss"
-            loss_axes.plot(epochs, [row[name] for row in history], label=label)
-        elif protocols.is_followed(protocol, metric):
-            metric_axes.plot(epochs, [row[name] for row in history], label=name)
+    for name in dict.fromkeys(name for row in history for name in row):
+        prefix, _, metric = name.partition("_")
+        axes, label = loss_axes, f"{prefix} loss" if metric else "training loss"
+        if name != "loss" and metric != "loss":
+            axes, label = metric_axes, name
+            if not protocols.is_followed(protocol, metric):
+                continue
+        rows = [row for row in history if name in row]  # an epoch without validation has none of its metrics
+        axes.plot([row["epoch"] for row in rows], [row[name] for row in rows], label=label)
     loss_axes.legend(fontsize="small")
     loss_axes.set(xlabel="epoch", ylabel="loss")
     for (name, value), style in zip(baselines.items(), (":", "--", "-."), strict=False):
