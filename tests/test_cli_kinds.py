@@ -63,10 +63,16 @@ def test_the_unified_model(home, monkeypatch, capfd):
 def test_one_model_per_kind_is_chosen_by_its_own_auc(home, monkeypatch, tmp_path):
     monkeypatch.chdir(home)
     flags = ("--epochs", "2", *SMALL, "--num_recommendations", "0", "--run_dir", str(tmp_path / "run"))
-    assert cli.main([*MULTI, *flags, "--select_metric", "auc_query"]) == 0
+    one = ("--history_kind", "query", "--target_kind", "query", "--select_metric", "auc_query")
+    assert cli.main([*MULTI, *flags, *one]) == 0
     with open(tmp_path / "run" / "history.csv", encoding="utf-8") as file:
         values = [float(row["test_auc_query"]) for row in csv.DictReader(file)]
-    assert metrics_of(tmp_path / "run")["best_epoch"] == 1 + values.index(max(values))
+    metrics = metrics_of(tmp_path / "run")
+    assert metrics["best_epoch"] == 1 + values.index(max(values))
+    assert metrics["train_examples"] % 4 == 0  # a positive and a negative each, in 2 epochs
+    with open(os.path.join("data", "sample-kinds", "dataset.json"), encoding="utf-8") as file:
+        content = json.load(file)
+    assert 0 < metrics["train_examples"] < 2 * 2 * content["num_interactions"] / 3
 
 
 def test_a_kind_that_the_data_lacks_chooses_no_epoch(home, monkeypatch, tmp_path, capfd):

@@ -28,7 +28,9 @@ def served(tmp_path_factory):
     model.adapt(directory, prepared, "train")
     for variable in model.trainable_variables:
         variable.assign_add(np.random.default_rng(0).normal(scale=0.3, size=variable.shape))
+    model.kind_names = ()  # as after `load_model`, which knows no data
     folder = export(model, directory, prepared, str(root / "served"), K)
+    model.adapt(directory, prepared, "train")
     serialized = next(iter(tf.data.TFRecordDataset(str(root / "data" / prepared.shards[0].path)).batch(6)))
     sequences = records.parse(serialized, prepared.fields)
     items, users, actions = (manifest.read_vocabulary(directory, prepared, name) for name in ("item", "user", "action"))

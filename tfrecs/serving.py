@@ -55,6 +55,10 @@ class Service:
             return tf.lookup.StaticHashTable(lines, 0)
 
         self.ids = {name: ids(name) for name in paths}
+        self.kind_names = []  # from the file: a model that was loaded without its data does not know them
+        if model.kind_attribute:
+            with open(paths[model.kind_attribute], encoding="utf-8", newline="\n") as file:
+                self.kind_names = file.read().split("\n")[:-1]
         tokens = tf.lookup.TextFileInitializer(
             paths["item"], tf.int64, line, tf.string, text, vocab_size=manifest.vocabularies["item"].size
         )
@@ -87,7 +91,7 @@ class Service:
         *more, kind = more
         _check_rows(kind, user, "kind")
         ids = self.ids[self.model.kind_attribute].lookup(kind)
-        message = f"kind: expected one of {', '.join(self.model.kind_names)}, or an empty text for any"
+        message = f"kind: expected one of {', '.join(self.kind_names)}, or an empty text for any"
         known = tf.reduce_all(tf.logical_or(ids > 0, tf.equal(kind, "")))
         with tf.control_dependencies([tf.debugging.Assert(known, [message, kind])]):
             return self._best(self._look_up(user, history, more), tf.identity(ids))
