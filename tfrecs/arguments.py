@@ -16,7 +16,7 @@ RUN_OPTIONS = {
     "model": (None, f"which model: {', '.join(MODELS)}"),
     "preset": ("recommended", "a named set of arguments of the model and of training"),
     "dataset": ("sample", "name of a data source, prepared on the way if it has to be"),
-    "data_dir": (None, "a directory that data_prep made; default data/<dataset>"),
+    "data_dir": (None, "a directory that data_prep made; default data/<dataset>, with what the preset adds"),
     "raw_dir": (None, "where the source's raw files lie"),
     "run_dir": (None, "the run directory; default runs/<model>-<preset>-<dataset>"),
     "load_model": (False, "resume from the newest checkpoint of the run, start fresh where there is none"),
