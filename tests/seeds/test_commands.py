@@ -117,7 +117,7 @@ def test_atrank(shell, tmp_path):
     with open(tmp_path / "raw_data" / "meta_Electronics.json", "w") as file:
         for item in range(1, 41):
             file.write(repr({"asin": f"A{item}", "categories": [["Electronics", f"Kind {item % 4}"]]}) + "\n")
-    shell("python -m data_prep.prepare --dataset amazon --raw_dir raw_data --category_from categories --out_dir data/e")
+    shell("python -m data_prep.prepare --dataset amazon --raw_dir raw_data --out_dir data/e")
     command = "python examples/run.py --model atrank --data_dir data/e --learning_rate=0.1 --max_epochs 1"
     shell(f"{command} --model_dir save_path --from_scratch=True --train_batch_size 256")
     assert metrics(tmp_path / "save_path")["epochs_run"] == 1
