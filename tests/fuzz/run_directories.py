@@ -20,8 +20,8 @@ REGIONS, JSON = 25, 200
 JUDGED, RESUMED = 40, 20
 SMALL = ("--embedding_dim", "4", "--batch_size", "64", "--num_recommendations", "0", "--strategy", "none")
 COMMAND_LIMIT = 600  # seconds
-# Of metrics.json: what depends on the clock.
-CLOCK = ("seconds", "per_second", "time", "date")
+# Of metrics.json: what depends on the clock and the process.
+CLOCK = ("seconds", "per_second", "time", "date", "memory")
 
 
 def run(report, directory):
