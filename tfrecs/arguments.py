@@ -8,7 +8,7 @@ from tfrecs import flags
 from tfrecs.errors import InputError, nearest
 from tfrecs.models import MODELS
 from tfrecs.models.presets import ALIASES, MODULES, ORIGINAL_NAMES, PRESETS, originals
-from tfrecs.training.config import CHANGEABLE, JUDGED_BY, TrainConfig
+from tfrecs.training.config import CHANGEABLE, JUDGED_BY, SEEN_EXCLUDED, TrainConfig
 from tfrecs.training.protocols import DEFAULT_METRICS
 
 # name: (default, help); what a run does besides training.
@@ -224,6 +224,18 @@ def configure(known, given):
         >>> configure({"select_metric": "mrr"}, {"protocol": "pair_auc"}).select_metric
         'auc'
     """
-    protocol = given.get("protocol")
-    other = protocol in DEFAULT_METRICS and protocol != known.get("protocol", TrainConfig.protocol)
-    return TrainConfig(**{**known, **({"select_metric": DEFAULT_METRICS[protocol]} if other else {}), **given})
+    protocol, before = given.get("protocol"), known.get("protocol", TrainConfig.protocol)
+    fixed = SEEN_EXCLUDED.get(protocol or before)
+    if fixed is not None and given.get("exclude_seen", fixed) != fixed:
+        does = "leaves seen items out" if fixed else "keeps seen items"
+        raise InputError(
+            f"--exclude_seen {int(not fixed)}: --protocol {protocol or before} {does}; full_ranking has the choice"
+        )
+    if protocol in DEFAULT_METRICS and protocol != before:
+        known = {"select_metric": DEFAULT_METRICS[protocol]} | {
+            name: value
+            for name, value in known.items()
+            # What the other protocol fixed was nobody's choice.
+            if name != "select_metric" and not (name == "exclude_seen" and before in SEEN_EXCLUDED)
+        }
+    return TrainConfig(**{**known, **given})

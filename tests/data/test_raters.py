@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -63,14 +64,38 @@ def test_units_and_classes_are_checked_before_training(data):
     directory, manifest, sequences = data
     counts = np.bincount([item for _, items, *_ in sequences.values() for item in items])
     assert raters.count_units(directory, manifest, 4, CLASSES) == np.minimum(counts, 4).sum()
-    found = ARERec.data_arguments(directory, manifest, {"max_seq": 4})
+    found = ARERec.data_arguments(directory, manifest, {"max_seq": 4}, "all")
     assert found == {"num_users": 60, "num_items": 12, "num_units": 1 + np.minimum(counts, 4).sum()}
+    for split in ("train", "train_valid", "all"):
+        units = 1 + sum(min(len(users), 4) for users in plain(sequences, split, 50).values())
+        assert ARERec.data_arguments(directory, manifest, {"max_seq": 4}, split)["num_units"] == units
     expected = rf"--rating_classes: in {directory} user 'user\d+' rated item 'item\d+' 5, which is none of 1, 2, 3, 4$"
     with pytest.raises(InputError, match=expected):
         ARERec.data_arguments(directory, manifest, {"rating_classes": (1, 2, 3, 4)})
+    given = {"max_seq": 4, "random_split": 0.5, "random_split_seed": 3}
+    kept = plain(sequences, "all", 4, lambda user, item: not held_out(np.int64(user), np.int64(item), 0.5, 3))
+    assert ARERec.data_arguments(directory, manifest, given, "all")["num_units"] == 1 + sum(map(len, kept.values()))
     small = ARERec(60, 12, num_units=9)
     with pytest.raises(InputError, match="this model has 12 items and 8 places"):
         small.adapt(directory, manifest, "train")
+
+
+def test_other_held_out_ratings_give_the_same_initial_weights(data, tmp_path):
+    """Every user gets one more rating, held out: neither sizes nor weights nor lists are others."""
+    directory, _, sequences = data
+    more = {
+        user: (split, [*items, 1 + user % 12], [*times, 999], [*ratings, 3])
+        for user, (split, items, times, ratings) in sequences.items()
+    }
+    models = []
+    for name, content in (("same", sequences), ("more", more)):
+        manifest = rated.prepared(str(tmp_path / name), content, 12)
+        keras.utils.set_random_seed(3)
+        given = {"max_seq": 4, "embedding_dim": 4}
+        models.append(ARERec(**given, **ARERec.data_arguments(str(tmp_path / name), manifest, given)))
+        models[-1].adapt(str(tmp_path / name), manifest, "train")
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def golden():

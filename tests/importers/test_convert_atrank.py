@@ -45,7 +45,7 @@ def test_without_tables_it_says_so(run, tmp_path):
     code, out, _ = run("--num_heads", 4, "--max_history", 20)
     assert code == 0 and "not in a checkpoint, and empty now: cate_list" in out
     model = load_model(str(tmp_path / "run"))
-    assert (model.num_heads, model.max_history) == (4, 20) and not model.objects.tables[0].values.numpy().any()
+    assert (model.num_heads, model.max_history) == (4, 20) and not model.objects.tables[0].is_filled
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert (config["train"]["optimizer"], config["train"]["global_clipnorm"]) == ("sgd", 5.0)
     # As `run.py --do_train 0` restores it, and `--load_model 1`.

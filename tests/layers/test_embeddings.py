@@ -48,6 +48,18 @@ def test_unit_norm_against_numpy():
     np.testing.assert_array_equal(embeddings.unit_norm(np.zeros((1, 3), "float32")), [[0.0] * 3])
 
 
+@pytest.mark.parametrize("max_norm", [1.0, 0.25])
+def test_rows_lie_in_the_ball_before_the_first_update(max_norm):
+    """Few rows are drawn wide: he_normal's deviation is sqrt(2 / rows)."""
+    table = embeddings.BoundedEmbedding(4, 50, max_norm).embeddings.numpy()
+    assert np.linalg.norm(table, axis=1) == pytest.approx([max_norm] * 4, rel=1e-5)
+    keras.utils.set_random_seed(1)
+    wide = embeddings.BoundedEmbedding(5000, 4, max_norm).embeddings.numpy()
+    keras.utils.set_random_seed(1)
+    free = embeddings.BoundedEmbedding(5000, 4, bound="lookup").embeddings.numpy()
+    np.testing.assert_array_equal(wide, free)  # rows that are short enough stay as they were drawn
+
+
 @pytest.mark.parametrize("exponent", [1.0, 2.0])
 @pytest.mark.parametrize("dim", [6, 7])
 def test_time_signal_against_the_formula(dim, exponent):

@@ -163,6 +163,9 @@ class ModelCase:
     def test_mixed_precision(self, batch, catalogue):
         model = self.compiled(dtype="mixed_bfloat16")
         assert model.recommend(batch)[1].dtype == tf.float32
+        scores = model.score(batch, np.arange(1, model.num_items + 1)).numpy()
+        distinct = [[len(np.unique(row)) for row in rows] for rows in (scores, catalogue)]
+        assert distinct[0] == distinct[1], "scores that were rounded to 8 bits tie"
         np.testing.assert_allclose(model.score(batch, np.arange(1, model.num_items + 1)), catalogue, atol=0.1)
         examples = tf.data.Dataset.from_tensor_slices(self.examples(np.random.default_rng(1), 8)).batch(8)
         losses = model.fit(examples.repeat(4), epochs=2, verbose=0).history["loss"]

@@ -30,14 +30,15 @@ def rating_classes(ratings, classes):
     return tf.where(tf.reduce_any(same, axis=-1), found, -1)
 
 
-def count_units(data_dir, manifest, limit, classes):
-    """How many places all items' lists may have, whatever the split; refuses ratings that have no class.
+def count_units(data_dir, manifest, limit, classes, split="all", kept=None):
+    """How many places all items' lists have; refuses ratings that have no class, of any split.
 
     Args:
         data_dir: str.
         manifest: its `Manifest`, with ratings.
         limit: int, the longest list.
         classes: tuple of floats, the ratings there may be.
+        split, kept: as for `first_raters`.
 
     Returns:
         int, the sum over items of `min(interactions, limit)`.
@@ -57,7 +58,10 @@ def count_units(data_dir, manifest, limit, classes):
                 f"--rating_classes: in {data_dir} user {user!r} rated item {item!r} {ratings.numpy()[wrong[0]]:g}, "
                 f"which is none of {', '.join(f'{value:g}' for value in classes)}"
             )
-        counts += np.bincount(items, minlength=len(counts))
+        training = pipeline.cut(batch, ("item",), pipeline.training_ends(batch, split))
+        users, items = tf.gather(training["user"], training["item"].value_rowids()), training["item"].flat_values
+        chosen = items if kept is None else tf.boolean_mask(items, kept(users, items))
+        counts += np.bincount(chosen.numpy(), minlength=len(counts))
     return int(np.minimum(counts, limit).sum())
 
 

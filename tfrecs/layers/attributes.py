@@ -10,6 +10,8 @@ POOLINGS = ("mean", "sum", "max")
 class AttributeTable(keras.layers.Layer):
     """Which values of one attribute each item has; not trained, it travels with the weights.
 
+    A new table holds -1 throughout: it is not filled yet, which checkpoints and `.keras` files remember.
+
     Args:
         num_items: int, ids are 1 to `num_items`.
         longest: int, values of an item at most; 0 for an attribute that is a single token.
@@ -29,9 +31,19 @@ class AttributeTable(keras.layers.Layer):
         self.num_items, self.longest = num_items, longest
         shape = (num_items + 1, max(1, longest))
         self.values = self.add_weight(
-            name="values", shape=shape, dtype="int64", initializer="zeros", trainable=False, autocast=False
+            name="values",
+            shape=shape,
+            dtype="int64",
+            initializer=keras.initializers.Constant(-1),
+            trainable=False,
+            autocast=False,
         )
         self.built = True
+
+    @property
+    def is_filled(self):
+        """Whether the table was given its values; read eagerly."""
+        return int(self.values[0, 0]) >= 0
 
     def call(self, items):
         return ops.take(self.values, items, axis=0)

@@ -61,8 +61,8 @@ class BoundedEmbedding(keras.layers.Layer):
         rows: int, ids are 0 to `rows - 1`; row 0 is PAD.
         dim: int, width.
         max_norm: float, radius of the ball; or None, no bound.
-        bound: `constraint`, the stored rows are projected after each update (the paper); or `lookup`, stored
-            rows grow freely and are clipped when read.
+        bound: `constraint`, the stored rows are projected when they are made and after each update (the paper); or
+            `lookup`, stored rows grow freely and are clipped when read.
         embeddings_initializer: as for `keras.layers.Embedding`.
 
     Call arguments:
@@ -83,12 +83,16 @@ class BoundedEmbedding(keras.layers.Layer):
         self.embeddings = self.add_weight(
             name="embeddings",
             shape=(rows, dim),
-            initializer=self.embeddings_initializer,
+            initializer=self._initial if constrained else self.embeddings_initializer,
             # Every replica projects to the same value; TensorFlow asks how to merge them.
             aggregation="only_first_replica",
             constraint=RowNorm(max_norm) if constrained else None,
         )
         self.built = True
+
+    def _initial(self, shape, dtype=None):
+        """Initial rows within the ball: few rows are drawn wide, and the constraint acts after updates only."""
+        return clip_norm(self.embeddings_initializer(shape, dtype), self.max_norm)
 
     def call(self, ids):
         return self.read(ops.take(self.embeddings, ids, axis=0))

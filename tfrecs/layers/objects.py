@@ -26,6 +26,7 @@ class ObjectEmbedding(keras.layers.Layer):
 
     Example:
         >>> layer = ObjectEmbedding(5, 4, (7,), (2,), 3)
+        >>> _ = layer.tables[0].values.assign([[0, 0]] * 6)
         >>> layer(ops.convert_to_tensor([[1, 2]]))[0, 0, 4:].numpy().tolist()
         [0.0, 0.0, 0.0]
 

@@ -37,7 +37,8 @@ class ARERec(RatingRecommender):
 
     Args:
         num_users, num_items: int, as in `SequentialRecommender`.
-        num_units: int, local context units, unit 0 for padding: 1 + all places of all items' lists, whatever the split.
+        num_units: int, local context units, unit 0 for padding: 1 + all places of all items' lists in what is trained
+            on.
         embedding_dim: int, a multiple of `num_heads`.
         region_size: int, dimensions of the region.
         num_heads: int, heads of the attention.
@@ -111,7 +112,8 @@ class ARERec(RatingRecommender):
         amount = arguments["l2"][4]
         regularizer = keras.regularizers.L2(amount) if amount else None
         count = len(arguments["rating_classes"])
-        self.classes = keras.layers.Dense(count, kernel_regularizer=regularizer, name="classes", dtype=policy)
+        # In float32 whatever the policy: expected ratings lie close together, and rounded ones would tie.
+        self.classes = keras.layers.Dense(count, kernel_regularizer=regularizer, name="classes", dtype="float32")
         self.classes.build((None, region_size))
         self.lists = NeighbourLists(num_items, num_units, max_seq, name="lists")
         self.seeds = keras.random.SeedGenerator(name="seed_generator")
@@ -216,7 +218,7 @@ class ARERec(RatingRecommender):
         return units, neighbours, valid if now is None else tf.logical_and(valid, times < now)
 
     def _logits(self, vector):
-        return tf.cast(self.classes(vector), tf.float32)
+        return self.classes(tf.cast(vector, tf.float32))
 
     def _read(self, table, ids):
         return tf.cast(tf.gather(table.value, ids), self.compute_dtype)

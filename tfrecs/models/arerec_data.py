@@ -17,8 +17,8 @@ class RatingRecommender(SequentialRecommender):
     smallest = {"num_users": 1, "num_items": 1, "num_units": 1}
 
     @classmethod
-    def data_arguments(cls, data_dir, manifest, arguments):
-        """Also `num_units`.
+    def data_arguments(cls, data_dir, manifest, arguments, split="train"):
+        """Also `num_units`: places for what `adapt` fills in of the same split.
 
         Raises:
             InputError: a rating of the data is none of `rating_classes`.
@@ -26,7 +26,13 @@ class RatingRecommender(SequentialRecommender):
         given = {"max_seq": MAX_SEQ, "rating_classes": CLASSES} | arguments
         ranges.check(given, {"max_seq": ranges.SIZE})
         classes = list_arguments(given, ["rating_classes"])["rating_classes"]
-        places = raters.count_units(data_dir, manifest, given["max_seq"], classes)
+        kept = None
+        if given.get("neighbours") == "all":
+            split = "all"
+        elif given.get("random_split"):
+            share, seed = given["random_split"], given.get("random_split_seed", 0)
+            kept = lambda users, items: tf.logical_not(held_out(users, items, share, seed))  # noqa: E731
+        places = raters.count_units(data_dir, manifest, given["max_seq"], classes, split, kept)
         return super().data_arguments(data_dir, manifest, arguments) | {"num_units": 1 + places}
 
     def adapt(self, data_dir, manifest, split):

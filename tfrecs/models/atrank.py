@@ -37,7 +37,8 @@ class ATRank(SequentialRecommender):
         target_kind: str, with `object_type`: the kind of objects that it learns to predict; empty: all. NOTE: with both
             it is one model of one kind, `att-i2i` of `multi/train.py`; with `target_kind` alone, `att-a2i`.
         item_dim, attribute_dim: int, width of an item's own vector and of each attribute's.
-        action_dim: int, width of an action's vector, shared by all groups; 0 for none.
+        action_dim: int, width of an action's vector, shared by all groups, where the data has actions; 0 for none:
+            with `object_type`, actions are not read then.
         time: the time feature: `embedding`, a vector for each bucket and group (paper); `one_hot`; `tanh`, a dense
             layer of the bucket's number is added instead of the projection; or `none`. NOTE: `one_hot` repeats
             `model.py:71`; `tanh` repeats `model.py:75-78` but for the TypeError it raises as published.
@@ -145,6 +146,7 @@ class ATRank(SequentialRecommender):
         self.kind_attribute = object_type
         self.fields = ("item", *(["timestamp"] if time != "none" else []), *(["action"] if num_actions else []))
         self.request_fields = self.fields[1:]
+        self.reads_actions = bool(num_actions and (action_dim or not object_type))
         self.padded_fields = ("history", *(["bucket"] if time != "none" else []), *(["action"] if num_actions else []))
         create(self)
         self.build()
@@ -154,7 +156,7 @@ class ATRank(SequentialRecommender):
         return atrank_data.missing(manifest, arguments)
 
     @classmethod
-    def data_arguments(cls, data_dir, manifest, arguments):
+    def data_arguments(cls, data_dir, manifest, arguments, split="train"):
         sizes = super().data_arguments(data_dir, manifest, arguments)
         return sizes | atrank_data.sizes(data_dir, manifest, arguments)
 
@@ -177,6 +179,7 @@ class ATRank(SequentialRecommender):
     def encode_with_weights(self, inputs, training=False):
         """What `encode` gives, and the attention weights of the last block `[batch, K, time, time]`."""
         history = inputs["history"]
+        atrank_data.require(self, inputs, {"bucket": self.time != "none", "action": self.reads_actions})
         valid = inputs["valid"] if "valid" in inputs else padding_mask(history)
         action = inputs.get("action", ops.zeros_like(history))
         groups = self.kind_of(history) if self.object_type or not self.num_actions else ops.maximum(action, 1)

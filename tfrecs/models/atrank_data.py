@@ -24,6 +24,23 @@ def missing(manifest, arguments):
     return lacking + (item_attributes.missing(names, manifest) if names not in (item_attributes.ALL, FIRST) else [])
 
 
+def require(model, present, wanted):
+    """Refuses what lacks a tensor that the model reads: zeros in its place would train without a word.
+
+    Args:
+        model: `ATRank`.
+        present: dict of tensors by name.
+        wanted: dict of name to whether the model reads it.
+
+    Raises:
+        InputError: naming the first that is absent.
+    """
+    for name, needed in wanted.items():
+        if needed and name not in present:
+            what = f"time={model.time!r}" if name in ("bucket", "timestamp") else f"num_actions={model.num_actions}"
+            raise InputError(f"ATRank with {what} reads {name!r}, but is given {', '.join(sorted(present))}")
+
+
 def attribute_names(manifest, arguments):
     """The attributes that are features, a tuple of str."""
     names = tuple(arguments.get("attributes", item_attributes.ALL))
@@ -151,19 +168,15 @@ def behaviours_before(model, sequences, rows, ends, now, width):
     Returns:
         dict of int64 `[windows, width]`.
     """
+    require(model, sequences, {"timestamp": model.time != "none", "action": model.num_actions})
     history = windows.history_before(sequences["item"], rows, ends, width)
     if model.history_kind:
         history = tf.where(_is_of_kind(model, history, model.history_kind), history, PAD)
     found = {"history": history}
     if model.time != "none":
-        found["bucket"] = -tf.ones_like(history)
-        if now is not None and "timestamp" in sequences:
-            times = windows.history_before(sequences["timestamp"], rows, ends, width)
-            buckets = time_buckets(times, now, model.num_buckets, model.time_unit, model.bucket_rule)
-            found["bucket"] = tf.where(history == PAD, tf.zeros_like(buckets), buckets)
+        times = windows.history_before(sequences["timestamp"], rows, ends, width)
+        buckets = time_buckets(times, now, model.num_buckets, model.time_unit, model.bucket_rule)
+        found["bucket"] = tf.where(history == PAD, tf.zeros_like(buckets), buckets)
     if model.num_actions:
-        actions = sequences.get("action")
-        found["action"] = tf.zeros_like(history)
-        if actions is not None:
-            found["action"] = windows.history_before(actions, rows, ends, width)
+        found["action"] = windows.history_before(sequences["action"], rows, ends, width)
     return found

@@ -68,7 +68,7 @@ def create(model):
         dim,
         model.num_groups,
         model.num_actions,
-        model.action_dim,
+        model.action_dim if model.num_actions else 0,
         model.time,
         model.time_dim,
         model.num_buckets,

@@ -8,6 +8,7 @@ from tfrecs.errors import NotFiniteError
 from tfrecs.models import kinds, ranges
 from tfrecs.models.gradients import apply_clipped, clip_by_global_norm, global_norm, is_small, merge_rows
 from tfrecs.models.scoring import best_items, not_finite, require_sound
+from tfrecs.models.tables import require_filled
 
 
 class SequentialRecommender(keras.Model):
@@ -67,6 +68,7 @@ class SequentialRecommender(keras.Model):
         self.loss_parts = []  # `keras.metrics.Mean` of what the loss is a sum of, in the order of `part_names`
         self.part_names = ()
         self.under_xla = False  # whether XLA compiles the training step, which then has to know all shapes
+        self._tables_filled = False  # whether they were seen to be
         self.loss_mean = keras.metrics.Mean(name="loss")
         names = metrics.of_rank(tf.ones([1], tf.int64), self.cutoffs)
         self.ranking_means = {name: keras.metrics.Mean(name=name) for name in names}
@@ -106,8 +108,16 @@ class SequentialRecommender(keras.Model):
         return [name for name in cls.fields if name not in manifest.fields]
 
     @classmethod
-    def data_arguments(cls, data_dir, manifest, arguments):
-        """The constructor arguments without a default, read off prepared data; arguments as for `missing`."""
+    def data_arguments(cls, data_dir, manifest, arguments, split="train"):
+        """The constructor arguments without a default, read off prepared data.
+
+        Args:
+            data_dir: str.
+            manifest: its `Manifest`.
+            arguments: dict, constructor arguments that were chosen.
+            split: what the model is about to train on, see `data.pipeline.TrainingBatches`: nothing that is held out
+                decides a size.
+        """
         return {"num_users": manifest.num_users, "num_items": manifest.num_items}
 
     def adapt(self, data_dir, manifest, split):
@@ -119,6 +129,24 @@ class SequentialRecommender(keras.Model):
             split: `train` or `train_valid`, what the model is about to train on.
         """
 
+    def require_tables(self):
+        """See `tables.require_filled`; within a graph it cannot look."""
+        if not self._tables_filled and tf.executing_eagerly():
+            require_filled(self)
+            self._tables_filled = True
+
+    def make_train_function(self, force=False):
+        self.require_tables()
+        return super().make_train_function(force)
+
+    def make_test_function(self, force=False):
+        self.require_tables()
+        return super().make_test_function(force)
+
+    def make_predict_function(self, force=False):
+        self.require_tables()
+        return super().make_predict_function(force)
+
     def build(self, input_shape=None):
         """Nothing is left to build: constructors create every variable, since all sizes are arguments."""
         self.built = True
@@ -129,6 +157,7 @@ class SequentialRecommender(keras.Model):
 
     def call(self, inputs, training=False):
         """Scores of `inputs["candidates"]` `[batch, count]` where given, else of items 1 to `num_items`, in order."""
+        self.require_tables()
         query = self.encode(inputs, training=training)
         if "candidates" in inputs:
             return self.score_items(query, inputs["candidates"])
@@ -140,6 +169,7 @@ class SequentialRecommender(keras.Model):
         The loss of the global batch is `sum(losses * weights) / sum(weights)` (or the sum), plus the model's own
         regularisation once. Gradients are summed over replicas, repeated embedding rows merged, then clipped.
         """
+        self.require_tables()
         examples, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         context = tf.distribute.get_replica_context()
         replicas = context.num_replicas_in_sync
@@ -221,6 +251,7 @@ class SequentialRecommender(keras.Model):
 
     def checked_rank(self, inputs, target, excluded):
         """Arguments as for `rank`; also whether all scores of a row can be ranked, see `metrics.checked_rank`."""
+        self.require_tables()
         query = self.encode(inputs)
         return metrics.checked_rank(
             lambda items: self.score_items(query, items),
@@ -238,6 +269,7 @@ class SequentialRecommender(keras.Model):
             inputs: the model's inputs.
             items: int64 `[count]`, the same for every row, or `[batch, count]`.
         """
+        self.require_tables()
         return self.score_items(self.encode(inputs), items)
 
     def recommend(self, inputs, k=10, excluded=None, chunk_size=None, kind=None):
@@ -259,6 +291,7 @@ class SequentialRecommender(keras.Model):
             InputError: no such kind, or the model knows none.
             NotFiniteError: a score is NaN or infinite. In a graph, `tf.errors.InvalidArgumentError` when it runs.
         """
+        self.require_tables()
         query, k = self.encode(inputs), min(k, self.num_items)
         items, scores, sound = best_items(
             lambda ids: self.score_items(query, ids),

@@ -71,7 +71,7 @@ class DIFSR(SequentialRecommender):
         1]`, the item after the history, where `all_positions` is False), and `negatives`, of that shape, for `bpr`.
 
     Example:
-        >>> model = DIFSR(4, 9, attribute_sizes=(3,), attribute_lengths=(2,), dim=8, num_heads=2, attribute_dim=(4,))
+        >>> model = DIFSR(4, 9, attribute_sizes=(), attribute_lengths=(), dim=8, num_heads=2)
         >>> model.recommend({"history": tf.constant([[3, 5, 0, 0]])}, k=3)[0].shape
         TensorShape([1, 3])
 
@@ -142,7 +142,7 @@ class DIFSR(SequentialRecommender):
         return item_attributes.missing(arguments.get("attributes", ALL), manifest)
 
     @classmethod
-    def data_arguments(cls, data_dir, manifest, arguments):
+    def data_arguments(cls, data_dir, manifest, arguments, split="train"):
         names = arguments.get("attributes", ALL)
         return super().data_arguments(data_dir, manifest, arguments) | item_attributes.sizes(names, data_dir, manifest)
 

@@ -21,6 +21,7 @@ CHANGEABLE = (
 DEFAULT_TOPK = (10,)  # every protocol with lists reports it anyway
 # What may differ, besides, when a run is only judged.
 JUDGED_BY = ("topk", "protocol", "exclude_seen", "num_eval_negatives", "published_lists")
+SEEN_EXCLUDED = {"recbole": False, "pair_auc": True, "rated_list": False}  # by protocols that leave no choice
 AT_LEAST_0 = ("batch_tokens", "decay_epochs", "patience", "save_checkpoints_epochs", "save_checkpoints_steps", "seed")
 
 
@@ -54,7 +55,8 @@ class TrainConfig:
         negative_sampling: `uniform` or `popularity`.
         protocol: `full_ranking`, `recbole` (the same with seen items kept; adds Recall@k), `pair_auc` (the held-out
             item against unseen ones) or `rated_list` (each user's held-out items by predicted rating).
-        exclude_seen: bool, leave the items of a user's history out of the ranking.
+        exclude_seen: bool, leave the items of a user's history out of the ranking; `full_ranking` only: `recbole` and
+            `rated_list` keep them, `pair_auc` has none among its negatives, and the value says so.
         num_eval_negatives: int, unseen items per user for `pair_auc`.
         published_lists: bool, `rated_list` as ARERec's code judges, defects and all, see `rated_list`.
         eval_batch_size: int, users ranked at a time.
@@ -118,6 +120,8 @@ class TrainConfig:
     }
 
     def __post_init__(self):
+        # What is written to `config.json` is what was done, whatever the default.
+        object.__setattr__(self, "exclude_seen", SEEN_EXCLUDED.get(self.protocol, self.exclude_seen))
         for name, choices in self.CHOICES.items():
             value = getattr(self, name)
             if value not in choices:

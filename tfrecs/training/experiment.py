@@ -29,21 +29,29 @@ class Experiment:
         data_dir: str.
         manifest: its `Manifest`.
         run_dir: str, made if absent.
+
+    Attributes:
+        model: the model of the phase that is trained or judged.
+        trained_on: str, the split that this phase trains on.
+        judge: `judge.Judge` of the model.
     """
 
     def __init__(self, model_name, model_arguments, config, data_dir, manifest, run_dir):
         self.model_name, self.config = model_name, config
         self.data_dir, self.manifest, self.run_dir = data_dir, manifest, run_dir
-        decided = MODELS[model_name].data_arguments(data_dir, manifest, model_arguments)
-        self.arguments = {**model_arguments, **decided}
+        self.arguments = model_arguments
         self.strategy = strategy.create(config.strategy)
         self.model = self._build(config.train_split)
         self._checked = False
 
     def _build(self, split):
+        """The model and its judge for what a phase trains on."""
+        self.trained_on = split
+        cls = MODELS[self.model_name]
+        decided = cls.data_arguments(self.data_dir, self.manifest, self.arguments, split)
         keras.utils.set_random_seed(self.config.seed)
         with self.strategy.scope():
-            model = MODELS[self.model_name](**self.arguments, dtype=self.config.precision)
+            model = cls(**{**self.arguments, **decided}, dtype=self.config.precision)
             # Keras denies XLA where operations are deterministic; `Loop` compiles the step itself.
             model.compile(optimizer=optimizers.create(self.config), jit_compile=False)
             model.under_xla, model.weight_decay = self.config.jit_compile, self.config.weight_decay
@@ -105,7 +113,10 @@ class Experiment:
             str, the checkpoint's path, and the `Progress` of the phase that chose its epoch.
         """
         folder, found = runs.judged(self.run_dir, name)
+        if folder != self.run_dir:  # the second phase's, which trained on validation items too
+            self.model = self._build("train_valid")
         progress = Checkpoints(folder, self.model).restore(found)
+        self.model.require_tables()
         if folder != self.run_dir:
             progress = listing.read_progress(self.run_dir, listing.newest(self.run_dir))
         return os.path.join(folder, found), progress
@@ -131,6 +142,7 @@ class Experiment:
         if name:
             name = listing.find(run_dir, name)
             progress = store.restore(name)
+            self.model.require_tables()
             store.rewind(name, progress)
             note(f"resuming from {os.path.join(run_dir, name)}")
         record = reports.History(run_dir, tensorboard)
@@ -225,7 +237,7 @@ def check_data(model_name, model_arguments, config, data_dir, manifest):
             f"--model {model_name}: {data_dir} ({manifest.name}) has no {', '.join(missing)}; "
             f"models that work on it: {', '.join(working) or 'none'}"
         )
-    decided = MODELS[model_name].data_arguments(data_dir, manifest, model_arguments)
+    decided = MODELS[model_name].data_arguments(data_dir, manifest, model_arguments, config.train_split)
     memory.check(memory.outline(MODELS[model_name], {**model_arguments, **decided}), config, manifest.num_interactions)
 
 

@@ -63,12 +63,17 @@ class Judge:
         ranks = (users, measured) if self.protocol.measures_ranks else None
         return self.protocol.summarise(measured), self.protocol.of_users(measured), ranks, seconds
 
-    def baselines(self, split):
-        """Metrics of the baselines on the same users, items and exclusions, by name.
+    def baselines(self, split, trained_on):
+        """Metrics of the baselines on the same users, items and exclusions.
 
-        They are taken from what the model may have trained on: with retraining, validation items too.
+        Args:
+            split: `valid` or `test`.
+            trained_on: str, the training split of the weights that are judged: the baselines learn from the same.
+
+        Returns:
+            dict of name to dict of metrics.
         """
-        rivals = self._rivals("train_valid" if self.config.retrain else self.config.train_split)
+        rivals = self._rivals(trained_on)
         return {name: self._score(rival, split) for name, rival in rivals.items()}
 
     def is_idle(self, split):

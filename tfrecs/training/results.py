@@ -67,7 +67,8 @@ def of_test(experiment):
     test, of_users, ranks, seconds = experiment.judge.measure_users("test")
     if not test["users"]:
         note(f"no user of {experiment.data_dir} has a test item: there is nothing to judge the model by")
-    groups = {"test": test, **experiment.judge.baselines("test"), "oracle": _oracle(experiment, test)}
+    rivals = experiment.judge.baselines("test", experiment.trained_on)
+    groups = {"test": test, **rivals, "oracle": _oracle(experiment, test)}
     metrics = {"test_users": test["users"], "eval_seconds": seconds}
     for group, values in groups.items():
         metrics |= {f"{group}_{name}": value for name, value in values.items() if name not in ("users", "num_users")}

@@ -1,0 +1,63 @@
+"""Whether seen items are left out: what the protocol does is what the configuration says, and nothing else is taken."""
+
+import pytest
+
+from tfrecs.arguments import configure, parse
+from tfrecs.errors import InputError
+from tfrecs.training import protocols
+from tfrecs.training.config import TrainConfig
+
+DOES = {"full_ranking": True, "recbole": False, "pair_auc": True, "rated_list": False}
+
+
+@pytest.mark.parametrize("protocol", DOES)
+def test_the_configuration_says_what_the_protocol_does(protocol):
+    metric = protocols.DEFAULT_METRICS[protocol]
+    config = TrainConfig(protocol=protocol, select_metric=metric)
+    assert config.exclude_seen is protocols.create(config).exclude_seen is DOES[protocol]
+    config = configure({}, {"protocol": protocol})
+    assert config.exclude_seen is DOES[protocol]
+
+
+@pytest.mark.parametrize("protocol, value", [("recbole", 1), ("pair_auc", 0), ("rated_list", 1)])
+def test_what_the_protocol_leaves_no_choice_in_is_refused(protocol, value):
+    flags = ["--model", "attrec", "--protocol", protocol, "--exclude_seen"]
+    with pytest.raises(
+        InputError, match=f"--exclude_seen {value}: --protocol {protocol} .*; full_ranking has the choice"
+    ):
+        parse([*flags, str(value)])
+    assert parse([*flags, str(1 - value)]).config.exclude_seen is not bool(value)
+
+
+def test_another_protocol_has_its_own_default():
+    assert configure({"protocol": "recbole", "exclude_seen": False}, {"protocol": "full_ranking"}).exclude_seen
+    assert not configure({"exclude_seen": False}, {"protocol": "full_ranking"}).exclude_seen  # AttRec's `original`
+    assert not configure({"exclude_seen": False}, {}).exclude_seen
+
+
+def test_a_run_says_so(tmp_path, command, metrics):
+    flags = ("--epochs", "1", "--protocol", "recbole", "--select_metric", "recall@20", "--decay_epochs", "0")
+    assert command(tmp_path / "run", *flags)[0] == 0
+    assert metrics(tmp_path / "run")["exclude_seen"] is False
+    assert '"exclude_seen": false' in (tmp_path / "run" / "config.json").read_text()
+
+
+def test_a_phase_is_compared_with_baselines_of_what_it_trained_on(tmp_path, command, metrics):
+    """Of a run that trains again on validation items: its first phase's weights have not seen these."""
+    flags, judge = ("--epochs", "1", "--decay_epochs", "0", "--do_eval", "0"), ("--do_train", "0")
+    found = {}
+    for name, retrain, checkpoint in (("once", "0", ()), ("again", "1", ("--load_weight_path", "best-0001"))):
+        run_dir = tmp_path / name
+        assert command(run_dir, *flags, "--retrain", retrain)[0] == 0
+        assert command(run_dir, *judge, *checkpoint)[0] == 0
+        found[name] = popularity(metrics(run_dir))
+    assert found["again"] == found["once"]
+    assert command(tmp_path / "again", *judge)[0] == 0
+    second = metrics(tmp_path / "again")
+    assert second["checkpoint"].startswith("retrain") and popularity(second) != found["once"]
+
+
+def popularity(metrics):
+    values = {name: value for name, value in metrics.items() if name.startswith("popularity_")}
+    assert len(values) > 5
+    return values

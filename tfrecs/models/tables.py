@@ -1,0 +1,20 @@
+"""Whether the tables of items that a model reads were filled."""
+
+from tfrecs.errors import InputError
+
+
+def require_filled(model):
+    """Refuses to train or answer from tables of items that nothing filled: they would be read as items without values.
+
+    Args:
+        model: a `SequentialRecommender`; a layer of it may have `is_filled`, as `layers.attributes.AttributeTable`.
+
+    Raises:
+        InputError: naming the model and the table.
+    """
+    for layer in model._flatten_layers(include_self=False):
+        if not getattr(layer, "is_filled", True):
+            raise InputError(
+                f"{type(model).__name__}: the items' attributes were never filled in (table {layer.name!r}): call "
+                "adapt(data_dir, manifest, split) or load weights first"
+            )
