@@ -109,15 +109,7 @@ class SequentialRecommender(keras.Model):
 
     @classmethod
     def data_arguments(cls, data_dir, manifest, arguments, split="train"):
-        """The constructor arguments without a default, read off prepared data.
-
-        Args:
-            data_dir: str.
-            manifest: its `Manifest`.
-            arguments: dict, constructor arguments that were chosen.
-            split: what the model is about to train on, see `data.pipeline.TrainingBatches`: nothing that is held out
-                decides a size.
-        """
+        """The constructor arguments without a default, read off prepared data; arguments as for `missing` and `adapt`."""
         return {"num_users": manifest.num_users, "num_items": manifest.num_items}
 
     def adapt(self, data_dir, manifest, split):
@@ -225,11 +217,7 @@ class SequentialRecommender(keras.Model):
         return {name: mean.result() for name, mean in self.ranking_means.items()}
 
     def evaluate(self, *args, **kwargs):
-        """As Keras's.
-
-        Raises:
-            NotFiniteError: scores are NaN or infinite; naming for how many users.
-        """
+        """As Keras's; raises `NotFiniteError` where scores are NaN or infinite, naming for how many users."""
         results = super().evaluate(*args, **kwargs)
         bad, count = int(self.unsound_rows.result()), int(self.ranked_rows.result())
         if bad:
