@@ -109,7 +109,7 @@ class SequentialRecommender(keras.Model):
 
     @classmethod
     def data_arguments(cls, data_dir, manifest, arguments, split="train"):
-        """The constructor arguments without a default, read off prepared data; arguments as for `missing` and `adapt`."""
+        """The constructor arguments without a default, read off the data; arguments as for `missing` and `adapt`."""
         return {"num_users": manifest.num_users, "num_items": manifest.num_items}
 
     def adapt(self, data_dir, manifest, split):
