@@ -25,6 +25,7 @@ import tensorflow as tf  # noqa: E402 - the level must be set before TensorFlow 
 
 from data_prep import prepare  # noqa: E402
 from tests.fuzz.data_sets import SAMPLE, read_data  # noqa: E402
+from tests.fuzz.harness import note  # noqa: E402
 from tfrecs import cli  # noqa: E402
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -220,6 +221,7 @@ def run(root, count, seed):
         elif code in (-number, 128 + number, 1, 2, 130, 143):
             done += 1
             counts[what] += 1
+            note(f"kill {done}: {what}")
         else:
             raise Wrong(f"{what}: exit code {code}")
         if name == "prepare" and os.path.exists(killed.data):
