@@ -67,8 +67,8 @@ def check(directory):
     if names:
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         raise InputError(
-            f"--run_dir {directory}: not a run directory of this version (it has no {FILE_NAME}), but it holds {shown}, which "
-            "a run would write over; move that away, or name another --run_dir"
+            f"--run_dir {directory}: not a run directory of this version (it has no {FILE_NAME}), but it holds "
+            f"{shown}, which a run would write over; move that away, or name another --run_dir"
         )
 
 
