@@ -89,7 +89,7 @@ class Service:
     def recommend_by_kind(self, user, history, *more):
         """Signature `by_kind`."""
         *more, kind = more
-        _check_rows(kind, user, "kind")
+        kind = _checked(kind, user, "kind")
         ids = self.ids[self.model.kind_attribute].lookup(kind)
         message = f"kind: expected one of {', '.join(self.kind_names)}, or an empty text for any"
         known = tf.reduce_all(tf.logical_or(ids > 0, tf.equal(kind, "")))
@@ -112,7 +112,7 @@ class Service:
         """Signature `score`."""
         *more, candidates = more
         sequences = self._look_up(user, history, more)
-        _check_rows(candidates, user, "candidates")
+        candidates = _checked(candidates, user, "candidates")
         ids = self.ids["item"].lookup(candidates)
         scores = tf.cast(self.model.score(self.model.history_inputs(sequences), ids), tf.float32)
         sound = tf.reduce_all(tf.logical_or(metrics.is_score(scores), ids <= 0), axis=1)
@@ -139,12 +139,12 @@ class Service:
 
     def _look_up(self, user, history, more):
         """What `history_inputs` reads: ids of users, ragged `[batch, (time)]` fields of the known items."""
-        _check_rows(history, user, "history")
+        history = _checked(history, user, "history")
         ids = self.ids["item"].lookup(history)
         found, more = {"user": self.ids["user"].lookup(user), "item": ids}, list(more)
         for name in self.model.request_fields:
             values = more.pop(0)
-            _check_rows(values, user, name)
+            values = _checked(values, user, name)
             values = _aligned(values, history, f"{name} is wider than history")
             if name == "timestamp":
                 now = _now(more.pop(0), user)
@@ -198,6 +198,10 @@ def vocabularies(model):
     return [*VOCABULARIES, *actions, *([model.kind_attribute] if model.kind_attribute else [])]
 
 
-def _check_rows(tensor, user, name):
-    # Without it, a single row would be broadcast over the others' users.
-    tf.debugging.assert_equal(tf.shape(tensor)[0], tf.shape(user)[0], f"{name} and user differ in their batch size")
+def _checked(tensor, user, name):
+    """The tensor, once it is known to have a row per user; else a single row would be broadcast over the others'."""
+    check = tf.debugging.assert_equal(
+        tf.shape(tensor)[0], tf.shape(user)[0], f"{name} and user differ in their batch size"
+    )
+    with tf.control_dependencies([check]):
+        return tf.identity(tensor)
