@@ -74,14 +74,15 @@ def test_every_figure_says_what_it_holds_for(trained):
     lines = done.stdout.splitlines()
     title = next(number for number, line in enumerate(lines) if line.startswith("sample, test split"))
     assert lines[title] == (
-        "sample, test split, 60 users, full_ranking, seen items excluded; attrec, preset recommended, seed 0, "
-        f"epoch {metrics['best_epoch']} of 3, retrained on validation"
+        "sample, test split, 60 users, full_ranking, seen items excluded; equal timestamps in input order; attrec, "
+        f"preset recommended, seed 0, epoch {metrics['best_epoch']} of 3, retrained on validation"
     )
-    table = lines[title + 1 : title + 6]
-    assert [line[:14].strip() for line in table] == ["", "attrec", "popularity", "transitions", "best reachable"]
+    table = lines[title + 1 : title + 8]
+    labels = ["", "attrec", "95 % low", "95 % high", "popularity", "transitions", "best reachable"]
+    assert [line[:14].strip() for line in table] == labels
     assert len({len(line) for line in table}) == 1, "columns are aligned"
     assert table[1].split()[1] == f"{metrics['test_hr@5']:.4f}" and table[0].split()[0] == "hr@5"
-    assert table[2].split()[-1] == f"{metrics['popularity_mrr']:.4f}"
+    assert table[4].split()[-1] == f"{metrics['popularity_mrr']:.4f}"
     training = next(line for line in done.stderr.splitlines() if line.startswith("training:"))
     for part in ("sample", "full_ranking", "preset recommended", "seed 0", "at most 3 epochs"):
         assert part in training

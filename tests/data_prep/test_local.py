@@ -154,7 +154,7 @@ def test_attribute_without_any_value_is_left_out(run_engine):
 
 @pytest.mark.parametrize("name", ["../tags", "a/b", "", ".tags", "a b"])
 def test_attribute_names_name_files(run_engine, name):
-    with pytest.raises(InputError, match="item attribute .*expected letters"):
+    with pytest.raises(InputError, match="item attribute .*expected up to 100 letters"):
         run_engine(ROWS, FIELDS, attributes={name: "list"})
 
 

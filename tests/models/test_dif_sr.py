@@ -190,7 +190,7 @@ def test_scores_are_products_with_extended_items(case):
     [
         ("dim", 9, "expected a multiple of --num_heads 2, got 9"),
         ("num_heads", 0, "expected an integer of at least 1, got 0"),
-        ("num_layers", 1.5, "expected an integer of at least 1, got 1.5"),
+        ("num_layers", 1.5, "expected an integer from 1 to 1000, got 1.5"),
         ("max_history", True, "expected an integer of at least 1, got True"),
         ("attribute_dim", (1,), "expected at least --num_heads 2, got 1"),
         ("attribute_dim", (4, 4, 4), "expected 1 or 2 values, one for each attribute, got 3"),

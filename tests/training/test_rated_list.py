@@ -65,6 +65,8 @@ def test_equal_predictions_are_averaged_over_their_orders():
 class Rater:
     """Says 3.4 of even items and 2.6 of odd ones, and notes whom it was asked about."""
 
+    kind_attribute = ""
+
     def __init__(self, **attributes):
         vars(self).update(attributes)
         self.asked = []

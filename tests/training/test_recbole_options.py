@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tfrecs.errors import InputError
+from tfrecs.layers.attributes import AttributeTable
 from tfrecs.models.dif_sr import DIFSR
 from tfrecs.training import optimizers
 from tfrecs.training.config import TrainConfig
@@ -17,7 +18,11 @@ from tfrecs.training.protocols import create
 def dif_sr(**arguments):
     keras.utils.set_random_seed(0)
     sizes = dict(attribute_sizes=(3,), attribute_lengths=(2,), dim=8, num_heads=2, attribute_dim=(4,), dropout=0.0)
-    return DIFSR(4, 9, **sizes, attention_dropout=0.0, **arguments)
+    model = DIFSR(4, 9, **sizes, attention_dropout=0.0, **arguments)
+    for layer in model._flatten_layers():
+        if isinstance(layer, AttributeTable):
+            layer.values.assign(np.arange(20).reshape(10, 2) % 4)
+    return model
 
 
 EXAMPLES = {"history": tf.constant([[3, 5, 0], [2, 4, 6]], tf.int64), "targets": tf.constant([[5, 7, 0], [4, 6, 1]])}

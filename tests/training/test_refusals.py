@@ -85,7 +85,7 @@ def test_a_checkpoint_of_other_sizes_is_refused(run_dir, command):
         ('{"model": "attrec", "model_arguments": {}, "train": {}}', "it has no checksum"),
         ({"model": "attrec"}, "no field model_arguments"),
         ({"model": ["attrec"], "model_arguments": {}, "train": {}}, "model: expected text like "),
-        ({"model": "sasrec", "model_arguments": {}, "train": {}}, "model: expected text like "),
+        ({"model": "bert4rec", "model_arguments": {}, "train": {}}, "model: expected text like "),
         ({"model": "attrec", "model_arguments": [], "train": {}}, "model_arguments: expected an object, got []"),
         ({"model": "attrec", "model_arguments": {"width": 1}, "train": {}}, "unknown field model_arguments.width"),
         (

@@ -175,9 +175,9 @@ def test_a_damaged_marker_stops_every_run(run_dir, command, no_training):
 @pytest.mark.parametrize("name", ["../../elsewhere", "a/b", "", ".hidden", "x" * 101, "a\nb", "..", "C:x"])
 def test_a_name_of_data_is_no_way_out_of_the_runs(monkeypatch, data_dir, name):
     monkeypatch.setattr(cli, "load", lambda directory: types.SimpleNamespace(name=name))
-    options = cli.parse(["--model", "attrec", "--data_dir", data_dir]).run
+    arguments = cli.parse(["--model", "attrec", "--data_dir", data_dir])
     with pytest.raises(InputError, match="dataset.json: name: .* cannot be part of a path"):
-        cli._default_run_dir(options)
+        cli._default_run_dir(arguments)
 
 
 def test_a_list_with_one_flipped_bit_is_not_believed(run_dir, command, state):
