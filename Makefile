@@ -36,10 +36,10 @@ run: $(STAMP)
 	$(BIN)/python examples/run.py --model attrec --overwrite 1 --export_dir export/attrec-sample
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n auto --maxprocesses 4
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n auto --maxprocesses 2 --dist loadfile --timeout 1800
 
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz $(FUZZ_PARTS)

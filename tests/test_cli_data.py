@@ -25,6 +25,7 @@ def run(*flags):
     return cli.main(["--dataset", "sequences", "--num_recommendations", "0", "--do_eval", "0", "--epochs", "1", *flags])
 
 
+@pytest.mark.slow
 def test_data_of_another_folder_is_not_taken_for_this_one(logs, capfd):
     flags = ("--model", "attrec", "--embedding_dim", "4", "--overwrite", "1")
     assert run(*flags, "--raw_dir", "tools") == 0
@@ -60,6 +61,7 @@ def test_what_the_data_lacks_is_named(logs, capfd, model, column):
     assert not (logs / "runs").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model, flag", [("dif_sr", "--attributes"), ("atrank", "--time")])
 def test_a_run_goes_on_with_what_it_reads_of_its_data(logs, capfd, model, flag):
     flags = ("--model", model, "--raw_dir", "tools", "--run_dir", "run", "--load_model", "1")
@@ -76,6 +78,7 @@ def test_a_split_that_holds_out_nothing_is_pointed_out(tmp_path, capfd):
     assert f"no user of {flags[1]} has a test item: there is nothing to judge the model by" in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_lists_of_ratings_are_not_held_to_what_a_ranking_can_reach(tmp_path, capfd):
     """The sample's oracle ranks its catalogue."""
     flags = ("--data_dir", str(tmp_path / "data"), "--run_dir", str(tmp_path / "run"), "--epochs", "1")

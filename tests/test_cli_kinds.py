@@ -38,6 +38,7 @@ def check_metrics(metrics):
     assert metrics["test_loss"] > 0
 
 
+@pytest.mark.slow
 def test_the_unified_model(home, monkeypatch, capfd):
     monkeypatch.chdir(home)
     assert cli.main([*MULTI, "--epochs", "2", *SMALL, "--num_recommendations", "3"]) == 0

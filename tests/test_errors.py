@@ -70,6 +70,7 @@ def test_a_header_is_harmless(tmp_path, capsys):
     assert_harmless(err)
 
 
+@pytest.mark.slow
 def test_tokens_are_harmless(tmp_path, capsys):
     """Of show_details and of the recommendations that a run prints."""
     directory = tmp_path / "data"

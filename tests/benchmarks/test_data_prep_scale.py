@@ -1,6 +1,9 @@
 """Smoke test of benchmarks/data_prep_scale.py."""
 
+import pytest
 
+
+@pytest.mark.slow
 def test_smoke(program, tmp_path, capsys):
     program("data_prep_scale").main(["--millions", "0.01", "--results", str(tmp_path)])
     report = (tmp_path / "data_prep_scale.md").read_text()

@@ -3,6 +3,7 @@
 import pytest
 
 
+@pytest.mark.slow
 def test_smoke(program, raw_dir, tmp_path, capsys):
     program("ties").main(["--raw_dir", str(raw_dir), "--orders", "2", "--results", str(tmp_path / "results")])
     report = (tmp_path / "results" / "ties.md").read_text()

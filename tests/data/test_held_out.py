@@ -47,6 +47,7 @@ def test_changing_held_out_items_changes_no_byte_of_training(read, held_out, dis
     assert read(held_out, exclude, distribution) == read(fixed, exclude, distribution)
 
 
+@pytest.mark.slow
 def test_the_leak_of_the_original_is_seen_by_this_test(read):
     """The same comparison fails where negatives avoid held-out items, as the published code's do."""
     fixed, other = {user: (5, 7) for user in TRAINING}, {user: (6, 8) for user in TRAINING}

@@ -34,6 +34,7 @@ class TestARERec(ModelCase):
     def lengthen(self, model, inputs):
         return self.make(max_seq=11), inputs
 
+    @pytest.mark.slow
     def test_xla_trains_alike(self):
         """By what the models say: the key's bias has no gradient but rounding, of which Adam makes whole steps."""
         found = []

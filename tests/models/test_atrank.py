@@ -58,6 +58,7 @@ class TestATRank(ModelCase):
         return self.make(), longer
 
 
+@pytest.mark.slow
 class TestTwoBlocks(TestATRank):
     """Dot similarity, two blocks, kinds of objects as groups, actions as a feature."""
 

@@ -69,6 +69,7 @@ class TestDIFSR(DIFSRCase):
     pass
 
 
+@pytest.mark.slow
 class TestOriginal(DIFSRCase):
     arguments = SIZES | {
         name: PRESETS["dif_sr"]["original"]["model"][name]

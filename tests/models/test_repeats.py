@@ -10,6 +10,7 @@ from tfrecs.arguments import parse
 from tfrecs.models.presets import PRESETS
 
 
+@pytest.mark.slow
 class TestRepeatBias(DIFSRCase):
     arguments = SIZES | {"repeat_bias": True}
 

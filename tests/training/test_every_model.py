@@ -18,6 +18,7 @@ FLAGS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "model", ["attrec", *(pytest.param(model, marks=pytest.mark.slow) for model in MODELS if model != "attrec")]
 )

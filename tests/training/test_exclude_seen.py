@@ -42,6 +42,7 @@ def test_a_run_says_so(tmp_path, command, metrics):
     assert '"exclude_seen": false' in (tmp_path / "run" / "config.json").read_text()
 
 
+@pytest.mark.slow
 def test_a_phase_is_compared_with_baselines_of_what_it_trained_on(tmp_path, command, metrics):
     """Of a run that trains again on validation items: its first phase's weights have not seen these."""
     flags, judge = ("--epochs", "1", "--decay_epochs", "0", "--do_eval", "0"), ("--do_train", "0")

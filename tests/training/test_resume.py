@@ -84,6 +84,7 @@ def test_a_run_stopped_again_and_again(tmp_path, command, state, whole, stop):
 
 
 # A mid-epoch one, one with or without zeros, and the best, which is no checkpoint of the list.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, found",
     [
@@ -101,6 +102,7 @@ def test_going_on_from_a_checkpoint_by_name(copied, command, state, name, found)
     assert state(run_dir) == expected
 
 
+@pytest.mark.slow
 def test_an_older_checkpoint_comes_with_its_history_and_its_best(copied, whole, command, metrics):
     run_dir, _ = copied
     assert listing.best(run_dir) == "best-0002"

@@ -50,6 +50,7 @@ def no_training(monkeypatch):
     monkeypatch.setattr(Loop, "run", lambda self, progress: pytest.fail("training started"))
 
 
+@pytest.mark.slow
 def test_foreign_files_survive_a_fresh_run_a_resumed_one_and_one_that_overwrites(run_dir, command):
     _plant(run_dir)
     assert command(run_dir, *RESUME, "--epochs", "3", "--tensorboard", "1")[0] == 0
