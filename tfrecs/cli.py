@@ -113,8 +113,9 @@ def _run_in(run_dir, arguments, stack):
     else:
         path, progress = experiment.load(name)
         note(f"judging {path}")
-        metrics |= {"checkpoint": os.path.relpath(path, run_dir)} | _of_judged(path, progress)
-        metrics["retrained_on_validation"] = os.path.basename(os.path.dirname(path)) == runs.RETRAIN
+        checkpoint = os.path.relpath(path, run_dir)
+        metrics |= {"checkpoint": checkpoint} | _of_judged(checkpoint, progress)
+        metrics["retrained_on_validation"] = _is_of_second_phase(checkpoint)
     if options["do_eval"]:
         test, ranks = results.of_test(experiment)
         metrics |= test
@@ -240,12 +241,22 @@ def _stored(run_dir, arguments, data_dir, manifest):
     return stored.get("preset", options["preset"]), model_arguments, config, True
 
 
-def _of_judged(path, progress):
-    """What is known of a checkpoint that was not trained here; its validation metrics, where an epoch ends."""
-    name = os.path.basename(path)
+def _is_of_second_phase(checkpoint):
+    """Whether a checkpoint, named relative to its run directory, was trained on validation items too."""
+    return os.path.dirname(checkpoint) == runs.RETRAIN
+
+
+def _of_judged(checkpoint, progress):
+    """What is known of a checkpoint that was not trained here; its validation metrics, where an epoch ends.
+
+    Args:
+        checkpoint: str, its name, relative to the run directory.
+        progress: `Progress`, of the phase that chose its epoch.
+    """
+    name = os.path.basename(checkpoint)
     _, (epoch, step) = listing.position(name)
     by_name = {"epochs_run": epoch, "best_epoch": epoch} | results.of_epoch(progress, epoch)
-    if os.path.basename(os.path.dirname(path)) == runs.RETRAIN or name.startswith("best-"):
+    if _is_of_second_phase(checkpoint) or name.startswith("best-"):
         return results.of_training(progress)
     return {"epochs_run": epoch} if step else by_name
 

@@ -44,18 +44,23 @@ def test_a_run_says_so(tmp_path, command, metrics):
 
 @pytest.mark.slow
 def test_a_phase_is_compared_with_baselines_of_what_it_trained_on(tmp_path, command, metrics):
-    """Of a run that trains again on validation items: its first phase's weights have not seen these."""
+    """Of a run that trains again on validation items: its first phase's weights have not seen these.
+
+    That run's directory has the name of a second phase's folder, which says nothing about its weights.
+    """
     flags, judge = ("--epochs", "1", "--decay_epochs", "0", "--do_eval", "0"), ("--do_train", "0")
     found = {}
-    for name, retrain, checkpoint in (("once", "0", ()), ("again", "1", ("--load_weight_path", "best-0001"))):
+    for name, retrain, checkpoint in (("once", "0", ()), ("retrain", "1", ("--load_weight_path", "best-0001"))):
         run_dir = tmp_path / name
         assert command(run_dir, *flags, "--retrain", retrain)[0] == 0
         assert command(run_dir, *judge, *checkpoint)[0] == 0
         found[name] = popularity(metrics(run_dir))
-    assert found["again"] == found["once"]
-    assert command(tmp_path / "again", *judge)[0] == 0
-    second = metrics(tmp_path / "again")
-    assert second["checkpoint"].startswith("retrain") and popularity(second) != found["once"]
+        assert metrics(run_dir)["retrained_on_validation"] is False
+    assert found["retrain"] == found["once"]
+    assert command(tmp_path / "retrain", *judge)[0] == 0
+    second = metrics(tmp_path / "retrain")
+    assert second["checkpoint"].startswith("retrain") and second["retrained_on_validation"] is True
+    assert popularity(second) != found["once"]
 
 
 def popularity(metrics):
