@@ -21,6 +21,7 @@ FOREIGN = (
     "cp-0001.index.bak",
     "cp-7777.json",
     "cp-7778_temp/mine",
+    "best-7779.index",
     "notes.tmp",
     "draft_temp/mine",
     "tensorboard/mine",
@@ -73,6 +74,18 @@ def test_a_used_directory_needs_overwrite(run_dir, command, no_training, tmp_pat
     assert os.listdir(tmp_path) == ["run"], "no data were prepared"
 
 
+@pytest.mark.parametrize("name", [record.RETRAIN, record.TENSORBOARD])
+def test_the_files_behind_a_link_are_not_removed(tmp_path, run_dir, command, no_training, name):
+    other = tmp_path / "other"
+    shutil.copytree(run_dir, other)
+    (other / "events.out.tfevents.1.host.2.tfrecs").write_text("of another run")
+    (run_dir / name).symlink_to(other)
+    before = _content(other), _content(run_dir)
+    code, _, stderr = command(run_dir, *FLAGS, "--overwrite", "1")
+    assert code == 2 and f"{run_dir / name}: a link" in stderr
+    assert (_content(other), _content(run_dir)) == before
+
+
 @pytest.mark.parametrize("other", [("--load_model", "1"), ("--load_weight_path", "cp-0002"), ("--do_train", "0")])
 def test_what_is_needed_is_not_overwritten(run_dir, command, other):
     before = _content(run_dir)
@@ -94,7 +107,7 @@ def test_a_directory_that_is_no_run_directory_is_not_written_over(tmp_path, comm
 
 
 def test_a_directory_of_other_files_may_become_a_run_directory(tmp_path):
-    names = [name for name in FOREIGN if not name.startswith(("cp-7777", "cp-7778", "retrain"))]
+    names = [name for name in FOREIGN if not name.startswith(("cp-7777", "cp-7778", "best-7779", "retrain"))]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)

@@ -90,9 +90,12 @@ def newest(directory):
     if named and not _is_complete(directory, named[-1]):
         missing = f"a file of it is missing; {others(directory, named[-1])}"
         raise InputError(f"{os.path.join(directory, named[-1])}: damaged: {missing}")
+    # What others named like checkpoints is no reason not to start.
+    own = record.written(directory) if record.is_marked(directory) else on_disk(directory)
+    unfinished = [name for name in on_disk(directory) if name in own]
     # A process killed while it saved for the first time leaves one that is not complete, and no list.
-    if not names and (pointer.exists(directory) or len(on_disk(directory)) > 1):
-        there = ", ".join(on_disk(directory)) or "none"
+    if not names and (pointer.exists(directory) or len(unfinished) > 1):
+        there = ", ".join(unfinished) or "none"
         raise InputError(f"{directory}: no checkpoint there is complete ({there}): they are left as they are")
     return names[-1] if names else None
 

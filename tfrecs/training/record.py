@@ -72,6 +72,22 @@ def check(directory):
         )
 
 
+def check_links(directory, fresh):
+    """Refuses links in place of a run directory's own folders: what is behind them may be another run's.
+
+    Args:
+        directory: str.
+        fresh: bool, the run starts from nothing, so that files in either folder would be removed.
+
+    Raises:
+        InputError: naming the link.
+    """
+    for name in (RETRAIN, TENSORBOARD) if fresh else (RETRAIN,):
+        path = os.path.join(directory, name)
+        if os.path.islink(path):
+            raise InputError(f"{path}: a link, and a run removes files in that folder; move it away")
+
+
 def is_used(directory):
     """Whether a run directory holds anything of a run."""
     if not is_marked(directory):

@@ -188,12 +188,13 @@ def check_start(run_dir, fresh, overwrite=False):
 
     Raises:
         InputError: TensorFlow cannot read checkpoints there, it is not a run directory but holds names that a run
-            writes, its marker is damaged, or it holds a run and `fresh` without `overwrite`.
+            writes, a folder of it is a link, its marker is damaged, or it holds a run and `fresh` without `overwrite`.
     """
     listing.check_directory(run_dir)
     files.check_writable("--run_dir", run_dir)
     if fresh or not _is_unmarked_run(run_dir):
         record.check(run_dir)
+    record.check_links(run_dir, fresh)
     for folder in (run_dir, os.path.join(run_dir, RETRAIN)):
         record.written(folder)
     if fresh and not overwrite and record.is_used(run_dir):
