@@ -33,7 +33,7 @@ $(STAMP): requirements.txt setup.py
 	@touch $@
 
 run: $(STAMP)
-	$(BIN)/python examples/run.py --model attrec --overwrite 1 --export_dir export/attrec-sample
+	$(BIN)/python examples/run.py --model attrec --run_dir runs/quickstart --overwrite 1 --export_dir export/attrec-sample
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile

@@ -78,3 +78,9 @@ def test_the_readme_says_what_the_order_of_ties_does_once():
     """Popularity's HR@50 on MovieLens 100K, as benchmarks/ties.py measures it."""
     text = text_of(README)
     assert text.count("415 of 943") == 1 and "from .1919 to .2163" in text and "benchmarks/ties.py" in text
+
+
+def test_make_run_overwrites_no_run_but_its_own():
+    """The default directory may hold a run of the user's, trained by the command that the README gives."""
+    (command,) = [line for line in (ROOT / "Makefile").read_text().splitlines() if "--overwrite 1" in line]
+    assert "--run_dir runs/quickstart " in command
