@@ -1,7 +1,10 @@
 """What tfrecs prints: no token, header or file name steers a terminal, and no message is endless."""
 
+import ast
 import dataclasses
 import io
+import pathlib
+import re
 
 import pytest
 
@@ -11,6 +14,7 @@ from tests.prepared import write
 from tfrecs import cli
 from tfrecs.data import manifest as manifests
 from tfrecs.errors import LONGEST_MESSAGE, InputError
+from tfrecs.models import MODELS
 from tfrecs.training.progress import ProgressLine
 
 # Clears the screen, sets the window's title, goes back over the line, turns the direction of what follows.
@@ -94,3 +98,26 @@ def test_a_file_name_is_harmless(tmp_path, capsys):
     argv = ["--model", "attrec", "--data_dir", str(tmp_path / STEERING), "--run_dir", str(tmp_path / "run")]
     assert cli.main(argv) == 2
     assert_harmless(capsys.readouterr().err)
+
+
+def test_messages_name_the_argument_from_python_and_the_flag_from_a_command_line(capsys):
+    with pytest.raises(InputError, match="^dim: expected a multiple of num_heads 4, got 10$"):
+        MODELS["sasrec"](3, 9, dim=10, num_heads=4)
+    assert cli.main(["--model", "sasrec", "--dim", "10"]) == 2
+    assert "error: --dim: expected a multiple of --num_heads 4, got 10\n" in capsys.readouterr().err
+    with pytest.raises(InputError, match="^dim: "):  # the command line is over
+        MODELS["sasrec"](3, 9, dim=10, num_heads=4)
+
+
+@pytest.mark.parametrize("package", ["models", "data"])
+def test_only_presets_name_flags(package):
+    """Of the library's modules, those about command lines: presets, and what to run to make data."""
+    found = []
+    for path in (pathlib.Path(cli.__file__).parent / package).rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        raised = [node for node in ast.walk(tree) if isinstance(node, ast.Raise)]
+        texts = [node.value for top in raised for node in ast.walk(top) if isinstance(node, ast.Constant)]
+        flags = [text for text in texts if isinstance(text, str) and re.search(r"--\w*", text)]
+        if flags and "presets" not in str(path):
+            found += [f"{path.name}: {text}" for text in flags if "data_prep.prepare" not in text]
+    assert not found

@@ -13,7 +13,7 @@ from tfrecs import files
 from tfrecs.arguments import configure, contradictions, parse
 from tfrecs.data.manifest import FILE_NAME, digest, load, read_vocabulary
 from tfrecs.data.verification import verify
-from tfrecs.errors import InputError, NotFiniteError, nearest
+from tfrecs.errors import InputError, NotFiniteError, command_line, nearest
 from tfrecs.export import export
 from tfrecs.models import MODELS
 from tfrecs.startup import exit_code
@@ -24,6 +24,7 @@ from tfrecs.training.progress import note, say
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
+@command_line()
 def main(argv=None):
     """Runs the command line.
 

@@ -1,7 +1,10 @@
 """The two errors that command lines report, bad input (exit code 2) and numbers that are none (1); safe text."""
 
+import contextlib
+import contextvars
 import re
 
+_on_command_line = contextvars.ContextVar("on_command_line", default=False)
 LONGEST_MESSAGE = 2000
 LONGEST_VALUE = 300
 # Marks that change the direction of the text around them, so that it reads as something else.
@@ -24,6 +27,36 @@ class InputError(ValueError):
     def __init__(self, message=""):
         text = re.sub(rf"\S{{{LONGEST_VALUE + 1},}}", lambda match: shortened(match[0], LONGEST_VALUE), str(message))
         super().__init__(shortened(shown(text), LONGEST_MESSAGE))
+
+
+@contextlib.contextmanager
+def command_line():
+    """A context, or decorator, within which messages name flags: what a command line does.
+
+    Example:
+        >>> with command_line():
+        ...     option("num_heads")
+        '--num_heads'
+    """
+    token = _on_command_line.set(True)
+    try:
+        yield
+    finally:
+        _on_command_line.reset(token)
+
+
+def option(name, argument=None):
+    """What a message calls an option: the argument from Python, the flag from a command line.
+
+    Args:
+        name: str, the flag without `--`.
+        argument: str, the argument's name where it is another.
+
+    Example:
+        >>> option("num_heads"), option("negative_sampling", "distribution")
+        ('num_heads', 'distribution')
+    """
+    return f"--{name}" if _on_command_line.get() else argument or name
 
 
 def shown(value):

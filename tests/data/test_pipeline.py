@@ -8,6 +8,7 @@ import tensorflow as tf
 from tests.prepared import write
 from tfrecs.data import held_out, pipeline, statistics, windows
 from tfrecs.data import manifest as manifests
+from tfrecs.errors import InputError
 
 NUM_ITEMS = 9
 
@@ -195,6 +196,14 @@ def test_fields_are_cut_together(prepare, random_sequences):
         expected = [sequences[user][1][: sequences[user][0][0]] for user in batch["user"].numpy().tolist()]
         assert cut["item"].to_list() == expected
         assert cut["rating"].to_list() == [[item / 2 for item in row] for row in expected]
+
+
+def test_a_model_that_draws_needs_weights(data):
+    batches = pipeline.TrainingBatches(*data[1:], make_examples, None, batch_size=4, seed=0)
+    with pytest.raises(InputError, match="^weights: None, but the model draws negatives"):
+        batches(0, 1)
+    batches = pipeline.TrainingBatches(*data[1:], lambda s, draw, seed: {"user": s["user"]}, None, 4, 0)
+    assert next(iter(batches(0, 1)))["user"].shape == (4,)
 
 
 def test_no_sequences_at_all(prepare, batches):

@@ -69,7 +69,7 @@ def test_units_and_classes_are_checked_before_training(data):
     for split in ("train", "train_valid", "all"):
         units = 1 + sum(min(len(users), 4) for users in plain(sequences, split, 50).values())
         assert ARERec.data_arguments(directory, manifest, {"max_seq": 4}, split)["num_units"] == units
-    expected = rf"--rating_classes: in {directory} user 'user\d+' rated item 'item\d+' 5, which is none of 1, 2, 3, 4$"
+    expected = rf"^rating_classes: in {directory} user 'user\d+' rated item 'item\d+' 5, which is none of 1, 2, 3, 4$"
     with pytest.raises(InputError, match=expected):
         ARERec.data_arguments(directory, manifest, {"rating_classes": (1, 2, 3, 4)})
     given = {"max_seq": 4, "random_split": 0.5, "random_split_seed": 3}

@@ -25,7 +25,7 @@ def test_sampling_weights(data):
 
 
 def test_unknown_distribution(data):
-    with pytest.raises(InputError, match="--negative_sampling: unknown value 'popular'; did you mean 'popularity'"):
+    with pytest.raises(InputError, match="^distribution: unknown value 'popular'; did you mean 'popularity'"):
         statistics.sampling_weights(*data, "popular")
 
 

@@ -51,7 +51,7 @@ def other_config(**changes):
     [
         ("config", other_config(dropout=[0.5] + [0] * 8), r"dropout \[0.5, 0, 0"),
         ("config", other_config(optimizer="tf.keras RMSprop"), "RMSprop"),
-        ("config", other_config(num_heads=3), "--num_heads: 3 heads do not divide --embedding_dim 8"),
+        ("config", other_config(num_heads=3), "num_heads: 3 heads do not divide embedding_dim 8"),
         ("weights/K_user_item:0", lambda table: None, "no K_user_item:0 of rank 3"),
         ("weights/K_item_user:0", lambda table: table[1:], "shape"),
         ("input/item_user_sequence_index", lambda units: None, "no 'item_user_sequence_index'"),

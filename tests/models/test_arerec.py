@@ -185,6 +185,7 @@ def test_nobody_to_ask(preset):
     """Unknown users, items without neighbours, moments before everything: finite, by the classes' biases alone."""
     keras.utils.set_random_seed(0)
     model = ARERec(**SIZES | PRESETS["arerec"][preset]["model"] | {"embedding_dim": 6, "max_seq": 4})
+    model.lists.fill(*np.zeros([2, 0], np.int64), np.zeros(ITEMS + 2, np.int64))
     model.classes.bias.assign([0.0, 0.0, 0.0, 0.0, np.log(4.0)])
     found = model.score({"user": np.array([0, 4]), "now": np.array([0, 99])}, np.arange(0, 12)).numpy()
     np.testing.assert_allclose(found, (1 + 2 + 3 + 4 + 4 * 5) / 8, atol=1e-6)
@@ -221,20 +222,21 @@ def test_dropout_hits_what_it_names(case):
 @pytest.mark.parametrize(
     "name, value, expected",
     [
-        ("embedding_dim", 7, "--num_heads: 2 heads do not divide --embedding_dim 7"),
-        ("region_size", 0, "--region_size: expected an integer of at least 1, got 0"),
-        ("max_seq", -1, "--max_seq: expected an integer of at least 1, got -1"),
-        ("dropout", (0.5,) * 8, "--dropout: expected 9 numbers, got 8: (0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5)"),
-        ("dropout", [0.0] * 8 + [1.0], "--dropout: expected a number in [0, 1), got 1.0"),
-        ("l2", 0.1, "--l2: expected 5 numbers, got 1: 0.1"),
-        ("l2", ("a",) * 5, "--l2: expected numbers, got ('a', 'a', 'a', 'a', 'a')"),
-        ("rating_classes", (2.0, 1.0), "--rating_classes: expected increasing numbers, got (2.0, 1.0)"),
-        ("rating_classes", (), "--rating_classes: expected increasing numbers, got ()"),
-        ("rating_classes", (1.0, float("nan")), "--rating_classes: expected a finite number, got nan"),
-        ("neighbours", "al", "--neighbours: unknown value 'al'; did you mean 'all'?"),
-        ("random_split", 1.0, "--random_split: expected a number in [0, 1), got 1.0"),
-        ("random_split_seed", -1, "--random_split_seed: expected an integer of at least 0, got -1"),
-        ("num_units", 0, "--num_units: expected an integer of at least 1, got 0"),
+        ("embedding_dim", 7, "num_heads: 2 heads do not divide embedding_dim 7"),
+        ("region_size", 0, "region_size: expected an integer of at least 1, got 0"),
+        ("max_seq", -1, "max_seq: expected an integer of at least 1, got -1"),
+        ("dropout", (0.5,) * 8, "dropout: expected 9 numbers, got 8: (0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5)"),
+        ("dropout", [0.0] * 8 + [1.0], "dropout: expected a number in [0, 1), got 1.0"),
+        ("l2", None, "l2: expected a tuple, got None"),
+        ("l2", 0.1, "l2: expected 5 numbers, got 1: 0.1"),
+        ("l2", ("a",) * 5, "l2: expected numbers, got ('a', 'a', 'a', 'a', 'a')"),
+        ("rating_classes", (2.0, 1.0), "rating_classes: expected increasing numbers, got (2.0, 1.0)"),
+        ("rating_classes", (), "rating_classes: expected increasing numbers, got ()"),
+        ("rating_classes", (1.0, float("nan")), "rating_classes: expected a finite number, got nan"),
+        ("neighbours", "al", "neighbours: unknown value 'al'; did you mean 'all'?"),
+        ("random_split", 1.0, "random_split: expected a number in [0, 1), got 1.0"),
+        ("random_split_seed", -1, "random_split_seed: expected an integer of at least 0, got -1"),
+        ("num_units", 0, "num_units: expected an integer of at least 1, got 0"),
     ],
 )
 def test_bad_arguments(name, value, expected):

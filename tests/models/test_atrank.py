@@ -192,16 +192,17 @@ def test_the_penalty_is_on_activations(case, sum_penalty):
         ("time_unit", 0.0, "expected a number above 0, got 0.0"),
         ("activation_penalty", -1e-5, "expected a number of at least 0, got -1e-05"),
         ("attributes", "genres", "expected a tuple, got 'genres'"),
+        ("attribute_sizes", None, "expected a tuple, got None"),
         ("max_history", 0, "expected an integer of at least 1, got 0"),
     ],
 )
 def test_bad_arguments(name, value, expected):
     with pytest.raises(InputError) as raised:
         ATRank(**SIZES | {name: value})
-    assert str(raised.value).startswith(f"--{name}: {expected}")
+    assert str(raised.value).startswith(f"{name}: {expected}")
 
 
 def test_a_raw_candidate_is_as_wide_as_the_behaviours():
     assert ATRank(**SIZES | {"candidate": "raw", "hidden_units": 0}).self_attention[0].dim == 12
-    with pytest.raises(InputError, match="--hidden_units: expected 0 or 12, .* got 8"):
+    with pytest.raises(InputError, match="^hidden_units: expected 0 or 12, .* got 8"):
         ATRank(**SIZES | {"candidate": "raw"})

@@ -61,7 +61,7 @@ def test_an_item_without_a_kind_is_refused(tmp_path):
     columns = {"timestamp_column": "when", "items_kind": "type"}
     directory = str(tmp_path / "data")
     prepared = prepare("delimited", directory, Progress(None), **paths, **columns)
-    with pytest.raises(InputError, match="--object_type kind: 1 of the 3 items of .* have no kind, 'b' for one"):
+    with pytest.raises(InputError, match="^object_type kind: 1 of the 3 items of .* have no kind, 'b' for one"):
         ATRank.data_arguments(directory, prepared, {"object_type": "kind"})
 
 
@@ -123,9 +123,9 @@ def test_kinds_that_are_not_there(data, trained):
     with pytest.raises(InputError, match="kind 'query': this ATRank was made without kinds"):
         plain.recommend(trained[1], kind="query")
     for name in ("history_kind", "target_kind"):
-        with pytest.raises(InputError, match=f"--{name}: .* has no 'itm'; did you mean 'item'"):
+        with pytest.raises(InputError, match=f"^{name}: .* has no 'itm'; did you mean 'item'"):
             make(data, **{name: "itm"})
-        with pytest.raises(InputError, match=f"--{name} item: needs --object_type"):
+        with pytest.raises(InputError, match=f"^{name} item: needs object_type"):
             make(data, object_type="", **{name: "item"})
 
 

@@ -131,7 +131,7 @@ def test_every_row_stays_in_the_unit_ball(case):
 def test_bad_arguments(name, value, expected):
     with pytest.raises(InputError) as caught:
         AttRec(**SIZES | {name: value})
-    assert str(caught.value) == f"--{name}: {expected}"
+    assert str(caught.value) == f"{name}: {expected}"
 
 
 @pytest.mark.parametrize(

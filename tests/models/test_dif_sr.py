@@ -189,16 +189,19 @@ def test_scores_are_products_with_extended_items(case):
 @pytest.mark.parametrize(
     "name, value, expected",
     [
-        ("dim", 9, "expected a multiple of --num_heads 2, got 9"),
+        ("dim", 9, "expected a multiple of num_heads 2, got 9"),
         ("num_heads", 0, "expected an integer of at least 1, got 0"),
         ("num_layers", 1.5, "expected an integer from 1 to 1000, got 1.5"),
         ("max_history", True, "expected an integer of at least 1, got True"),
-        ("attribute_dim", (1,), "expected at least --num_heads 2, got 1"),
+        ("attribute_dim", (1,), "expected at least num_heads 2, got 1"),
         ("attribute_dim", (4, 4, 4), "expected 1 or 2 values, one for each attribute, got 3"),
         ("attribute_dim", (), "expected 1 or 2 values, one for each attribute, got 0"),
         ("attribute_weight", (-1.0,), "expected a number of at least 0, got -1.0"),
         ("attribute_sizes", (0, 3), "expected an integer of at least 1, got 0"),
         ("attribute_lengths", (3,), "expected 2 values, one for each attribute, got 1"),
+        ("attributes", "brand", "expected a tuple, got 'brand'"),
+        ("attribute_dim", None, "expected a tuple, got None"),
+        ("attribute_dim", {"brand": 16}, "expected a tuple, got {'brand': 16}"),
         ("attributes", ("brand",), "expected 2 values, one for each attribute, got 1"),
         ("dropout", 1.0, "expected a number in [0, 1), got 1.0"),
         ("attention_dropout", -0.1, "expected a number in [0, 1), got -0.1"),
@@ -214,7 +217,15 @@ def test_scores_are_products_with_extended_items(case):
 def test_bad_arguments(name, value, expected):
     with pytest.raises(InputError) as caught:
         DIFSR(**SIZES | {name: value})
-    assert str(caught.value) == f"--{name}: {expected}"
+    assert str(caught.value) == f"{name}: {expected}"
+
+
+def test_one_number_is_a_tuple_of_one():
+    one = DIFSR(**SIZES | {"attribute_dim": 16, "attribute_weight": np.float32(2)})
+    assert (one.attribute_dim, one.attribute_weight, one.label_weights) == ((16,), (2.0,), (2.0, 2.0))
+    assert DIFSR(**SIZES | {"attribute_dim": np.array([4, 6])}).attribute_dim == (4, 6)
+    single = DIFSR(1, 9, 3, 0, ("brand",), dim=8, num_heads=2, attribute_dim=4)
+    assert single.get_config()["attribute_sizes"] == (3,)
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS["dif_sr"]))

@@ -48,11 +48,11 @@ def test_which_attributes():
     assert item_attributes.chosen(("none",), some) == () and item_attributes.missing(("none",), none) == []
     assert item_attributes.missing(("all",), none) == ["item attributes"] and item_attributes.missing((), none) == []
     assert item_attributes.missing(("brand",), none) == ["brand"] and item_attributes.missing(("brand",), some) == []
-    with pytest.raises(InputError, match="--attributes: the data has no 'brnd'; did you mean 'brand'?"):
+    with pytest.raises(InputError, match="^attributes: the data has no 'brnd'; did you mean 'brand'?"):
         item_attributes.chosen(("brnd",), some)
-    with pytest.raises(InputError, match="--attributes genre,genre: names 'genre' twice"):
+    with pytest.raises(InputError, match="^attributes genre,genre: names 'genre' twice"):
         item_attributes.chosen(("genre", "genre"), some)
-    with pytest.raises(InputError, match="--attributes brand,genre: 'genre' is the --object_type, which is no feature"):
+    with pytest.raises(InputError, match="^attributes brand,genre: 'genre' is the object_type, which is no feature"):
         atrank_data.attribute_names(some, {"attributes": ("brand", "genre"), "object_type": "genre"})
     for names, lacking in (("none", []), ("first", []), ("all", []), ("brand", ["brand"])):
         assert atrank_data.missing(none, {"attributes": (names,), "time": "none"}) == lacking

@@ -152,7 +152,7 @@ def test_an_empty_history_scores_every_item_alike(case):
 @pytest.mark.parametrize(
     "name, value, expected",
     [
-        ("dim", 9, "expected a multiple of --num_heads 2, got 9"),
+        ("dim", 9, "expected a multiple of num_heads 2, got 9"),
         ("num_heads", 0, "expected an integer of at least 1, got 0"),
         ("max_history", True, "expected an integer of at least 1, got True"),
         ("num_negatives", 0, "expected an integer of at least 1, got 0"),
@@ -168,7 +168,7 @@ def test_an_empty_history_scores_every_item_alike(case):
 def test_bad_arguments(name, value, expected):
     with pytest.raises(InputError) as caught:
         SASRec(**SIZES | {name: value})
-    assert str(caught.value) == f"--{name}: {expected}"
+    assert str(caught.value) == f"{name}: {expected}"
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS["sasrec"]))

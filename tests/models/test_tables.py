@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.models.arerec_lists import ITEMS, add_lists
 from tests.models.test_atrank import SIZES as ATRANK
 from tests.models.test_dif_sr import SIZES as DIF_SR
 from tfrecs.arguments import parse
 from tfrecs.errors import InputError
+from tfrecs.models.arerec import ARERec
 from tfrecs.models.atrank import ATRank
 from tfrecs.models.dif_sr import DIFSR
 
@@ -28,11 +30,19 @@ CASES = {
         INPUTS | {"bucket": HISTORY["history"], "action": tf.sign(HISTORY["history"])},
         {"targets": tf.constant([[5, 1], [4, 2]], tf.int64), "labels": tf.constant([[1.0, 0.0]] * 2)},
     ),
+    "arerec": (
+        ARERec,
+        {"num_users": 9, "num_items": ITEMS, "num_units": 60, "embedding_dim": 6, "max_seq": 4},
+        {"user": INPUTS["user"], "now": tf.constant([50, 60], tf.int64)},
+        {"item": tf.constant([5, 4], tf.int64), "label": tf.constant([0, 4], tf.int64)},
+    ),
 }
 HELD_OUT = {"target": tf.constant([5, 6], tf.int64), "seen": tf.zeros([2, 1], tf.int64)}
 
 
 def fill(model):
+    if isinstance(model, ARERec):
+        return add_lists(model)
     for layer in model._flatten_layers():
         if hasattr(layer, "is_filled"):
             layer.values.assign(np.arange(layer.values.shape[0])[:, None] % 3 + np.zeros(layer.values.shape, np.int64))
@@ -49,6 +59,7 @@ def case(request):
 
 def test_tables_that_were_never_filled_are_refused(case):
     model, inputs, examples, held_out = case
+    what = "neighbours" if isinstance(model, ARERec) else "attributes"
     for use in (
         lambda: model.fit(examples, verbose=0),
         lambda: model.train_on_batch(next(iter(examples))),
@@ -60,7 +71,7 @@ def test_tables_that_were_never_filled_are_refused(case):
         lambda: model.rank(inputs, HELD_OUT["target"], HELD_OUT["seen"]),
         lambda: model.recommend(inputs),
     ):
-        with pytest.raises(InputError, match=f"{type(model).__name__}: the items' attributes were never filled in"):
+        with pytest.raises(InputError, match=f"{type(model).__name__}: the items' {what} were never filled in"):
             use()
     before = model.get_weights()
     fill(model)

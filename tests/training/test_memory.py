@@ -8,7 +8,7 @@ import pytest
 
 from tfrecs import arguments
 from tfrecs.data import manifest
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, command_line
 from tfrecs.models import MODELS
 from tfrecs.models.attrec import AttRec
 from tfrecs.training import memory
@@ -26,8 +26,9 @@ MAY_BE_0 |= {"hidden_units", "action_dim", "attribute_values", "random_split_see
 
 
 def _check(*argv):
-    parsed = arguments.parse(argv)
-    check_arguments(parsed.run["model"], parsed.model, parsed.config)
+    with command_line():
+        parsed = arguments.parse(argv)
+        check_arguments(parsed.run["model"], parsed.model, parsed.config)
 
 
 @pytest.mark.parametrize("model, name", [*INTEGERS, ("attrec", "num_recommendations")])

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfrecs.data import batching, negatives, records
 from tfrecs.data.manifest import ATTRIBUTES_FILE, file_path
+from tfrecs.errors import InputError
 
 SHUFFLE_BUFFER = 16384  # serialised users; a fixed bound, whatever the size of the data
 TRAINING_SPLITS = {"train": 0, "train_valid": 1}  # which of a record's two boundaries ends training; `all`: none
@@ -43,6 +44,9 @@ class TrainingBatches:
         Returns a `tf.data.Dataset` of dicts; besides the model's tensors, `epoch` int64 `[batch]` says which
         epoch a batch belongs to (no batch spans two). Seed, epoch and step determine every batch. One dataset
         serves all epochs, since starting one costs as much as reading 400,000 examples.
+
+    Raises:
+        InputError: when called, for a model that draws negatives without `weights`.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class TrainingBatches:
         self.split, self.exclude_held_out = split, exclude_held_out
         self.cumulative = None if weights is None else negatives.cumulative_weights(weights)
         self.within_kinds = None
+        self._drew_without_weights = False
         if weights is not None and kinds is not None:
             self.within_kinds = negatives.WithinKinds(kinds, weights)
         # Traced once; a dataset's map only calls it.
@@ -95,13 +100,20 @@ class TrainingBatches:
                 dataset = dataset.rebatch(self.batch_size)
             return dataset.skip(tf.where(epoch == first_epoch, tf.cast(skip, tf.int64), 0))
 
-        return tf.data.Dataset.range(first_epoch, end_epoch).flat_map(one_epoch).prefetch(4)
+        try:
+            return tf.data.Dataset.range(first_epoch, end_epoch).flat_map(one_epoch).prefetch(4)
+        except Exception:
+            if self._drew_without_weights:  # TensorFlow makes an error of its own out of what is raised in a graph
+                raise InputError(
+                    "weights: None, but the model draws negatives: give those of statistics.sampling_weights"
+                ) from None
+            raise
 
     def _block(self, epoch, index, serialized):
         sequences = records.parse(serialized, self.fields)
         seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, epoch]), index)
         training = cut(sequences, self.fields, training_ends(sequences, self.split))
-        fold_in, draw = tf.random.experimental.stateless_fold_in, None
+        fold_in, draw = tf.random.experimental.stateless_fold_in, self._refuse_to_draw
         if self.cumulative is not None:
             known = sequences["item"] if self.exclude_held_out else training["item"]
             excluded = negatives.sorted_unique(known, self.manifest.num_items + 1)
@@ -116,6 +128,10 @@ class TrainingBatches:
         order = tf.random.experimental.stateless_shuffle(tf.range(size), fold_in(seed, 3))
         examples["epoch"] = tf.fill([size], epoch)
         return {name: tf.gather(value, order) for name, value in examples.items()}
+
+    def _refuse_to_draw(self, *_, **__):
+        self._drew_without_weights = True
+        raise InputError("weights: None")
 
     def _by_length(self, epoch, index, examples):
         seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, epoch]), index)

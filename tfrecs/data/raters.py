@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfrecs.data import pipeline
 from tfrecs.data.manifest import read_vocabulary
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 
 BUFFER = 1 << 20  # interactions gathered before they are sorted in; the lists themselves may be longer
 USERS = 1024  # users read at a time
@@ -55,8 +55,8 @@ def count_units(data_dir, manifest, limit, classes, split="all", kept=None):
             users, names = (read_vocabulary(data_dir, manifest, name) for name in ("user", "item"))
             user, item = users[batch["user"].numpy()[row] - 1], names[items[wrong[0]] - 1]
             raise InputError(
-                f"--rating_classes: in {data_dir} user {user!r} rated item {item!r} {ratings.numpy()[wrong[0]]:g}, "
-                f"which is none of {', '.join(f'{value:g}' for value in classes)}"
+                f"{option('rating_classes')}: in {data_dir} user {user!r} rated item {item!r} "
+                f"{ratings.numpy()[wrong[0]]:g}, which is none of {', '.join(f'{value:g}' for value in classes)}"
             )
         training = pipeline.cut(batch, ("item",), pipeline.training_ends(batch, split))
         users, items = tf.gather(training["user"], training["item"].value_rowids()), training["item"].flat_values

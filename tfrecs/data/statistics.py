@@ -4,7 +4,7 @@ import numpy as np
 
 from tfrecs.data.pipeline import cut, sequences, training_ends
 from tfrecs.data.schema import PAD
-from tfrecs.errors import InputError, nearest
+from tfrecs.errors import InputError, nearest, option
 
 DISTRIBUTIONS = ("uniform", "popularity")
 
@@ -35,7 +35,8 @@ def sampling_weights(data_dir, manifest, distribution, split="train", include_pa
         int64 array `[items + 1]`.
     """
     if distribution not in DISTRIBUTIONS:
-        raise InputError(f"--negative_sampling: unknown value {distribution!r}; {nearest(distribution, DISTRIBUTIONS)}")
+        name = option("negative_sampling", "distribution")
+        raise InputError(f"{name}: unknown value {distribution!r}; {nearest(distribution, DISTRIBUTIONS)}")
     if distribution == "popularity":
         weights = item_counts(data_dir, manifest, split)
     else:

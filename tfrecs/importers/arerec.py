@@ -95,7 +95,10 @@ def model_of(config, weights, inputs):
     if any(config["dropout"]):
         raise InputError(f"dropout {config['dropout']}: a step with random dropout cannot be repeated")
     width = np.shape(inputs["item_user_sequence"])[1]
-    return build(weights, {"num_heads": config["num_heads"], "max_seq": width, "l2": config["regularize"]})
+    model = build(weights, {"num_heads": config["num_heads"], "max_seq": width, "l2": config["regularize"]})
+    # Batches of golden files bring their neighbours along.
+    model.lists.fill(*np.zeros([2, 0], np.int64), np.zeros(model.num_items + 2, np.int64))
+    return model
 
 
 def name_table(model):

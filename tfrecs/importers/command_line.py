@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from tfrecs.errors import InputError, shown_lines
+from tfrecs.errors import InputError, command_line, shown_lines
 from tfrecs.importers.check import check
 from tfrecs.importers.convert import IMPORTERS, convert
 from tfrecs.startup import exit_code
@@ -16,6 +16,7 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; {' '.join(self.format_usage().split())}")
 
 
+@command_line()
 def main(argv=None):
     """Runs the command line.
 

@@ -67,9 +67,10 @@ class ARERec(RatingRecommender):
         the tables list. An item without neighbours has rating vector 0: the classes' biases decide.
 
     Example:
-        >>> model = ARERec(num_users=4, num_items=9, num_units=20, embedding_dim=8)
-        >>> model.score({"user": tf.constant([1])}, tf.range(1, 10)).shape
-        TensorShape([1, 9])
+        >>> model = ARERec(num_users=4, num_items=3, num_units=3, embedding_dim=8)
+        >>> model.lists.fill(users=[2, 4], times=[10, 20], starts=[0, 0, 2, 2, 2])  # `adapt` does so from data
+        >>> model.score({"user": tf.constant([1])}, tf.range(1, 4)).shape
+        TensorShape([1, 3])
 
     Source: https://doi.org/10.1109/ACCESS.2022.3160466; https://github.com/umapornp/ARERec `model.py`,
     `preprocess.py`, `run.py`.

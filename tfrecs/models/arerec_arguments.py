@@ -2,7 +2,7 @@
 
 import numbers
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 from tfrecs.models import ranges
 
 NEIGHBOURS = ("earlier", "all")
@@ -33,12 +33,12 @@ def checked(arguments):
         >>> list_arguments({"l2": [0, 0, 0, 0, -1]}, ["l2"])
         Traceback (most recent call last):
         ...
-        tfrecs.errors.InputError: --l2: expected a number of at least 0, got -1.0
+        tfrecs.errors.InputError: l2: expected a number of at least 0, got -1.0
     """
     ranges.check(arguments, ACCEPTED)
     if arguments["embedding_dim"] % arguments["num_heads"]:
         dim, heads = arguments["embedding_dim"], arguments["num_heads"]
-        raise InputError(f"--num_heads: {heads} heads do not divide --embedding_dim {dim}")
+        raise InputError(f"{option('num_heads')}: {heads} heads do not divide {option('embedding_dim')} {dim}")
     return arguments | list_arguments(arguments, ("rating_classes", *ELEMENTS))
 
 
@@ -47,16 +47,16 @@ def list_arguments(arguments, names):
     found = {}
     for name in names:
         given = arguments[name]
-        values = list(given) if isinstance(given, list | tuple) else [given]
+        values = list(ranges.as_tuple(name, given))
         if not all(isinstance(value, numbers.Real) and not isinstance(value, bool) for value in values):
-            raise InputError(f"--{name}: expected numbers, got {given!r}")
+            raise InputError(f"{option(name)}: expected numbers, got {given!r}")
         values = tuple(float(value) for value in values)
         count, rule = ELEMENTS.get(name, (len(values), ranges.REAL))
         if len(values) != count:
-            raise InputError(f"--{name}: expected {count} numbers, got {len(values)}: {given!r}")
+            raise InputError(f"{option(name)}: expected {count} numbers, got {len(values)}: {given!r}")
         for value in values:
             ranges.check({name: value}, {name: rule})
         if name == "rating_classes" and (not values or list(values) != sorted(set(values))):
-            raise InputError(f"--{name}: expected increasing numbers, got {given!r}")
+            raise InputError(f"{option(name)}: expected increasing numbers, got {given!r}")
         found[name] = values
     return found

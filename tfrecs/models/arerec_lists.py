@@ -12,7 +12,8 @@ class NeighbourLists(keras.layers.Layer):
 
     Lists of all items lie behind one another, so that memory grows with the places there are. Unit u belongs to user
     `users[u]` at `times[u]`; item i's list is the units `starts[i]` to `starts[i + 1]`, the latter exclusive. Unit 0
-    is padding. All three are weights that are not trained.
+    is padding. All three are weights that are not trained; before `fill`, `starts` is 0 throughout, which checkpoints
+    and `.keras` files remember.
 
     Args:
         num_items: int, ids are 1 to `num_items`.
@@ -38,6 +39,13 @@ class NeighbourLists(keras.layers.Layer):
             for name, size in (("users", num_units), ("times", num_units), ("starts", num_items + 2))
         )
         self.built = True
+
+    contents = "neighbours"
+
+    @property
+    def is_filled(self):
+        """Whether the lists were given; read eagerly."""
+        return int(self.starts[0]) > 0
 
     def fill(self, users, times, starts):
         """Writes the tables.

@@ -5,7 +5,7 @@ from keras import ops
 
 from tfrecs.layers.masks import padding_mask
 from tfrecs.models import atrank_data, ranges
-from tfrecs.models.atrank_layers import check, create
+from tfrecs.models.atrank_layers import checked, create
 from tfrecs.models.base import SequentialRecommender
 
 
@@ -138,10 +138,8 @@ class ATRank(SequentialRecommender):
         clip_unmerged_rows=False,
         **kwargs,
     ):
-        arguments = ranges.own(locals())
-        check(arguments)
+        arguments = checked(ranges.own(locals()))
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
-        arguments |= {name: tuple(value) for name, value in arguments.items() if isinstance(value, list)}
         self._keep(arguments)
         self.kind_attribute = object_type
         self.fields = ("item", *(["timestamp"] if time != "none" else []), *(["action"] if num_actions else []))

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tfrecs.data import kinds, windows
 from tfrecs.data.manifest import read_vocabulary
 from tfrecs.data.schema import PAD
-from tfrecs.errors import InputError, nearest
+from tfrecs.errors import InputError, nearest, option
 from tfrecs.layers.behaviours import time_buckets
 from tfrecs.models import item_attributes
 from tfrecs.models.kinds import kind_id
@@ -46,7 +46,9 @@ def attribute_names(manifest, arguments):
     names = tuple(arguments.get("attributes", item_attributes.ALL))
     kind = arguments.get("object_type")
     if kind in names:
-        raise InputError(f"--attributes {','.join(names)}: {kind!r} is the --object_type, which is no feature")
+        raise InputError(
+            f"{option('attributes')} {','.join(names)}: {kind!r} is the {option('object_type')}, which is no feature"
+        )
     known = [name for name in manifest.attributes if name != kind]
     if names == FIRST:
         return ("category",) if "category" in known else tuple(known[:1])
@@ -71,14 +73,14 @@ def _check_kinds(data_dir, manifest, arguments):
     for name in ("history_kind", "target_kind"):
         if arguments.get(name) and arguments[name] not in found.names:
             raise InputError(
-                f"--{name}: {data_dir} has no {arguments[name]!r}; {nearest(arguments[name], found.names)}"
+                f"{option(name)}: {data_dir} has no {arguments[name]!r}; {nearest(arguments[name], found.names)}"
             )
     without = np.flatnonzero(found.of_item[1:] == 0)
     if len(without):
         example = read_vocabulary(data_dir, manifest, "item")[without[0]]
         raise InputError(
-            f"--object_type {attribute}: {len(without)} of the {manifest.num_items} items of {data_dir} have no "
-            f"{attribute}, {example[:80]!r} for one; prepare the data with one for each"
+            f"{option('object_type')} {attribute}: {len(without)} of the {manifest.num_items} items of {data_dir} have "
+            f"no {attribute}, {example[:80]!r} for one; prepare the data with one for each"
         )
 
 

@@ -2,7 +2,7 @@
 
 import keras
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 from tfrecs.layers.attributes import AttributeTable
 from tfrecs.layers.behaviours import BUCKET_RULES, TIMES, BehaviourEmbedding
 from tfrecs.layers.latent_attention import ACTIVATIONS, SIMILARITIES, LatentAttentionBlock
@@ -26,19 +26,20 @@ ACCEPTED = {
 }
 
 
-def check(arguments):
-    """Refuses bad arguments.
+def checked(arguments):
+    """The arguments, those of several values as tuples.
 
     Raises:
-        InputError: naming the argument and its value.
+        InputError: naming a bad argument and its value.
     """
     ranges.check(arguments, ACCEPTED)
     for name in ("history_kind", "target_kind"):
         if arguments[name] and not arguments["object_type"]:
-            raise InputError(f"--{name} {arguments[name]}: needs --object_type, the item attribute that says the kind")
-    for name in ("attributes", "attribute_sizes", "attribute_lengths"):
-        if not isinstance(arguments[name], (tuple, list)):
-            raise InputError(f"--{name}: expected a tuple, got {arguments[name]!r}")
+            raise InputError(
+                f"{option(name)} {arguments[name]}: needs {option('object_type')}, the item attribute that says the "
+                "kind"
+            )
+    return ranges.as_tuples(arguments, ("attributes", "attribute_sizes", "attribute_lengths"))
 
 
 def create(model):
@@ -58,11 +59,11 @@ def create(model):
     dim = model.hidden_units or width
     if width != dim and (model.time == "tanh" or model.candidate == "raw"):
         raise InputError(
-            f"--hidden_units: expected 0 or {width}, the width of an item's vectors, for --candidate "
-            f"{model.candidate} and --time {model.time}, got {dim}"
+            f"{option('hidden_units')}: expected 0 or {width}, the width of an item's vectors, for "
+            f"{option('candidate')} {model.candidate} and {option('time')} {model.time}, got {dim}"
         )
     if dim % model.num_heads:
-        raise InputError(f"--num_heads: expected a divisor of the {dim} hidden units, got {model.num_heads}")
+        raise InputError(f"{option('num_heads')}: expected a divisor of the {dim} hidden units, got {model.num_heads}")
     model.behaviours = BehaviourEmbedding(
         width,
         dim,

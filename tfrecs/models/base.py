@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfrecs import losses, metrics
 from tfrecs.errors import NotFiniteError
-from tfrecs.models import kinds, ranges
+from tfrecs.models import kinds, ranges, requests
 from tfrecs.models.gradients import apply_clipped, clip_by_global_norm, global_norm, is_small, merge_rows
 from tfrecs.models.scoring import best_items, not_finite, require_sound
 from tfrecs.models.tables import require_filled
@@ -258,13 +258,14 @@ class SequentialRecommender(keras.Model):
             items: int64 `[count]`, the same for every row, or `[batch, count]`.
         """
         self.require_tables()
+        inputs, items = requests.read(self, inputs, items=items)
         return self.score_items(self.encode(inputs), items)
 
     def recommend(self, inputs, k=10, excluded=None, chunk_size=None, kind=None):
         """The best items, best first; equal scores in order of id.
 
         Args:
-            inputs: the model's inputs.
+            inputs: the model's inputs; of a history longer than `max_history`, its latest items are read.
             k: int, how many; fewer where the catalogue is smaller.
             excluded: int64 `[batch, any]` padded with 0, items never to return; default none.
             chunk_size: int, candidates scored at a time; default `candidate_chunk`.
@@ -276,11 +277,12 @@ class SequentialRecommender(keras.Model):
             score -inf fills up.
 
         Raises:
-            InputError: no such kind, or the model knows none.
+            InputError: no such kind, or the model knows none; ids that are none.
             NotFiniteError: a score is NaN or infinite. In a graph, `tf.errors.InvalidArgumentError` when it runs.
         """
         self.require_tables()
-        query, k = self.encode(inputs), min(k, self.num_items)
+        inputs, excluded = requests.read(self, inputs, excluded=excluded)
+        query, k = self.encode(inputs), min(requests.count("k", k), self.num_items)
         items, scores, sound = best_items(
             lambda ids: self.score_items(query, ids),
             self.num_items,

@@ -128,7 +128,7 @@ class DIFSR(SequentialRecommender):
         self.padded_fields = ("history", "targets", "negatives")[
             : (3 if item_loss == "bpr" else 2) if all_positions else 1
         ]
-        self.label_weights = each(attribute_weight, len(attribute_sizes))
+        self.label_weights = each(self.attribute_weight, len(self.attribute_sizes))
         for name, layers in dif_sr_layers.create(num_items, arguments, self.dtype_policy).items():
             setattr(self, name, layers)
         self.repeats = RepeatBias(name="repeats") if repeat_bias else None

@@ -1,6 +1,6 @@
 """What DIF-SR's constructor accepts."""
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 from tfrecs.layers.attributes import POOLINGS
 from tfrecs.layers.feed_forward import ACTIVATIONS
 from tfrecs.layers.fusion import FUSIONS
@@ -47,7 +47,7 @@ def check(arguments):
         >>> DIFSR(1, 1, (), (), dim=10, num_heads=4)
         Traceback (most recent call last):
         ...
-        tfrecs.errors.InputError: --dim: expected a multiple of --num_heads 4, got 10
+        tfrecs.errors.InputError: dim: expected a multiple of num_heads 4, got 10
     """
     ranges.check(arguments, ACCEPTED)
     for name, rule in TUPLES.items():
@@ -55,25 +55,20 @@ def check(arguments):
             ranges.check({name: value}, {name: rule})
     dim, heads, count = arguments["dim"], arguments["num_heads"], len(arguments["attribute_sizes"])
     if dim % heads:
-        raise InputError(f"--dim: expected a multiple of --num_heads {heads}, got {dim}")
+        raise InputError(f"{option('dim')}: expected a multiple of {option('num_heads')} {heads}, got {dim}")
     for name in ("attribute_dim", "attribute_weight"):
         _check_count(name, arguments[name], (1, count or len(arguments[name]) or 1))
     for width in arguments["attribute_dim"]:
         if width < heads:
-            raise InputError(f"--attribute_dim: expected at least --num_heads {heads}, got {width}")
+            raise InputError(f"{option('attribute_dim')}: expected at least {option('num_heads')} {heads}, got {width}")
     _check_count("attribute_lengths", arguments["attribute_lengths"], (count,))
     if count and tuple(arguments["attributes"]) != ALL:
         _check_count("attributes", arguments["attributes"], (count,))
 
 
 def given(scope):
-    """The constructor's own arguments among its local names; lists, as JSON has them, become tuples.
-
-    Example:
-        >>> given({"self": None, "num_users": 3, "dim": 8, "attribute_dim": [4]})
-        {'dim': 8, 'attribute_dim': (4,)}
-    """
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in ranges.own(scope).items()}
+    """The constructor's own arguments among its local names; those of several values become tuples."""
+    return ranges.as_tuples(ranges.own(scope), ("attributes", *TUPLES))
 
 
 def each(values, count):
@@ -89,4 +84,4 @@ def each(values, count):
 def _check_count(name, values, allowed):
     if len(values) not in allowed:
         expected = " or ".join(str(number) for number in sorted(set(allowed)))
-        raise InputError(f"--{name}: expected {expected} values, one for each attribute, got {len(values)}")
+        raise InputError(f"{option(name)}: expected {expected} values, one for each attribute, got {len(values)}")

@@ -3,7 +3,8 @@
 import numpy as np
 
 from tfrecs.data.pipeline import item_attributes
-from tfrecs.errors import InputError, nearest
+from tfrecs.errors import InputError, nearest, option
+from tfrecs.models import ranges
 
 ALL, NONE = ("all",), ("none",)
 
@@ -21,21 +22,23 @@ def chosen(attributes, manifest):
     Raises:
         InputError: the data lacks one, though it has others; one is named twice.
     """
-    if tuple(attributes) in (ALL, NONE):
-        return tuple(manifest.attributes) if tuple(attributes) == ALL else ()
+    attributes = ranges.as_tuple("attributes", attributes)
+    if attributes in (ALL, NONE):
+        return tuple(manifest.attributes) if attributes == ALL else ()
     for place, name in enumerate(attributes):
         if name in attributes[:place]:
-            raise InputError(f"--attributes {','.join(attributes)}: names {name!r} twice")
+            raise InputError(f"{option('attributes')} {','.join(attributes)}: names {name!r} twice")
         if manifest.attributes and name not in manifest.attributes:
-            raise InputError(f"--attributes: the data has no {name!r}; {nearest(name, manifest.attributes)}")
-    return tuple(attributes)
+            raise InputError(f"{option('attributes')}: the data has no {name!r}; {nearest(name, manifest.attributes)}")
+    return attributes
 
 
 def missing(attributes, manifest):
     """Names of attributes that the data lacks; see `SequentialRecommender.missing`."""
-    if manifest.attributes or tuple(attributes) in ((), NONE):
+    attributes = ranges.as_tuple("attributes", attributes)
+    if manifest.attributes or attributes in ((), NONE):
         return []
-    return ["item attributes"] if tuple(attributes) == ALL else list(attributes)
+    return ["item attributes"] if attributes == ALL else list(attributes)
 
 
 def sizes(attributes, data_dir, manifest):

@@ -3,7 +3,7 @@
 import math
 import numbers
 
-from tfrecs.errors import InputError, nearest
+from tfrecs.errors import InputError, nearest, option
 
 LARGEST = 2**31 - 1  # of an int32, which TensorFlow uses for sizes
 SIZE = "an integer of at least 1"
@@ -39,6 +39,30 @@ def own(scope):
     return {name: value for name, value in scope.items() if name not in INHERITED}
 
 
+def as_tuple(name, value):
+    """An argument of several values as a tuple: lists and arrays, too, and a single number for one value.
+
+    Raises:
+        InputError: naming the argument and its value.
+
+    Example:
+        >>> as_tuple("attribute_dim", 16), as_tuple("attribute_dim", [8, 4])
+        ((16,), (8, 4))
+    """
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        return (value,)
+    if hasattr(value, "tolist"):  # of NumPy
+        value = value.tolist()
+    if not isinstance(value, tuple | list):
+        raise InputError(f"{option(name)}: expected a tuple, got {value!r}")
+    return tuple(value)
+
+
+def as_tuples(arguments, names):
+    """The arguments, those of `names` as tuples, see `as_tuple`."""
+    return arguments | {name: as_tuple(name, arguments[name]) for name in names}
+
+
 def check(arguments, accepted):
     """Compares arguments with what is accepted.
 
@@ -53,15 +77,15 @@ def check(arguments, accepted):
         >>> check({"dropout": 1.5}, {"dropout": RATE})
         Traceback (most recent call last):
         ...
-        tfrecs.errors.InputError: --dropout: expected a number in [0, 1), got 1.5
+        tfrecs.errors.InputError: dropout: expected a number in [0, 1), got 1.5
     """
     for name, rule in accepted.items():
         value = arguments[name]
         if isinstance(rule, tuple):
             if value not in rule:
                 choices = [choice for choice in rule if choice is not None]
-                raise InputError(f"--{name}: unknown value {value!r}; {nearest(value, choices)}")
+                raise InputError(f"{option(name)}: unknown value {value!r}; {nearest(value, choices)}")
         elif isinstance(value, bool) or not isinstance(value, numbers.Real) or not INSIDE[rule](value):
-            raise InputError(f"--{name}: expected {rule}, got {value!r}")
+            raise InputError(f"{option(name)}: expected {rule}, got {value!r}")
         elif isinstance(value, numbers.Integral) and value > LARGEST:
-            raise InputError(f"--{name}: expected at most {LARGEST}, got {value}")
+            raise InputError(f"{option(name)}: expected at most {LARGEST}, got {value}")

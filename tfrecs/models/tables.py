@@ -7,7 +7,8 @@ def require_filled(model):
     """Refuses to train or answer from tables of items that nothing filled: they would be read as items without values.
 
     Args:
-        model: a `SequentialRecommender`; a layer of it may have `is_filled`, as `layers.attributes.AttributeTable`.
+        model: a `SequentialRecommender`; a layer of it may have `is_filled`, as `layers.attributes.AttributeTable`, and
+            `contents`, what it holds of each item; default `attributes`.
 
     Raises:
         InputError: naming the model and the table.
@@ -15,6 +16,6 @@ def require_filled(model):
     for layer in model._flatten_layers(include_self=False):
         if not getattr(layer, "is_filled", True):
             raise InputError(
-                f"{type(model).__name__}: the items' attributes were never filled in (table {layer.name!r}): call "
-                "adapt(data_dir, manifest, split) or load weights first"
+                f"{type(model).__name__}: the items' {getattr(layer, 'contents', 'attributes')} were never filled in "
+                f"(table {layer.name!r}): call adapt(data_dir, manifest, split) or load weights first"
             )

@@ -1,6 +1,6 @@
 """What SASRec's constructor accepts."""
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 from tfrecs.layers.feed_forward import ACTIVATIONS, NORMALIZATIONS
 from tfrecs.models import ranges
 
@@ -33,8 +33,9 @@ def check(arguments):
         >>> SASRec(1, 1, dim=10, num_heads=4)
         Traceback (most recent call last):
         ...
-        tfrecs.errors.InputError: --dim: expected a multiple of --num_heads 4, got 10
+        tfrecs.errors.InputError: dim: expected a multiple of num_heads 4, got 10
     """
     ranges.check(arguments, ACCEPTED)
     if arguments["dim"] % arguments["num_heads"]:
-        raise InputError(f"--dim: expected a multiple of --num_heads {arguments['num_heads']}, got {arguments['dim']}")
+        dim, heads = arguments["dim"], arguments["num_heads"]
+        raise InputError(f"{option('dim')}: expected a multiple of {option('num_heads')} {heads}, got {dim}")

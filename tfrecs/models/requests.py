@@ -1,0 +1,99 @@
+"""What is asked of a model from Python: ids are checked and converted, and long histories cut, before it answers."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfrecs.errors import InputError
+from tfrecs.models import ranges
+
+ALIGNED = ("history", "valid", "bucket", "action")  # inputs `[batch, time]` with a place for each behaviour
+
+
+def read(model, inputs, **items):
+    """A model's inputs and item ids as it takes them; within a graph they stay as they are.
+
+    Args:
+        model: a `SequentialRecommender`.
+        inputs: dict of its inputs; ids may be lists or arrays. Of a history longer than the model's `max_history`, the
+            latest items are kept, as in serving.
+        **items: item ids by the name of their argument, any shape; or None.
+
+    Returns:
+        list: the inputs, then the ids, int64.
+
+    Raises:
+        InputError: naming the argument and a value that is no id.
+    """
+    if not tf.executing_eagerly():
+        return [inputs, *items.values()]
+    found = dict(inputs)
+    largest = {"user": model.num_users, "history": model.num_items, "item": model.num_items}
+    for name in largest:
+        if name in found:
+            found[name] = ids(name, found[name], largest[name])
+    found = _latest(found, getattr(model, "max_history", None))
+    return [found, *(None if value is None else ids(name, value, model.num_items) for name, value in items.items())]
+
+
+def ids(name, values, largest):
+    """Ids from lists, arrays or tensors.
+
+    Args:
+        name: str, the argument that messages name.
+        values: integers of any shape, or floats without fractions.
+        largest: int, ids are 0 to `largest`.
+
+    Returns:
+        int64 tensor.
+
+    Raises:
+        InputError: texts, fractions, rows of different lengths, ids out of range.
+
+    Example:
+        >>> ids("history", [[3, 5.0]], 9).numpy().tolist()
+        [[3, 5]]
+        >>> ids("history", [["b01"]], 9)
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.InputError: history: expected ids, integers from 0 to 9, got 'b01'
+    """
+    if isinstance(values, tf.RaggedTensor):
+        values = values.to_tensor()
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise InputError(f"{name}: expected rows of one length, padded with 0, got {str(values)[:80]}") from None
+    if array.size and array.dtype.kind not in "iuf":
+        value = array.flat[0]
+        raise InputError(f"{name}: expected ids, integers from 0 to {largest}, got {_shown(value)}")
+    wrong = (array < 0) | (array > largest)
+    if array.dtype.kind == "f":
+        wrong |= array != np.floor(array)
+    if wrong.any():
+        raise InputError(f"{name}: expected ids, integers from 0 to {largest}, got {array[wrong].flat[0].item()!r}")
+    return tf.constant(array, tf.int64)
+
+
+def count(name, value):
+    """An integer of at least 1, or an `InputError` that names the argument."""
+    ranges.check({name: value}, {name: ranges.SIZE})
+    return int(value)
+
+
+def _latest(inputs, width):
+    """Inputs whose histories are at most `width` wide: the last items of each row."""
+    history = inputs.get("history")
+    if width is None or history is None or history.shape.rank != 2 or history.shape[1] <= width:
+        return inputs
+    present = tf.cast(inputs["valid"], tf.bool) if "valid" in inputs else history != 0
+    place = tf.range(1, history.shape[1] + 1, dtype=tf.int64)
+    length = tf.reduce_max(tf.where(present, place, 0), axis=1)
+    index = tf.maximum(length - width, 0)[:, tf.newaxis] + tf.range(width, dtype=tf.int64)
+    cut = {name: tf.gather(inputs[name], index, batch_dims=1) for name in ALIGNED if name in inputs}
+    return inputs | cut
+
+
+def _shown(value):
+    value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    value = value.item() if isinstance(value, np.generic) else value
+    return repr(value)[:80]
