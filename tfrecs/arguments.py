@@ -8,7 +8,7 @@ from tfrecs import flags
 from tfrecs.errors import InputError, nearest
 from tfrecs.models import MODELS
 from tfrecs.models.presets import ALIASES, MODULES, ORIGINAL_NAMES, PRESETS, originals
-from tfrecs.training.config import CHANGEABLE, JUDGED_BY, SEEN_EXCLUDED, TrainConfig
+from tfrecs.training.config import ADAMS, CHANGEABLE, JUDGED_BY, SEEN_EXCLUDED, TrainConfig
 from tfrecs.training.protocols import DEFAULT_METRICS
 
 # name: (default, help); what a run does besides training.
@@ -238,4 +238,7 @@ def configure(known, given):
             # What the other protocol fixed was nobody's choice.
             if name != "select_metric" and not (name == "exclude_seen" and before in SEEN_EXCLUDED)
         }
+    optimizer = given.get("optimizer", known.get("optimizer", TrainConfig.optimizer))
+    if optimizer not in ADAMS:  # a preset's `beta_2` was meant for its own optimizer
+        known = {name: value for name, value in known.items() if name != "beta_2"}
     return TrainConfig(**{**known, **given})

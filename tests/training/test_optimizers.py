@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfrecs.arguments import parse
 from tfrecs.errors import InputError
 from tfrecs.training.config import TrainConfig
 from tfrecs.training.optimizers import FusedAdam, LazyAdam, create
@@ -86,3 +87,12 @@ def test_beta_2_is_that_of_the_configuration():
         assert create(TrainConfig(optimizer=optimizer, beta_2=0.98)).beta_2 == 0.98
     with pytest.raises(InputError, match=r"--beta_2: expected a number in \[0, 1\), got 1.0"):
         TrainConfig(beta_2=1.0)
+
+
+def test_beta_2_of_another_optimizer_is_refused_where_it_was_asked_for():
+    with pytest.raises(InputError, match="^--beta_2 0.9: has no effect with --optimizer sgd$"):
+        TrainConfig(optimizer="sgd", beta_2=0.9)
+    with pytest.raises(InputError, match="^--beta_2 0.9: has no effect with --optimizer rmsprop$"):
+        parse(["--model", "attrec", "--optimizer", "rmsprop", "--beta_2", "0.9"])
+    found = parse(["--model", "sasrec", "--preset", "original", "--optimizer", "sgd"]).config  # the preset's is dropped
+    assert (found.optimizer, found.beta_2) == ("sgd", TrainConfig.beta_2)

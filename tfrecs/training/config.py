@@ -18,6 +18,7 @@ CHANGEABLE = (
     "strategy",
     "retrain",
 )
+ADAMS = ("adam", "lazy_adam")  # those with `beta_2`
 DEFAULT_TOPK = (10,)  # every protocol with lists reports it anyway
 # What may differ, besides, when a run is only judged.
 JUDGED_BY = ("topk", "protocol", "exclude_seen", "num_eval_negatives", "published_lists")
@@ -151,6 +152,8 @@ class TrainConfig:
                 raise InputError(f"--{name}: expected a number above 0, got {getattr(self, name)}")
         if not 0 <= self.beta_2 < 1:
             raise InputError(f"--beta_2: expected a number in [0, 1), got {self.beta_2}")
+        if self.beta_2 != type(self).beta_2 and self.optimizer not in ADAMS:
+            raise InputError(f"--beta_2 {self.beta_2}: has no effect with --optimizer {self.optimizer}")
         if 0 < self.decay_epochs < self.epochs:
             raise InputError(
                 f"--epochs: the learning rate is 0 after --decay_epochs {self.decay_epochs}, got {self.epochs}"
