@@ -218,7 +218,7 @@ def _stored(run_dir, arguments, data_dir, manifest):
         if not options["do_train"]:
             raise InputError(f"{run_dir}: no checkpoint there to judge; --do_train 1 trains first")
         note(f"no checkpoint in {run_dir}: starting fresh")
-        return fresh
+        return *fresh[:3], True  # a run that stopped before its first checkpoint goes on, and needs no --overwrite
     for folder in (run_dir, os.path.join(run_dir, runs.RETRAIN)):
         if pointer.exists(folder) and pointer.read(folder) is None:
             path = os.path.join(folder, pointer.FILE_NAME)

@@ -216,3 +216,13 @@ def test_the_seeds_command_trains_and_then_resumes(tmp_path, monkeypatch, data_d
     newest = listing.newest("runs/arerec-recommended-sample")
     assert cli.main(argv) == 0
     assert f"resuming from runs/arerec-recommended-sample/{newest}" in capfd.readouterr().err
+
+
+def test_a_run_that_stopped_before_its_first_checkpoint_goes_on(tmp_path, command, before_step):
+    def interrupt(loop):
+        raise KeyboardInterrupt
+
+    assert before_step(1, interrupt, tmp_path / "run", *FLAGS)[0] == 130
+    assert not list((tmp_path / "run").glob("cp-*")) and (tmp_path / "run" / "config.json").exists()
+    code, _, stderr = command(tmp_path / "run", *RESUME)
+    assert code == 0 and "starting fresh" in stderr, stderr
