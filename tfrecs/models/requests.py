@@ -31,6 +31,9 @@ def read(model, inputs, **items):
     for name in largest:
         if name in found:
             found[name] = ids(name, found[name], largest[name])
+    for name in ("bucket", "action"):
+        if name in found:
+            found[name] = tf.cast(found[name], tf.int64)
     found = _latest(found, getattr(model, "max_history", None))
     return [found, *(None if value is None else ids(name, value, model.num_items) for name, value in items.items())]
 
