@@ -1,4 +1,4 @@
-"""A table of items with named columns beside a log: CSV, TSV (also gzipped) or parquet."""
+"""A table of items with named columns that comes with a log: CSV, TSV (also gzipped) or parquet."""
 
 import pyarrow as pa
 from pyarrow import compute

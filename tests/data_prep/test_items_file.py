@@ -1,4 +1,4 @@
-"""The table of items beside a delimited log: token, list and kind columns, text and parquet."""
+"""The table of items of a delimited log: token, list and kind columns, text and parquet."""
 
 import pyarrow as pa
 import pyarrow.parquet

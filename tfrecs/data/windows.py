@@ -146,3 +146,20 @@ def values_between(values, rows, first, end, length):
     # One value is appended so that a batch without any values can still be gathered from.
     source = tf.concat([values.flat_values, tf.zeros([1], values.dtype)], 0)
     return tf.where(inside, tf.gather(source, flat), tf.cast(PAD, values.dtype))
+
+
+def last_items(items, longest):
+    """The last items of each row, in a tensor no wider than they need.
+
+    Args:
+        items: ragged int64 `[users, None]`.
+        longest: int, items kept of a row.
+
+    Returns:
+        int64 `[users, width]`, left-aligned, padded with 0; `width` is the longest row's, at most `longest`.
+
+    Example:
+        >>> last_items(tf.ragged.constant([[1, 2, 3], [4]], dtype=tf.int64), 2).numpy().tolist()
+        [[2, 3], [4, 0]]
+    """
+    return history_before(items, tf.range(items.nrows()), items.row_lengths(), width_of(items, longest))

@@ -132,10 +132,7 @@ class SASRec(SequentialRecommender):
 
     def history_inputs(self, sequences):
         """The last items of each history."""
-        items = sequences["item"]
-        rows, width = tf.range(items.nrows()), windows.width_of(items, self.max_history)
-        history = windows.history_before(items, rows, items.row_lengths(), width)
-        return {"user": sequences["user"], "history": history}
+        return {"user": sequences["user"], "history": windows.last_items(sequences["item"], self.max_history)}
 
     def hidden(self, history, vectors, training=False):
         """The encoder's output at each position.
