@@ -96,6 +96,24 @@ def test_forged_sequences_with_sound_checksums(tmp_path, changes, message):
 
 
 @pytest.mark.parametrize(
+    "fields, message",
+    [
+        (("item", "timestamp", "action"), "the records have the field rating, the manifest says item, timestamp"),
+        (("item", "rating", "action"), "the records have the field timestamp"),
+    ],
+)
+def test_a_manifest_that_leaves_out_a_field_of_the_records(tmp_path, fields, message):
+    directory = str(tmp_path / "data")
+    rejects(directory, forge(directory, fields=fields), "sequences-00000-of-00002.tfrecord", message)
+
+
+def test_a_manifest_with_a_field_that_no_record_has(tmp_path):
+    directory = str(tmp_path / "data")
+    manifest = write(directory, {1: ((1, 2), {"item": [1, 2, 3]})}, 3, ("item", "timestamp"))
+    rejects(directory, manifest, "timestamp and item differ in length")
+
+
+@pytest.mark.parametrize(
     "number, message",
     [(1, "user 1 has two sequences"), (2, "user 2 has two sequences"), (6, "user id 6, expected 1 to 5"), (0, "id 0")],
 )

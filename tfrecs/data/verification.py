@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrecs import files
 from tfrecs.data import records
 from tfrecs.data.manifest import ATTRIBUTES_FILE, FILE_NAME, digest, file_path
+from tfrecs.data.schema import SEQUENCE_FIELDS
 from tfrecs.errors import InputError
 
 SEQUENCES_PER_BATCH = 4096
@@ -32,11 +33,11 @@ READ_ERRORS = (
 
 
 def verify(data_dir, manifest):
-    """Compares every file with the manifest, and its content with the manifest's counts.
+    """Compares every file with the manifest, and its content with the manifest's fields and counts.
 
     Nothing truncated, altered or mixed up passes, and nothing that would be read as other users or items: every user
-    has one sequence, ids are those of the vocabularies, the parts of a split follow each other within the sequence,
-    and timestamps ascend.
+    has one sequence with the fields that the manifest lists, ids are those of the vocabularies, the parts of a split
+    follow each other within the sequence, and timestamps ascend.
 
     Args:
         data_dir: str.
@@ -49,9 +50,9 @@ def verify(data_dir, manifest):
         _check_shard_file(file_path(data_dir, shard.path), shard)
     for name, vocabulary in manifest.vocabularies.items():
         _check_vocabulary(file_path(data_dir, vocabulary.path), name, vocabulary)
-    _check_sequences(data_dir, manifest)
     if manifest.attributes_sha256 is not None:
         _check_attributes(file_path(data_dir, ATTRIBUTES_FILE), manifest)
+    _check_sequences(data_dir, manifest)
 
 
 def _check_shard_file(path, shard):
@@ -119,8 +120,9 @@ def _check_sequences(data_dir, manifest):
     for shard in manifest.shards:
         path = file_path(data_dir, shard.path)
         count = 0
-        for batch in _batches(path, manifest.fields):
+        for batch in _batches(path):
             users = batch["user"]
+            _check_fields(path, batch, manifest.fields)
             _check_users(path, users, seen)
             _check_batch(path, batch, sizes)
             interactions += len(batch["item"][0])
@@ -134,17 +136,25 @@ def _check_sequences(data_dir, manifest):
         )
 
 
-def _batches(path, fields):
-    """Yields the records of a shard: dict of `user`, `split`, and `(values, row_splits)` of each field, in numpy."""
-    dataset = tf.data.TFRecordDataset(path).batch(SEQUENCES_PER_BATCH)
-    dataset = dataset.map(lambda serialized: records.parse(serialized, fields), num_parallel_calls=2)
+def _batches(path):
+    """Yields a shard's records, in numpy: dict of `user`, `split`, and `(values, row_splits)` of every known field."""
+    dataset = tf.data.TFRecordDataset(path).batch(SEQUENCES_PER_BATCH).prefetch(1)
     try:
-        for parsed in dataset:
+        for serialized in dataset:
+            parsed = records.parse(serialized, SEQUENCE_FIELDS)
             batch = {name: parsed[name].numpy() for name in ("user", "split")}
-            yield batch | {name: (parsed[name].values.numpy(), parsed[name].row_splits.numpy()) for name in fields}
+            ragged = {name: parsed[name] for name in SEQUENCE_FIELDS}
+            yield batch | {name: (field.values.numpy(), field.row_splits.numpy()) for name, field in ragged.items()}
     except tf.errors.OpError as error:
         reason = (error.message or "").splitlines()[:1]
         raise InputError(f"{path}: not a shard of these fields: {''.join(reason)[:200]}") from None
+
+
+def _check_fields(path, batch, fields):
+    """Drops the fields that the manifest does not list, which must have no values."""
+    for name in [name for name in SEQUENCE_FIELDS if name not in fields]:
+        if len(batch.pop(name)[0]):
+            raise InputError(f"{path}: the records have the field {name}, the manifest says {', '.join(fields)}")
 
 
 def _check_users(path, users, seen):
