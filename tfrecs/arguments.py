@@ -6,8 +6,8 @@ import inspect
 
 from tfrecs import flags
 from tfrecs.errors import InputError, nearest
-from tfrecs.models import MODELS
-from tfrecs.models.presets import ALIASES, MODULES, ORIGINAL_NAMES, PRESETS, originals
+from tfrecs.models import MODELS, original_flags
+from tfrecs.models.presets import ALIASES, MODULES, ORIGINAL_NAMES, PRESETS
 from tfrecs.training.config import ADAMS, CHANGEABLE, JUDGED_BY, SEEN_EXCLUDED, TrainConfig
 from tfrecs.training.protocols import DEFAULT_METRICS
 
@@ -112,11 +112,11 @@ def parse(argv):
         known = [f"--{name}" for name in (*run, *training, *options, *aliases, *others)]
         raise InputError(f"unknown {'flag' if flag.startswith('-') else 'argument'} {flag!r}; {nearest(flag, known)}")
     given = _without_aliases(vars(namespace), aliases, ALIASES[model])
-    given = {name: originals.respelled(MODULES[model], name, value) for name, value in given.items()}
+    given = {name: original_flags.respelled(MODULES[model], name, value) for name, value in given.items()}
     original = {name: given.pop(name) for name in others if name in given}
     given |= {"model": model} if "model" in given else {}
     known = {**run, **training, **options, **_preset(model, preset), **given}
-    meant, notes = originals.translate(MODULES[model], original, known, set(given))
+    meant, notes = original_flags.translate(MODULES[model], original, known, set(given))
     return _resolve(model, {**meant, **given}, options, training, tuple(notes))
 
 

@@ -9,10 +9,10 @@ import pytest
 import tensorflow as tf
 
 from tests import rated
-from tfrecs.data import raters
-from tfrecs.data.random_split import held_out
 from tfrecs.errors import InputError
 from tfrecs.models.arerec import ARERec
+from tfrecs.models.arerec import neighbours as raters
+from tfrecs.models.arerec.random_split import held_out
 from tfrecs.models.presets import PRESETS
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "arerec_dataset.npz"

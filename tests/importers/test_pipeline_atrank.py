@@ -11,8 +11,8 @@ from data_prep.prepare import prepare
 from data_prep.progress import Progress
 from tfrecs.data import held_out, pipeline, statistics
 from tfrecs.data import manifest as manifests
-from tfrecs.layers.behaviours import DAY, time_buckets
 from tfrecs.models.atrank import ATRank
+from tfrecs.models.atrank.behaviours import DAY, time_buckets
 from tfrecs.models.presets import PRESETS
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tfrecs.layers.attention import IdentityValueAttention
+from tfrecs.models.attrec.attention import IdentityValueAttention
 
 BATCH, TIME, DIM = 4, 5, 6
 LENGTHS = [5, 3, 1, 0]

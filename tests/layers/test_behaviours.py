@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from tfrecs.layers.behaviours import DAY, BehaviourEmbedding, GroupProjection, time_buckets
+from tfrecs.models.atrank.behaviours import DAY, BehaviourEmbedding, GroupProjection, time_buckets
 
 
 def test_time_buckets_double():

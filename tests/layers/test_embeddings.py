@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from tfrecs.layers import embeddings
+from tfrecs.models.attrec import embeddings
 
 
 def gradient(function, point):

@@ -2,8 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from tfrecs.layers.latent_attention import LatentAttentionBlock
-from tfrecs.layers.objects import ObjectEmbedding
+from tfrecs.models.atrank.attention import LatentAttentionBlock
+from tfrecs.models.atrank.objects import ObjectEmbedding
 
 RANDOM = np.random.default_rng(0)
 MEMORY = RANDOM.normal(size=(3, 5, 8)).astype(np.float32)

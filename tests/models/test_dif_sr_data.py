@@ -9,7 +9,9 @@ import tensorflow as tf
 from tests.models import replicas
 from tests.models.test_dif_sr import TestDIFSR as Case
 from tfrecs.errors import InputError
-from tfrecs.models import atrank_data, dif_sr_data, item_attributes
+from tfrecs.models import item_attributes
+from tfrecs.models.atrank import data as atrank_data
+from tfrecs.models.dif_sr import data as dif_sr_data
 
 
 def test_one_prefix_each():

@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from tests import rated
 from tfrecs.data import pipeline
-from tfrecs.data.random_split import held_out, position
 from tfrecs.errors import InputError, NotFiniteError
 from tfrecs.models.arerec import ARERec
+from tfrecs.models.arerec.random_split import held_out, position
 from tfrecs.training import judge, rated_list
 from tfrecs.training.config import TrainConfig
 from tfrecs.training.rated_list import RatedList, judged_list, published_list

@@ -6,10 +6,11 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from tfrecs.data import pipeline, raters
-from tfrecs.data.random_split import held_out, position
+from tfrecs.data import pipeline
 from tfrecs.errors import InputError, NotFiniteError
-from tfrecs.models.rating_baselines import ItemMean, MatrixFactorisation
+from tfrecs.models.arerec import neighbours
+from tfrecs.models.arerec.random_split import held_out, position
+from tfrecs.models.arerec.rating_baselines import ItemMean, MatrixFactorisation
 from tfrecs.models.scoring import not_finite
 
 CUTOFFS = (3, 5, 7, 10)
@@ -144,7 +145,7 @@ def baselines(model, data_dir, manifest, trained):
     Returns:
         dict of name to rater: `constant` (the mean of all), `item_mean` and `matrix_factorisation`.
     """
-    known = raters.training_ratings(data_dir, manifest, trained, model.trained_on)
+    known = neighbours.training_ratings(data_dir, manifest, trained, model.trained_on)
     arguments = {"num_items": manifest.num_items, "rating_classes": model.rating_classes}
     found = {
         "constant": ItemMean(*known, **arguments, strength=np.inf),

@@ -9,7 +9,7 @@ from tfrecs.layers.aggregation import last
 from tfrecs.layers.attributes import ItemTable
 from tfrecs.layers.masks import padding_mask
 from tfrecs.models import ranges
-from tfrecs.models.base import SequentialRecommender
+from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.models.sasrec import data
 from tfrecs.models.sasrec.arguments import check
 from tfrecs.models.sasrec.encoder import CausalEncoder

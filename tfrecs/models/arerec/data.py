@@ -2,11 +2,11 @@
 
 import tensorflow as tf
 
-from tfrecs.data import raters
-from tfrecs.data.random_split import held_out
 from tfrecs.models import ranges
-from tfrecs.models.arerec_arguments import CLASSES, MAX_SEQ, list_arguments
-from tfrecs.models.base import SequentialRecommender
+from tfrecs.models.arerec import neighbours
+from tfrecs.models.arerec.arguments import CLASSES, MAX_SEQ, list_arguments
+from tfrecs.models.arerec.random_split import held_out
+from tfrecs.models.recommender import SequentialRecommender
 
 
 class RatingRecommender(SequentialRecommender):
@@ -32,13 +32,13 @@ class RatingRecommender(SequentialRecommender):
         elif given.get("random_split"):
             share, seed = given["random_split"], given.get("random_split_seed", 0)
             kept = lambda users, items: tf.logical_not(held_out(users, items, share, seed))  # noqa: E731
-        places = raters.count_units(data_dir, manifest, given["max_seq"], classes, split, kept)
+        places = neighbours.count_units(data_dir, manifest, given["max_seq"], classes, split, kept)
         return super().data_arguments(data_dir, manifest, arguments) | {"num_units": 1 + places}
 
     def adapt(self, data_dir, manifest, split):
         """Fills the neighbour lists; see `SequentialRecommender.adapt`."""
         everything = self.neighbours == "all"
-        found = raters.first_raters(
+        found = neighbours.first_raters(
             data_dir, manifest, self.max_seq, "all" if everything else split, None if everything else self.trained_on
         )
         self.lists.fill(*found)
@@ -54,7 +54,7 @@ class RatingRecommender(SequentialRecommender):
             "user": tf.gather(sequences["user"], item.value_rowids()),
             "item": item.flat_values,
             "now": sequences["timestamp"].flat_values,
-            "label": raters.rating_classes(sequences["rating"].flat_values, self.rating_classes),
+            "label": neighbours.rating_classes(sequences["rating"].flat_values, self.rating_classes),
         }
         kept = self.trained_on(examples["user"], examples["item"])
         return {name: tf.boolean_mask(value, kept) for name, value in examples.items()}

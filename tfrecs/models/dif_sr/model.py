@@ -7,11 +7,13 @@ from tfrecs import losses
 from tfrecs.data import windows
 from tfrecs.layers.aggregation import last
 from tfrecs.layers.masks import padding_mask
-from tfrecs.models import dif_sr_data, dif_sr_layers, item_attributes
-from tfrecs.models.base import SequentialRecommender
-from tfrecs.models.dif_sr_arguments import check, each, given
+from tfrecs.models import item_attributes
+from tfrecs.models.dif_sr import data
+from tfrecs.models.dif_sr import layers as dif_sr_layers
+from tfrecs.models.dif_sr.arguments import check, each, given
+from tfrecs.models.dif_sr.repeat_bias import RepeatBias
 from tfrecs.models.item_attributes import ALL, NONE
-from tfrecs.models.repeats import RepeatBias
+from tfrecs.models.recommender import SequentialRecommender
 
 
 @keras.saving.register_keras_serializable("tfrecs")
@@ -19,7 +21,7 @@ class DIFSR(SequentialRecommender):
     """DIF-SR (Xie, Zhou and Kim, SIGIR 2022, "Decoupled Side Information Fusion for Sequential Recommendation").
 
     Transformer layers over the items of a history; in each, a head's attention scores are fused from those of items,
-    of positions and of each attribute (`layers.decoupled.DecoupledAttention`), while values are items only. The score
+    of positions and of each attribute (`attention.DecoupledAttention`), while values are items only. The score
     of an item is its vector's product with the output at the last position. Besides the next item, the output
     predicts that item's attributes. Without attributes this is self-attention as in SASRec, with decoupled positions.
 
@@ -37,7 +39,7 @@ class DIFSR(SequentialRecommender):
         item_dropout: float in [0, 1), each item of a history is left out of training at this rate, anew in each epoch;
             what remains is trained as if it were the history. NOTE: our addition; no part of the paper.
         activation: `gelu`, `relu`, `swish`, `tanh` or `sigmoid`, of the feed-forward layers.
-        fusion: `sum`, `concat` or `gate`, see `layers.fusion.ScoreFusion`.
+        fusion: `sum`, `concat` or `gate`, see `fusion.ScoreFusion`.
         pooling: `mean`, `sum` or `max` over the values of an attribute.
         attribute_predictor: `linear`, `mlp` or `none`. NOTE: the published `MLP` (`sasrecd.py:81-90`) raises a
             TypeError; here it is one hidden layer with layer normalisation in place of batch normalisation.
@@ -50,16 +52,16 @@ class DIFSR(SequentialRecommender):
             attributes' values. NOTE: our addition; no part of the paper.
         all_positions: bool, train every position of a history at once; a history longer than `max_history` is cut
             into overlapping windows. NOTE: False trains one prefix per example, as RecBole's augmentation gives them.
-        causal_fusion: bool. NOTE: False repeats `layers.py:495-504`, see `layers.fusion.ScoreFusion`; the output
+        causal_fusion: bool. NOTE: False repeats `layers.py:495-504`, see `fusion.ScoreFusion`; the output
             then depends on padding, and histories are always padded to `max_history`.
-        additive_mask: bool. NOTE: True repeats `sasrecd.py:138`, see `layers.decoupled.DecoupledAttention`.
+        additive_mask: bool. NOTE: True repeats `sasrecd.py:138`, see `attention.DecoupledAttention`.
         train_attributes: bool, learn the attributes' embeddings. NOTE: False repeats `layers.py:769-772`: they lie in
             plain dicts, where the optimizer does not find them, and stay N(0, 1).
         mask_attributes: bool. NOTE: False repeats `layers.py:849-910`, see `layers.attributes.PooledEmbedding`.
         repeated_attributes: bool. NOTE: True repeats `sasrecd.py:203-206`: a value an item names twice counts twice,
             in pooling and as a label of 2. False: once.
         repeat_bias: bool, the score of an item that the history holds is shifted by one number, learned, see
-            `repeats.RepeatBias`; for data in which users take items again. NOTE: our addition; no part of the paper.
+            `repeat_bias.RepeatBias`; for data in which users take items again. NOTE: our addition, not in the paper.
             Where nobody takes an item twice it excludes seen items: compare such a row with `full_ranking`, never with
             published figures under `recbole`.
         pad_class: bool. NOTE: True repeats `sasrecd.py:195-197`: PAD, row 0, is a trained class of the softmax.
@@ -157,7 +159,7 @@ class DIFSR(SequentialRecommender):
 
     def training_examples(self, sequences, draw, seed):
         """Windows or prefixes of histories with their next items; see `data.pipeline.TrainingBatches`."""
-        return dif_sr_data.training_examples(self, sequences["item"], draw, seed)
+        return data.training_examples(self, sequences["item"], draw, seed)
 
     def history_inputs(self, sequences):
         """The last items of each history."""

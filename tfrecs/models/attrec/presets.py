@@ -3,7 +3,7 @@
 import os
 
 from tfrecs.errors import InputError
-from tfrecs.models.presets.originals import Fixed
+from tfrecs.models.original_flags import Fixed
 
 PRESETS = {
     # Chosen on ml-100k's validation items (seed 0); dropout, margin and the falling rate moved them most.

@@ -1,7 +1,7 @@
 """ATRank's presets, and the names its original gave to flags."""
 
 from tfrecs.errors import InputError
-from tfrecs.models.presets.originals import Fixed, flag_value
+from tfrecs.models.original_flags import Fixed, flag_value
 
 
 def _time(concat_time_emb):

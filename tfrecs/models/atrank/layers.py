@@ -4,10 +4,10 @@ import keras
 
 from tfrecs.errors import InputError, option
 from tfrecs.layers.attributes import AttributeTable
-from tfrecs.layers.behaviours import BUCKET_RULES, TIMES, BehaviourEmbedding
-from tfrecs.layers.latent_attention import ACTIVATIONS, SIMILARITIES, LatentAttentionBlock
-from tfrecs.layers.objects import ObjectEmbedding
 from tfrecs.models import ranges
+from tfrecs.models.atrank.attention import ACTIVATIONS, SIMILARITIES, LatentAttentionBlock
+from tfrecs.models.atrank.behaviours import BUCKET_RULES, TIMES, BehaviourEmbedding
+from tfrecs.models.atrank.objects import ObjectEmbedding
 
 CANDIDATES = ("projected", "group", "raw")
 ACCEPTED = {

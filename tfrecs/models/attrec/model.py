@@ -8,11 +8,11 @@ from keras import ops
 from tfrecs import losses
 from tfrecs.data import windows
 from tfrecs.layers.aggregation import AGGREGATIONS, aggregate, weighted_squared_distance
-from tfrecs.layers.attention import DIAGONALS, IdentityValueAttention
-from tfrecs.layers.embeddings import BOUNDS, BoundedEmbedding, clip_norm, time_signal, unit_norm
 from tfrecs.layers.masks import history_mask, padding_mask
 from tfrecs.models import ranges
-from tfrecs.models.base import SequentialRecommender
+from tfrecs.models.attrec.attention import DIAGONALS, IdentityValueAttention
+from tfrecs.models.attrec.embeddings import BOUNDS, BoundedEmbedding, clip_norm, time_signal, unit_norm
+from tfrecs.models.recommender import SequentialRecommender
 
 ACCEPTED = {
     **dict.fromkeys(("embedding_dim", "max_history", "num_targets", "num_negatives"), ranges.SIZE),
@@ -33,7 +33,7 @@ class AttRec(SequentialRecommender):
     """AttRec (Zhang et al., 2018, "Next Item Recommendation with Self-Attention").
 
     The distance of item i to user u is `y_i = w |U_u - V_i|^2 + (1 - w) |m - X_i|^2`, where m aggregates
-    self-attention over the last L items (`layers.attention.IdentityValueAttention`); the score is `-y`.
+    self-attention over the last L items (`attention.IdentityValueAttention`); the score is `-y`.
     Training takes the next T items against N negatives:
     `sum_ij max(0, y_i + margin - y_j)` (equation 15), plus L2 on all parameters.
 
@@ -51,7 +51,7 @@ class AttRec(SequentialRecommender):
         prediction_aggregation: another aggregation outside training. NOTE: `max` repeats the 2024 port, which
             trains with the mean.
         shared_projection, diagonal, mask_padding: see `IdentityValueAttention`.
-        signal_exponent: float, see `layers.embeddings.time_signal`. NOTE: 2.0 repeats `model_AttRec.py:130`.
+        signal_exponent: float, see `embeddings.time_signal`. NOTE: 2.0 repeats `model_AttRec.py:130`.
         norm_bound: `constraint` (paper: rows stay in the unit ball) or `lookup`. NOTE: `lookup` repeats
             `model_AttRec.py:37-70`: stored rows grow, only what is read is clipped.
         unit_user_in_training: bool. NOTE: True repeats `model_AttRec.py:56,149`: training normalises the user's

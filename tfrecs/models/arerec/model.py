@@ -5,14 +5,14 @@ import functools
 import keras
 import tensorflow as tf
 
-from tfrecs.layers import region
-from tfrecs.layers.neighbour_attention import NeighbourAttention
 from tfrecs.models import ranges
-from tfrecs.models.arerec_arguments import CLASSES, MAX_SEQ, checked
-from tfrecs.models.arerec_blocks import in_blocks
-from tfrecs.models.arerec_data import RatingRecommender
-from tfrecs.models.arerec_lists import NeighbourLists
-from tfrecs.models.arerec_region import RegionEmbedding
+from tfrecs.models.arerec import region
+from tfrecs.models.arerec.arguments import CLASSES, MAX_SEQ, checked
+from tfrecs.models.arerec.attention import NeighbourAttention
+from tfrecs.models.arerec.blocks import in_blocks
+from tfrecs.models.arerec.data import RatingRecommender
+from tfrecs.models.arerec.neighbour_lists import NeighbourLists
+from tfrecs.models.arerec.region_embedding import RegionEmbedding
 
 BLOCK = 16384  # numbers per user that scoring keeps at a time: bounds memory
 

@@ -4,7 +4,7 @@ import os
 import re
 
 from tfrecs.errors import InputError
-from tfrecs.models.presets.originals import Fixed, flag_value
+from tfrecs.models.original_flags import Fixed, flag_value
 
 PRESETS = {
     # Chosen on the validation ratings of ml-100k (seed 0): dropout of the units, as `run.py` has it with

@@ -7,8 +7,8 @@ from tfrecs.data import kinds, windows
 from tfrecs.data.manifest import read_vocabulary
 from tfrecs.data.schema import PAD
 from tfrecs.errors import InputError, nearest, option
-from tfrecs.layers.behaviours import time_buckets
 from tfrecs.models import item_attributes
+from tfrecs.models.atrank.behaviours import time_buckets
 from tfrecs.models.kinds import kind_id
 
 FIRST = ("first",)

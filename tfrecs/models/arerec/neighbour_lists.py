@@ -51,7 +51,7 @@ class NeighbourLists(keras.layers.Layer):
         """Writes the tables.
 
         Args:
-            users, times: int64 `[places]`, as from `data.raters.first_raters`.
+            users, times: int64 `[places]`, as from `neighbours.first_raters`.
             starts: int64 `[items + 2]`.
 
         Raises:

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from tfrecs.layers.decoupled import LAYER_NORM_EPSILON, DecoupledAttention
 from tfrecs.layers.feed_forward import FeedForward
+from tfrecs.models.dif_sr.attention import LAYER_NORM_EPSILON, DecoupledAttention
 
 
 @keras.saving.register_keras_serializable("tfrecs")

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from tfrecs.layers.fusion import ScoreFusion
+from tfrecs.models.dif_sr.fusion import ScoreFusion
 
 LAYER_NORM_EPSILON = 1e-12
 

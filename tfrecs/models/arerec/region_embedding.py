@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from tfrecs.layers import region
+from tfrecs.models.arerec import region
 
 # What the last six of ARERec's nine dropout rates act on.
 DROPPED = ("units_for_item", "units_for_user", "neighbour_profile", "item_profile", "rating", "vector")
@@ -23,7 +23,7 @@ class RegionEmbedding(keras.layers.Layer):
         num_units: int, rows of the tables, unit 0 for padding.
         region_size: int.
         dim: int, width of the embeddings.
-        padding_floor: bool, see `layers.region.winners`.
+        padding_floor: bool, see `region.winners`.
         dropout: six floats, rates for `DROPPED`.
 
     Call arguments:
@@ -33,7 +33,7 @@ class RegionEmbedding(keras.layers.Layer):
         valid: bool `[batch, neighbours]`.
         vectors_of: `f(int [batch, count]) -> float [batch, count, dim]`, the vectors at these positions of the lists,
             to be differentiated.
-        share_ties: bool, see `layers.region.winners`.
+        share_ties: bool, see `region.winners`.
         training: bool.
         Returns float `[batch, region_size]`.
 

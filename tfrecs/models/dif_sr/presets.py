@@ -3,7 +3,7 @@
 import re
 
 from tfrecs.errors import InputError, nearest
-from tfrecs.models.presets.originals import Fixed, flag_value, plain
+from tfrecs.models.original_flags import Fixed, flag_value, plain
 
 # `configs/Amazon_Beauty.yaml`.
 PUBLISHED = dict(

@@ -4,9 +4,9 @@ import tensorflow as tf
 from keras.initializers import RandomNormal
 
 from tfrecs.layers.attributes import AttributeTable, ItemTable, PooledEmbedding
-from tfrecs.layers.encoder import DecoupledEncoder
-from tfrecs.layers.predictors import AttributePredictor
-from tfrecs.models.dif_sr_arguments import ENCODER, each
+from tfrecs.models.dif_sr.arguments import ENCODER, each
+from tfrecs.models.dif_sr.encoder import DecoupledEncoder
+from tfrecs.models.dif_sr.predictors import AttributePredictor
 
 
 def create(num_items, arguments, policy):

@@ -4,9 +4,10 @@ import keras
 from keras import ops
 
 from tfrecs.layers.masks import padding_mask
-from tfrecs.models import atrank_data, ranges
-from tfrecs.models.atrank_layers import checked, create
-from tfrecs.models.base import SequentialRecommender
+from tfrecs.models import ranges
+from tfrecs.models.atrank import data
+from tfrecs.models.atrank.layers import checked, create
+from tfrecs.models.recommender import SequentialRecommender
 
 
 @keras.saving.register_keras_serializable("tfrecs")
@@ -45,7 +46,7 @@ class ATRank(SequentialRecommender):
         time_dim: int, width of a time bucket's vector.
         num_buckets: int.
         time_unit: float, seconds, the end of the first bucket; the next ones double.
-        bucket_rule: see `layers.behaviours.time_buckets`. NOTE: `calendar` repeats `build_dataset.py:14-22`.
+        bucket_rule: see `behaviours.time_buckets`. NOTE: `calendar` repeats `build_dataset.py:14-22`.
         hidden_units: int, the one width; 0 for that of an item's vectors, own and attributes'.
         num_blocks: int, of either attention.
         num_heads: int, K latent spaces; divides the width.
@@ -151,24 +152,24 @@ class ATRank(SequentialRecommender):
 
     @classmethod
     def missing(cls, manifest, arguments):
-        return atrank_data.missing(manifest, arguments)
+        return data.missing(manifest, arguments)
 
     @classmethod
     def data_arguments(cls, data_dir, manifest, arguments, split="train"):
         sizes = super().data_arguments(data_dir, manifest, arguments)
-        return sizes | atrank_data.sizes(data_dir, manifest, arguments)
+        return sizes | data.sizes(data_dir, manifest, arguments)
 
     def adapt(self, data_dir, manifest, split):
         """Fills the tables of the items' attributes and kinds."""
-        atrank_data.fill(self, data_dir, manifest)
+        data.fill(self, data_dir, manifest)
 
     def training_examples(self, sequences, draw, seed):
         """Every prefix with the item after it and its negatives; see `data.pipeline.TrainingBatches`."""
-        return atrank_data.training_examples(self, sequences, draw)
+        return data.training_examples(self, sequences, draw)
 
     def history_inputs(self, sequences):
         """The last behaviours of each history, their times seen from `now`."""
-        return atrank_data.history_inputs(self, sequences)
+        return data.history_inputs(self, sequences)
 
     def encode(self, inputs, training=False):
         query, _ = self.encode_with_weights(inputs, training)
@@ -177,7 +178,7 @@ class ATRank(SequentialRecommender):
     def encode_with_weights(self, inputs, training=False):
         """What `encode` gives, and the attention weights of the last block `[batch, K, time, time]`."""
         history = inputs["history"]
-        atrank_data.require(self, inputs, {"bucket": self.time != "none", "action": self.reads_actions})
+        data.require(self, inputs, {"bucket": self.time != "none", "action": self.reads_actions})
         valid = inputs["valid"] if "valid" in inputs else padding_mask(history)
         action = inputs.get("action", ops.zeros_like(history))
         groups = self.kind_of(history) if self.object_type or not self.num_actions else ops.maximum(action, 1)
