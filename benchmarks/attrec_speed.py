@@ -24,7 +24,7 @@ import tensorflow as tf
 from data_prep.prepare import prepare
 from data_prep.progress import Progress
 from tfrecs.data.manifest import load
-from tfrecs.training.config import TrainConfig
+from tfrecs.runs.config import TrainConfig
 from tfrecs.training.experiment import Experiment
 
 HERE = os.path.dirname(os.path.abspath(__file__))

@@ -24,7 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import tensorflow as tf
 
-from tfrecs.training import listing
+from tfrecs.runs import listing
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 UNTRACKED = ("_CHECKPOINTABLE_OBJECT_GRAPH", "save_counter/.ATTRIBUTES/VARIABLE_VALUE")

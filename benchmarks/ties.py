@@ -20,10 +20,10 @@ import tensorflow as tf
 
 from data_prep.prepare import prepare
 from data_prep.progress import Progress
-from tfrecs.data import held_out, statistics
-from tfrecs.models.baselines import Popularity
-from tfrecs.training.evaluation import Evaluator
-from tfrecs.training.protocols import FullRanking
+from tfrecs.data import evaluation_batches, statistics
+from tfrecs.evaluation.baselines import Popularity
+from tfrecs.evaluation.measurement import Evaluator
+from tfrecs.evaluation.protocols import FullRanking
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHOWN = ("hr@10", "hr@50", "ndcg@10", "mrr")
@@ -43,7 +43,9 @@ def popularity(lines):
             file.writelines(lines)
         data_dir = os.path.join(folder, "data")
         manifest = prepare("ml-100k", data_dir, Progress(None), raw_dir=folder)
-        batches = held_out.EvaluationBatches(data_dir, manifest, lambda rows: {"user": rows["user"]}, 1024, "test")
+        batches = evaluation_batches.EvaluationBatches(
+            data_dir, manifest, lambda rows: {"user": rows["user"]}, 1024, "test"
+        )
         protocol = FullRanking()
         ranker = Popularity(statistics.item_counts(data_dir, manifest, "train"))
         return Evaluator(protocol.measure(ranker), protocol.summarise)(batches)[0]

@@ -7,7 +7,7 @@ from tfrecs import arguments
 from tfrecs.errors import InputError
 from tfrecs.models import MODELS
 from tfrecs.models.presets import ALIASES, PRESETS
-from tfrecs.training.config import CHANGEABLE, TrainConfig
+from tfrecs.runs.config import CHANGEABLE, TrainConfig
 
 ATTREC = ("--model", "attrec")
 

@@ -15,7 +15,7 @@ import tfrecs
 from data_prep.prepare import prepare
 from data_prep.progress import Progress
 from tfrecs import cli
-from tfrecs.training import listing
+from tfrecs.runs import listing
 
 SCRIPT = Path(__file__).parents[1] / "examples" / "run.py"
 SMALL = ("--embedding_dim", "4", "--batch_size", "64", "--strategy", "none")

@@ -15,7 +15,7 @@ from tfrecs import cli
 from tfrecs.data import manifest as manifests
 from tfrecs.errors import LONGEST_MESSAGE, InputError
 from tfrecs.models import MODELS
-from tfrecs.training.progress import ProgressLine
+from tfrecs.progress import ProgressLine
 
 # Clears the screen, sets the window's title, goes back over the line, turns the direction of what follows.
 STEERING = "\x1b[2J\x1b]0;title\x07\b\r\x9b1m\u202e\u2066"

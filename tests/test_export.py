@@ -15,9 +15,9 @@ import tensorflow as tf
 from data_prep import vocab
 from tfrecs.data import records
 from tfrecs.data.manifest import Manifest
-from tfrecs.export import export
 from tfrecs.models.attrec import AttRec
 from tfrecs.models.presets import PRESETS
+from tfrecs.serving.export import export
 
 USERS = ["ann", "bob", "zoë"]
 # Bytes that readers of text files like to take for a separator, a comment, a quote or the end.

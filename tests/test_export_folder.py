@@ -19,8 +19,8 @@ from data_prep.progress import Progress
 from tfrecs import files, staging
 from tfrecs.data.manifest import read_vocabulary
 from tfrecs.errors import InputError, NotFiniteError
-from tfrecs.export import export
 from tfrecs.models.attrec import AttRec
+from tfrecs.serving.export import export
 
 CLIENT = Path(__file__).parents[1] / "examples" / "serving_client.py"
 

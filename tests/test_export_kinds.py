@@ -9,8 +9,8 @@ from data_prep.prepare import prepare
 from data_prep.progress import Progress
 from tests.test_export import strings
 from tfrecs.data import kinds, manifest, records
-from tfrecs.export import export
 from tfrecs.models.atrank import ATRank
+from tfrecs.serving.export import export
 
 K = 7
 

@@ -15,8 +15,8 @@ from data_prep.progress import Progress
 from tests.test_export import FRESH, strings
 from tfrecs.data import manifest as manifests
 from tfrecs.data import records
-from tfrecs.export import export
 from tfrecs.models import MODELS
+from tfrecs.serving.export import export
 
 K = 5
 ROWS = 6

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tfrecs.intervals import bootstrap_interval
+from tfrecs.evaluation.intervals import bootstrap_interval
 
 
 def test_width_is_that_of_the_normal_approximation():

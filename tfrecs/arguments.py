@@ -6,10 +6,10 @@ import inspect
 
 from tfrecs import flags
 from tfrecs.errors import InputError, nearest
+from tfrecs.evaluation.protocols import DEFAULT_METRICS
 from tfrecs.models import MODELS, original_flags
 from tfrecs.models.presets import ALIASES, MODULES, ORIGINAL_NAMES, PRESETS
-from tfrecs.training.config import ADAMS, CHANGEABLE, JUDGED_BY, SEEN_EXCLUDED, TrainConfig
-from tfrecs.training.protocols import DEFAULT_METRICS
+from tfrecs.runs.config import ADAMS, CHANGEABLE, JUDGED_BY, SEEN_EXCLUDED, TrainConfig
 
 # name: (default, help); what a run does besides training.
 RUN_OPTIONS = {

@@ -14,12 +14,13 @@ from tfrecs.arguments import configure, contradictions, parse
 from tfrecs.data.manifest import FILE_NAME, digest, load, read_vocabulary
 from tfrecs.data.verification import verify
 from tfrecs.errors import InputError, NotFiniteError, command_line, nearest
-from tfrecs.export import export
 from tfrecs.models import MODELS
+from tfrecs.progress import note, say
+from tfrecs.runs import directory, history, listing, lock, metrics_file, pointer, record
+from tfrecs.serving.export import export
 from tfrecs.startup import exit_code
-from tfrecs.training import listing, lock, pointer, record, reports, results, runs, summary
+from tfrecs.training import summary
 from tfrecs.training.experiment import Experiment, check_arguments, check_data, enable_determinism
-from tfrecs.training.progress import note, say
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -73,13 +74,13 @@ def run(arguments):
     _check_overwrite(options)
     run_dir = options["run_dir"] or _default_run_dir(arguments)
     start = run_dir, _starts_fresh(options), options["overwrite"]
-    runs.check_start(*start)
+    directory.check_start(*start)
     enable_determinism()
     check_arguments(options["model"], arguments.model, arguments.config)
     with contextlib.ExitStack() as stack:
         if record.is_marked(run_dir) and (options["do_train"] or options["do_eval"]):
             stack.enter_context(lock.exclusive(run_dir))
-            runs.check_start(*start)
+            directory.check_start(*start)
         return _run_in(run_dir, arguments, stack)
 
 
@@ -105,12 +106,12 @@ def _run_in(run_dir, arguments, stack):
     name, ranks = options["load_weight_path"], None
     if options["do_train"]:
         note(summary.of_model(experiment.model))
-        note(f"training: {results.title(metrics, config.train_split)}; at most {config.epochs} epochs")
+        note(f"training: {metrics_file.title(metrics, config.train_split)}; at most {config.epochs} epochs")
         experiment.check()
         stack.enter_context(lock.exclusive(run_dir))
         describe = {"preset": preset}
         progress, retrained = experiment.train(resume, name, describe, options["tensorboard"], options["overwrite"])
-        metrics |= results.of_training(progress, retrained)
+        metrics |= metrics_file.of_training(progress, retrained)
     else:
         path, progress = experiment.load(name)
         note(f"judging {path}")
@@ -118,16 +119,16 @@ def _run_in(run_dir, arguments, stack):
         metrics |= {"checkpoint": checkpoint} | _of_judged(checkpoint, progress)
         metrics["retrained_on_validation"] = _is_of_second_phase(checkpoint)
     if options["do_eval"]:
-        test, ranks = results.of_test(experiment)
+        test, ranks = metrics_file.of_test(experiment)
         metrics |= test
-        say(f"\n{results.tables(metrics)}")
+        say(f"\n{metrics_file.tables(metrics)}")
         chosen = summary.of_validation(metrics, config)
         if chosen:
             say(chosen)
     if options["do_eval"] or options["do_train"]:
-        results.plot(run_dir, progress, metrics, config.train_split)
-        reports.write_ranks(run_dir, read_vocabulary(data_dir, manifest, "user") if ranks else (), ranks)
-        files.write_json(os.path.join(run_dir, "metrics.json"), metrics | reports.environment())
+        metrics_file.plot(run_dir, progress, metrics, config.train_split)
+        history.write_ranks(run_dir, read_vocabulary(data_dir, manifest, "user") if ranks else (), ranks)
+        files.write_json(os.path.join(run_dir, "metrics.json"), metrics | history.environment())
         say(f"run directory: {run_dir} (metrics.json, history.csv, curves.png, checkpoints)")
     if options["num_recommendations"]:
         _print_recommendations(experiment, data_dir, manifest, options["num_recommendations"])
@@ -219,32 +220,32 @@ def _stored(run_dir, arguments, data_dir, manifest):
             raise InputError(f"{run_dir}: no checkpoint there to judge; --do_train 1 trains first")
         note(f"no checkpoint in {run_dir}: starting fresh")
         return *fresh[:3], True  # a run that stopped before its first checkpoint goes on, and needs no --overwrite
-    for folder in (run_dir, os.path.join(run_dir, runs.RETRAIN)):
+    for folder in (run_dir, os.path.join(run_dir, directory.RETRAIN)):
         if pointer.exists(folder) and pointer.read(folder) is None:
             path = os.path.join(folder, pointer.FILE_NAME)
             note(f"{path}: damaged; the checkpoints themselves are listed, {listing.newest(folder)} is the newest")
-    stored = runs.read_config(run_dir)
+    stored = directory.read_config(run_dir)
     wrong = contradictions(stored, arguments)
     if wrong:
         raise InputError(
             f"{run_dir}: the stored run has other hyper-parameters: {'; '.join(wrong)}; "
             "leave them out, or start afresh with --load_model 0 --overwrite 1 or in another --run_dir"
         )
-    runs.check_data(run_dir, stored, data_dir, manifest, options["do_train"])
+    directory.check_data(run_dir, stored, data_dir, manifest, options["do_train"])
     decided = MODELS[stored["model"]].smallest
     model_arguments = {k: v for k, v in stored["model_arguments"].items() if k not in decided}
     try:
         config = configure(stored["train"], arguments.given_config)
         check_arguments(stored["model"], model_arguments, config)
     except (TypeError, InputError) as error:
-        path = os.path.join(run_dir, runs.CONFIG_FILE)
+        path = os.path.join(run_dir, directory.CONFIG_FILE)
         raise InputError(f"{path}: not a configuration of this version: {error}") from None
     return stored.get("preset", options["preset"]), model_arguments, config, True
 
 
 def _is_of_second_phase(checkpoint):
     """Whether a checkpoint, named relative to its run directory, was trained on validation items too."""
-    return os.path.dirname(checkpoint) == runs.RETRAIN
+    return os.path.dirname(checkpoint) == directory.RETRAIN
 
 
 def _of_judged(checkpoint, progress):
@@ -256,9 +257,9 @@ def _of_judged(checkpoint, progress):
     """
     name = os.path.basename(checkpoint)
     _, (epoch, step) = listing.position(name)
-    by_name = {"epochs_run": epoch, "best_epoch": epoch} | results.of_epoch(progress, epoch)
+    by_name = {"epochs_run": epoch, "best_epoch": epoch} | metrics_file.of_epoch(progress, epoch)
     if _is_of_second_phase(checkpoint) or name.startswith("best-"):
-        return results.of_training(progress)
+        return metrics_file.of_training(progress)
     return {"epochs_run": epoch} if step else by_name
 
 

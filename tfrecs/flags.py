@@ -9,7 +9,7 @@ def documented(*owners):
     """What the `Args:` sections of class docstrings say of each argument; base classes fill in `see ...`.
 
     Example:
-        >>> from tfrecs.training.config import TrainConfig
+        >>> from tfrecs.runs.config import TrainConfig
         >>> documented(TrainConfig)["strategy"]
         '`auto` (all GPUs), `none` (one device) or `mirrored` (all GPUs, else all logical CPUs)'
     """

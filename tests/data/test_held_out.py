@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tfrecs.data import pipeline, statistics
+from tfrecs.data import statistics, training_batches
 from tfrecs.models.attrec import AttRec
 from tfrecs.models.presets import PRESETS
 
@@ -26,7 +26,7 @@ def read(prepare):
         directory, manifest = prepare(sequences, NUM_ITEMS)
         weights = statistics.sampling_weights(directory, manifest, distribution)
         model = AttRec(len(TRAINING), NUM_ITEMS, embedding_dim=2, max_history=3, num_negatives=20)
-        batches = pipeline.TrainingBatches(
+        batches = training_batches.TrainingBatches(
             directory, manifest, model.training_examples, weights, 4, seed=5, exclude_held_out=exclude_held_out
         )
         return [

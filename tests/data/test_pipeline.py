@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.prepared import write
-from tfrecs.data import held_out, pipeline, statistics, windows
+from tfrecs.data import evaluation_batches, statistics, training_batches, windows
 from tfrecs.data import manifest as manifests
 from tfrecs.errors import InputError
 
@@ -44,7 +44,7 @@ def batches(data):
     def build(directory, options):
         manifest = manifests.load(directory)
         weights = statistics.sampling_weights(directory, manifest, "uniform")
-        return pipeline.TrainingBatches(directory, manifest, make_examples, weights, **dict(options))
+        return training_batches.TrainingBatches(directory, manifest, make_examples, weights, **dict(options))
 
     def make(seed=1, batch_size=4, sequences=None, **options):
         directory, _ = data[1:] if sequences is None else sequences
@@ -66,7 +66,7 @@ def test_only_who_leaves_no_negative_is_left_out_and_only_if_some_are_drawn(tmp_
         return {"user": sequences["user"]}
 
     for weights, expected in ((np.array([0, 1, 1, 1]), [2]), (None, [1, 2])):
-        found = pipeline.TrainingBatches(str(tmp_path / "data"), manifest, users, weights, 4, 0)()
+        found = training_batches.TrainingBatches(str(tmp_path / "data"), manifest, users, weights, 4, 0)()
         assert sorted(user for batch in found for user in batch["user"].numpy()) == expected
 
 
@@ -124,8 +124,8 @@ def test_negatives_are_unseen_in_training(one_epoch, data):
             split, items = data[0][user]
             assert not set(row) & ({0} | set(items[: split[0]]))
             drawn.update((user, item) for item in row)
-    held_out = {(user, item) for user, (split, items) in data[0].items() for item in items[split[0] :]}
-    assert set(drawn) & held_out  # what is held out looks like any other unseen item
+    evaluation_batches = {(user, item) for user, (split, items) in data[0].items() for item in items[split[0] :]}
+    assert set(drawn) & evaluation_batches  # what is held out looks like any other unseen item
 
 
 def test_equal_seeds_give_equal_batches(one_epoch, batches):
@@ -175,7 +175,7 @@ def test_evaluation_ranks_each_user_with_a_held_out_item_once(data, split, bound
         if stop > start:
             expected[user] = (items[:start], items[start])
     found = {}
-    loaded = held_out.EvaluationBatches(directory, manifest, lambda s: {"user": s["user"]}, batch_size, split)
+    loaded = evaluation_batches.EvaluationBatches(directory, manifest, lambda s: {"user": s["user"]}, batch_size, split)
     lengths = []
     for batch in loaded:
         for user, target, seen in zip(batch["user"].numpy(), batch["target"].numpy(), batch["seen"].numpy()):
@@ -184,29 +184,29 @@ def test_evaluation_ranks_each_user_with_a_held_out_item_once(data, split, bound
             lengths.append(len(found[user][0]))
         assert batch["seen"].shape[1] == lengths[-1]  # like lengths share a batch
     assert found == expected
-    block = batch_size * held_out.BATCHES_PER_BLOCK
+    block = batch_size * evaluation_batches.BATCHES_PER_BLOCK
     assert block < len(lengths) or lengths == sorted(lengths)
 
 
 def test_fields_are_cut_together(prepare, random_sequences):
     sequences = random_sequences(np.random.default_rng(0), 9, NUM_ITEMS)
     directory, manifest = prepare(sequences, NUM_ITEMS, ratings=True)
-    for batch in pipeline.sequences(directory, manifest, manifest.fields):
-        cut = pipeline.cut(batch, manifest.fields, batch["split"][:, 0])
+    for batch in training_batches.sequences(directory, manifest, manifest.fields):
+        cut = training_batches.cut(batch, manifest.fields, batch["split"][:, 0])
         expected = [sequences[user][1][: sequences[user][0][0]] for user in batch["user"].numpy().tolist()]
         assert cut["item"].to_list() == expected
         assert cut["rating"].to_list() == [[item / 2 for item in row] for row in expected]
 
 
 def test_a_model_that_draws_needs_weights(data):
-    batches = pipeline.TrainingBatches(*data[1:], make_examples, None, batch_size=4, seed=0)
+    batches = training_batches.TrainingBatches(*data[1:], make_examples, None, batch_size=4, seed=0)
     with pytest.raises(InputError, match="^weights: None, but the model draws negatives"):
         batches(0, 1)
-    batches = pipeline.TrainingBatches(*data[1:], lambda s, draw, seed: {"user": s["user"]}, None, 4, 0)
+    batches = training_batches.TrainingBatches(*data[1:], lambda s, draw, seed: {"user": s["user"]}, None, 4, 0)
     assert next(iter(batches(0, 1)))["user"].shape == (4,)
 
 
 def test_no_sequences_at_all(prepare, batches):
     directory, manifest = prepare({}, NUM_ITEMS)
     assert batches(sequences=(directory, manifest))(0, 2) == []
-    assert not list(held_out.EvaluationBatches(directory, manifest, lambda s: {}, 4, "test"))
+    assert not list(evaluation_batches.EvaluationBatches(directory, manifest, lambda s: {}, 4, "test"))

@@ -128,7 +128,7 @@ def test_lists_are_those_of_the_original(tmp_path):
     model = ARERec(**arguments | decided)
     model.adapt(directory, manifest, "train")
     labels = {}
-    for batch in raters.pipeline.sequences(directory, manifest, model.fields):
+    for batch in raters.training_batches.sequences(directory, manifest, model.fields):
         examples = {name: value.numpy() for name, value in model.training_examples(batch, None, None).items()}
         labels |= dict(zip(zip(examples["user"], examples["item"]), examples["label"]))
     for part in ("train", "test"):

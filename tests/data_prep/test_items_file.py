@@ -8,7 +8,7 @@ from data_prep.prepare import prepare
 from data_prep.progress import Progress
 from data_prep.sources import delimited
 from tfrecs.data import manifest as manifests
-from tfrecs.data.pipeline import item_attributes
+from tfrecs.data.training_batches import item_attributes
 from tfrecs.errors import InputError
 
 DEFAULTS = {name: option.default for name, option in delimited.OPTIONS.items()}

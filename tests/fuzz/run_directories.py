@@ -13,7 +13,8 @@ from tests.fuzz.data_sets import make_data
 from tests.fuzz.harness import SilentChange
 from tests.fuzz.stored import damage_regions, files_of, forge_json, write
 from tfrecs import cli, json_files
-from tfrecs.training import listing, runs
+from tfrecs.runs import directory as runs
+from tfrecs.runs import listing
 
 # Per file: stretches of bytes, each damaged in every way of `mutations.REGION_KINDS`.
 REGIONS, JSON = 25, 200

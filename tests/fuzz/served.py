@@ -10,8 +10,8 @@ from tests.fuzz.data_sets import make_data
 from tests.fuzz.harness import SilentChange
 from tfrecs.data import manifest as manifests
 from tfrecs.data import records
-from tfrecs.export import export
 from tfrecs.models import MODELS
+from tfrecs.serving.export import export
 
 REQUESTS = 20_000
 ROWS = 40  # at most, in one call

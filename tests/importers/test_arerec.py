@@ -11,7 +11,7 @@ from tfrecs.importers import arerec
 from tfrecs.importers.check import TOLERANCE, check
 from tfrecs.importers.command_line import main
 from tfrecs.importers.convert import convert
-from tfrecs.training.runs import load_model
+from tfrecs.runs.directory import load_model
 
 FILES = ["arerec_a_attention.npz", "arerec_b_noattention.npz", "arerec_regularised.npz", "arerec_region1_seq1.npz"]
 CHECKPOINT = ("ckpt_arerec_a_attention", "cp-0002.ckpt")

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfrecs import staging
 from tfrecs.importers import convert as converting
 from tfrecs.importers.command_line import main
-from tfrecs.training.runs import load_model
+from tfrecs.runs.directory import load_model
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfrecs import optimizers
 from tfrecs.importers import atrank
 from tfrecs.importers.command_line import main
-from tfrecs.training import optimizers
-from tfrecs.training.checkpoints import Checkpoints
-from tfrecs.training.config import TrainConfig
-from tfrecs.training.runs import load_model
+from tfrecs.runs.checkpoints import Checkpoints
+from tfrecs.runs.config import TrainConfig
+from tfrecs.runs.directory import load_model
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from tfrecs.importers import dif_sr, torch_files
 from tfrecs.importers.check import TOLERANCE, check
 from tfrecs.importers.command_line import main
 from tfrecs.importers.dif_sr_names import LIST, TOKEN
-from tfrecs.training.runs import load_model
+from tfrecs.runs.directory import load_model
 
 FILES = {  # and how many entries may lie above the tolerance for no reason but rounding
     "difsr_a_gate.npz": 10,

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from data_prep.prepare import prepare
 from data_prep.progress import Progress
-from tfrecs.data import held_out, pipeline, statistics
+from tfrecs.data import evaluation_batches, statistics, training_batches
 from tfrecs.data import manifest as manifests
 from tfrecs.models.atrank import ATRank
 from tfrecs.models.atrank.behaviours import DAY, time_buckets
@@ -48,7 +48,7 @@ def training_rows(prepared, split="train_valid", **changes):
     directory, manifest, _, items = prepared
     model = model_of(manifest, **changes)
     weights = statistics.sampling_weights(directory, manifest, "uniform", split, model.negatives_include_pad)
-    batches = pipeline.TrainingBatches(
+    batches = training_batches.TrainingBatches(
         directory,
         manifest,
         model.training_examples,
@@ -100,7 +100,9 @@ def test_test_histories_are_the_originals(recorded, prepared):
     directory, manifest, users, items = prepared
     model = model_of(manifest)
     found = []
-    batches = held_out.EvaluationBatches(directory, manifest, model.history_inputs, 4, "test", fields=model.fields)
+    batches = evaluation_batches.EvaluationBatches(
+        directory, manifest, model.history_inputs, 4, "test", fields=model.fields
+    )
     for batch in batches:
         for seen, history, buckets, target in zip(
             *(batch[name].numpy().tolist() for name in ("seen", "history", "bucket", "target")), strict=True

@@ -7,7 +7,7 @@ import pytest
 
 from data_prep.prepare import prepare
 from data_prep.progress import Progress
-from tfrecs.data import held_out, pipeline, statistics
+from tfrecs.data import evaluation_batches, statistics, training_batches
 from tfrecs.data import manifest as manifests
 from tfrecs.models.attrec import AttRec
 from tfrecs.models.presets import PRESETS
@@ -45,7 +45,7 @@ def model_of(manifest, **changes):
 
 def training_rows(directory, manifest, model, split="train_valid"):
     weights = statistics.sampling_weights(directory, manifest, "uniform", split, model.negatives_include_pad)
-    batches = pipeline.TrainingBatches(
+    batches = training_batches.TrainingBatches(
         directory,
         manifest,
         model.training_examples,
@@ -98,7 +98,7 @@ def test_test_histories_are_the_originals(recorded, prepared):
     expected = sorted(zip(test["user"], test["seq"], (target[0] for target in test["target"]), strict=True))
     found = []
     model = model_of(manifest)
-    for batch in held_out.EvaluationBatches(directory, manifest, model.history_inputs, 2, "test"):
+    for batch in evaluation_batches.EvaluationBatches(directory, manifest, model.history_inputs, 2, "test"):
         for user, history, target in zip(*(batch[name].numpy().tolist() for name in ("user", "history", "target"))):
             found.append((users[user], [items[item] for item in history if item], items[target]))
     assert sorted(found) == expected

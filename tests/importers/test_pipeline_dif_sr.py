@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from data_prep.prepare import prepare
 from data_prep.progress import Progress
-from tfrecs.data import held_out, pipeline
+from tfrecs.data import evaluation_batches, training_batches
 from tfrecs.data import manifest as manifests
 from tfrecs.importers import dif_sr
 from tfrecs.importers.porter import port
@@ -50,7 +50,7 @@ def model_of(manifest):
 
 def test_training_samples(recorded, prepared):
     directory, manifest, maps = prepared
-    batches = pipeline.TrainingBatches(
+    batches = training_batches.TrainingBatches(
         directory, manifest, model_of(manifest).training_examples, np.ones(manifest.num_items + 1), 5, seed=0
     )
     found = []
@@ -64,7 +64,7 @@ def test_training_samples(recorded, prepared):
 @pytest.mark.parametrize("split", ["valid", "test"])
 def test_histories_scores_and_metrics(recorded, prepared, split):
     directory, manifest, maps = prepared
-    batches = held_out.EvaluationBatches(directory, manifest, model_of(manifest).history_inputs, 8, split)
+    batches = evaluation_batches.EvaluationBatches(directory, manifest, model_of(manifest).history_inputs, 8, split)
     (batch,) = list(batches)
     order = np.argsort(maps["user"][batch["user"].numpy()])
     history = maps["item"][batch["history"].numpy()][order]

@@ -10,7 +10,7 @@ from tests.models.arerec_lists import ITEMS, add_lists, enlarge
 from tfrecs.models import gradients
 from tfrecs.models.arerec import ARERec
 from tfrecs.models.presets import PRESETS
-from tfrecs.training.optimizers import LazyAdam
+from tfrecs.optimizers import LazyAdam
 
 SIZES = {"num_users": 9, "num_items": ITEMS, "num_units": 60, "embedding_dim": 4, "region_size": 3, "max_seq": 4}
 RECOMMENDED = SIZES | {"dropout": (0.0,) * 9}

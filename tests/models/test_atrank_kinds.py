@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from data_prep.prepare import prepare
 from data_prep.progress import Progress
-from tfrecs.data import held_out, kinds, manifest, pipeline, statistics
+from tfrecs.data import evaluation_batches, kinds, manifest, statistics, training_batches
 from tfrecs.errors import InputError
 from tfrecs.models.atrank import ATRank
 
@@ -32,7 +32,7 @@ def make(data, **arguments):
 def examples_of(data, model):
     of_item = kinds.load(*data).of_item
     weights = statistics.sampling_weights(*data, "uniform")
-    batches = pipeline.TrainingBatches(
+    batches = training_batches.TrainingBatches(
         *data, model.training_examples, weights, 64, 0, fields=model.fields, kinds=of_item
     )
     return of_item, list(batches(0, 1))
@@ -80,7 +80,7 @@ def trained(data):
     model = make(data)
     for variable in model.trainable_variables:
         variable.assign_add(np.random.default_rng(0).normal(scale=0.3, size=variable.shape))
-    batches = held_out.EvaluationBatches(*data, model.history_inputs, 16, "test", fields=model.fields)
+    batches = evaluation_batches.EvaluationBatches(*data, model.history_inputs, 16, "test", fields=model.fields)
     return model, next(iter(batches))
 
 

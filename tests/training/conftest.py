@@ -11,7 +11,7 @@ from tensorflow.python.framework import config as framework_config
 from data_prep.prepare import prepare
 from data_prep.progress import Progress
 from tfrecs import cli
-from tfrecs.data import held_out, pipeline
+from tfrecs.data import evaluation_batches, training_batches
 from tfrecs.training.loop import Loop
 
 SMALL = ("--embedding_dim", "4", "--batch_size", "64", "--num_recommendations", "0", "--strategy", "none")
@@ -41,7 +41,7 @@ MADE = {}
 @pytest.fixture(autouse=True)
 def pipelines_traced_once():
     """Pipelines are pure functions of these arguments, and tracing one takes longer than a tiny run."""
-    training, evaluation, made = pipeline.TrainingBatches, held_out.EvaluationBatches, MADE
+    training, evaluation, made = training_batches.TrainingBatches, evaluation_batches.EvaluationBatches, MADE
 
     def once(make):
         def wrapper(data_dir, manifest, function, *args, **kwargs):
@@ -56,8 +56,8 @@ def pipelines_traced_once():
         return wrapper
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "TrainingBatches", once(training))
-        patch.setattr(held_out, "EvaluationBatches", once(evaluation))
+        patch.setattr(training_batches, "TrainingBatches", once(training))
+        patch.setattr(evaluation_batches, "EvaluationBatches", once(evaluation))
         yield
 
 

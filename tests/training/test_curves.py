@@ -3,7 +3,7 @@
 import matplotlib.axes
 import pytest
 
-from tfrecs.training import reports
+from tfrecs.runs import history as reports
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ from tfrecs import json_files
 from tfrecs.errors import InputError
 from tfrecs.models import MODELS
 from tfrecs.models.attrec import AttRec
-from tfrecs.training import listing, record, runs
-from tfrecs.training.checkpoints import Checkpoints
-from tfrecs.training.config import TrainConfig
+from tfrecs.runs import directory as runs
+from tfrecs.runs import listing, record
+from tfrecs.runs.checkpoints import Checkpoints
+from tfrecs.runs.config import TrainConfig
 
 NAMES = ["cp-0001", "cp-0002", "cp-0003"]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tfrecs.models import MODELS
-from tfrecs.training import listing
+from tfrecs.runs import listing
 
 SMALL = {
     "arerec": ("--embedding_dim", "4", "--max_seq", "6"),

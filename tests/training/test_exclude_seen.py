@@ -4,8 +4,8 @@ import pytest
 
 from tfrecs.arguments import configure, parse
 from tfrecs.errors import InputError
-from tfrecs.training import protocols
-from tfrecs.training.config import TrainConfig
+from tfrecs.evaluation import protocols
+from tfrecs.runs.config import TrainConfig
 
 DOES = {"full_ranking": True, "recbole": False, "pair_auc": True, "rated_list": False}
 

@@ -7,12 +7,14 @@ import keras
 import numpy as np
 import pytest
 
+from tfrecs import optimizers
 from tfrecs.errors import InputError
+from tfrecs.evaluation.evaluator import Judge
 from tfrecs.models.attrec import AttRec
-from tfrecs.training import listing, optimizers, record, runs
-from tfrecs.training.checkpoints import Checkpoints
-from tfrecs.training.config import TrainConfig
-from tfrecs.training.judge import Judge
+from tfrecs.runs import directory as runs
+from tfrecs.runs import listing, record
+from tfrecs.runs.checkpoints import Checkpoints
+from tfrecs.runs.config import TrainConfig
 
 # As the fixture `reference` is made.
 FLAGS = ("--epochs", "2", "--save_checkpoints_steps", "2", "--keep_checkpoints", "2", "--do_eval", "0")

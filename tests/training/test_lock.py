@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from tfrecs.errors import InputError
-from tfrecs.training import lock, runs
+from tfrecs.runs import directory as runs
+from tfrecs.runs import lock
 
 ROOT = Path(__file__).parents[2]
 HOLD = """
 import sys, time
-from tfrecs.training import lock
+from tfrecs.runs import lock
 with lock.exclusive(sys.argv[1]):
     print("locked", flush=True)
     time.sleep(100)

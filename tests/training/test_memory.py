@@ -11,8 +11,8 @@ from tfrecs.data import manifest
 from tfrecs.errors import InputError, command_line
 from tfrecs.models import MODELS
 from tfrecs.models.attrec import AttRec
+from tfrecs.runs.config import TrainConfig
 from tfrecs.training import memory
-from tfrecs.training.config import TrainConfig
 from tfrecs.training.experiment import check_arguments, check_data
 
 INTEGERS = [

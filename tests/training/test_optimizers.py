@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from tfrecs.arguments import parse
 from tfrecs.errors import InputError
-from tfrecs.training.config import TrainConfig
-from tfrecs.training.optimizers import FusedAdam, LazyAdam, create
+from tfrecs.optimizers import FusedAdam, LazyAdam, create
+from tfrecs.runs.config import TrainConfig
 
 
 def run(optimizer, steps=20, **options):

@@ -8,7 +8,7 @@ import pytest
 from tests import prepared
 from tfrecs.data import manifest as manifests
 from tfrecs.errors import InputError
-from tfrecs.training import runs
+from tfrecs.runs import directory as runs
 
 NAMES = ("config.json", "checkpoint", "cp-0002.index", "cp-0002.json", "cp-0002.data-00000-of-00001")
 

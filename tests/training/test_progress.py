@@ -2,10 +2,10 @@ import io
 
 import pytest
 
+from tfrecs.progress import ProgressLine, duration
+from tfrecs.runs.config import TrainConfig
+from tfrecs.runs.listing import Progress
 from tfrecs.training import loop
-from tfrecs.training.config import TrainConfig
-from tfrecs.training.listing import Progress
-from tfrecs.training.progress import ProgressLine, duration
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from pyarrow import parquet
 
 from tfrecs.data.manifest import load, read_vocabulary
-from tfrecs.training import reports
+from tfrecs.runs import history
 
 JUDGE = ("--do_train", "0")
 
@@ -65,10 +65,10 @@ def test_auc_has_an_interval_and_no_ranks_of_an_earlier_protocol_stay(run_dir, c
 
 def test_a_failed_write_leaves_the_old_ranks(tmp_path, monkeypatch):
     ranks = np.array([2, 1]), np.array([7, 3])
-    reports.write_ranks(str(tmp_path), ["a", "b"], ranks)
+    history.write_ranks(str(tmp_path), ["a", "b"], ranks)
     assert parquet.read_table(tmp_path / "ranks.parquet").to_pydict() == {"user": ["a", "b"], "rank": [3, 7]}
     before = (tmp_path / "ranks.parquet").read_bytes()
     monkeypatch.setattr("os.replace", lambda *paths: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        reports.write_ranks(str(tmp_path), ["c", "d"], ranks)
+        history.write_ranks(str(tmp_path), ["c", "d"], ranks)
     assert (tmp_path / "ranks.parquet").read_bytes() == before and len(list(tmp_path.iterdir())) == 1

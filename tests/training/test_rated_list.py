@@ -9,13 +9,13 @@ import pytest
 import tensorflow as tf
 
 from tests import rated
-from tfrecs.data import pipeline
+from tfrecs.data import training_batches
 from tfrecs.errors import InputError, NotFiniteError
+from tfrecs.evaluation import evaluator, rated_list
+from tfrecs.evaluation.rated_list import RatedList, judged_list, published_list
 from tfrecs.models.arerec import ARERec
 from tfrecs.models.arerec.random_split import held_out, position
-from tfrecs.training import judge, rated_list
-from tfrecs.training.config import TrainConfig
-from tfrecs.training.rated_list import RatedList, judged_list, published_list
+from tfrecs.runs.config import TrainConfig
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "arerec_eval.npz"
 ONE_EACH = np.arange(31) > 0
@@ -154,7 +154,9 @@ def test_the_whole_way_with_the_model(rated_data, share):
     model.adapt(directory, manifest, "train")
     everything = [(user, item) for user, (_, items, *_) in sequences.items() for item in items]
     part = "all" if share else "train"
-    batches = pipeline.TrainingBatches(directory, manifest, model.training_examples, ONE_EACH, 8, 0, part, model.fields)
+    batches = training_batches.TrainingBatches(
+        directory, manifest, model.training_examples, ONE_EACH, 8, 0, part, model.fields
+    )
     seen = [pair for batch in batches() for pair in zip(batch["user"].numpy(), batch["item"].numpy())]
     held = [pair for pair, kept in zip(everything, model.trained_on(*np.array(everything).T).numpy()) if not kept]
     if share:
@@ -176,5 +178,5 @@ def test_models_without_ratings_are_refused(rated_data):
 def test_lists_of_one_rating_are_pointed_out(rated_data, capsys, kind, share, said):
     directory, manifest, _ = rated_data
     manifest = dataclasses.replace(manifest, split={"kind": kind})
-    judge.create(Rater(random_split=share), TrainConfig(protocol="rated_list"), None, directory, manifest)
+    evaluator.create(Rater(random_split=share), TrainConfig(protocol="rated_list"), None, directory, manifest)
     assert capsys.readouterr().err.count("a list of one is always in order") == said

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfrecs import optimizers
 from tfrecs.errors import InputError
+from tfrecs.evaluation.protocols import create
 from tfrecs.layers.attributes import AttributeTable
 from tfrecs.models.dif_sr import DIFSR
-from tfrecs.training import optimizers
-from tfrecs.training.config import TrainConfig
-from tfrecs.training.protocols import create
+from tfrecs.runs.config import TrainConfig
 
 
 def dif_sr(**arguments):

@@ -9,7 +9,8 @@ import pytest
 from tfrecs import cli, json_files
 from tfrecs.data import manifest
 from tfrecs.errors import InputError
-from tfrecs.training import listing, record, runs
+from tfrecs.runs import directory as runs
+from tfrecs.runs import listing, record
 
 # As the fixture `reference` is made.
 FLAGS = ("--epochs", "2", "--save_checkpoints_steps", "2", "--keep_checkpoints", "2", "--do_eval", "0")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tfrecs import json_files
-from tfrecs.training import listing
+from tfrecs.runs import listing
 
 # Early stopping ends the first phase after three epochs, and a second phase of two follows. Every checkpoint is kept,
 # so that the state after every second step and every epoch is compared, not only the last.

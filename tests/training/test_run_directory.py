@@ -8,7 +8,8 @@ import pytest
 
 from tfrecs import cli
 from tfrecs.errors import InputError
-from tfrecs.training import listing, record, runs
+from tfrecs.runs import directory as runs
+from tfrecs.runs import listing, record
 from tfrecs.training.loop import Loop
 
 # As the fixture `reference` is made.

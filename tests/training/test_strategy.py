@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from tfrecs.training import listing
+from tfrecs.runs import listing
 
 FLAGS = ("--epochs", "2", "--dropout", "0", "--save_checkpoints_steps", "2")
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from tfrecs.data.manifest import read_vocabulary
-from tfrecs.data.pipeline import item_attributes
+from tfrecs.data.training_batches import item_attributes
 
 ATTRIBUTE = "kind"  # what the attribute is called unless a model's argument says otherwise
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from tfrecs.data.pipeline import cut, sequences, training_ends
 from tfrecs.data.schema import PAD
+from tfrecs.data.training_batches import cut, sequences, training_ends
 from tfrecs.errors import InputError, nearest, option
 
 DISTRIBUTIONS = ("uniform", "popularity")
@@ -26,7 +26,7 @@ def sampling_weights(data_dir, manifest, distribution, split="train", include_pa
     """Weights for drawing negatives.
 
     Args:
-        data_dir, manifest: as for `pipeline.TrainingBatches`.
+        data_dir, manifest: as for `training_batches.TrainingBatches`.
         distribution: `uniform`, or `popularity` (training counts).
         split: the training split the counts are taken from.
         include_pad: bool, let PAD be drawn. NOTE: only for parity with AttRec's `DataInput.py`.

@@ -12,9 +12,9 @@ from tfrecs.arguments import parse
 from tfrecs.errors import InputError, nearest
 from tfrecs.importers import arerec, atrank, attrec, dif_sr
 from tfrecs.importers.porter import parts, port, read_checkpoint
+from tfrecs.runs.directory import load_model, read_config, write_config, write_run
+from tfrecs.runs.listing import first_line
 from tfrecs.staging import stage
-from tfrecs.training.listing import first_line
-from tfrecs.training.runs import load_model, read_config, write_config, write_run
 
 IMPORTERS = {"arerec": arerec, "atrank": atrank, "attrec": attrec, "dif_sr": dif_sr}
 
@@ -51,7 +51,7 @@ class Conversion:
         lines.append(f"{self.model}, preset {self.preset}: {given}")
         lines.append(f"written: {self.out} (config.json, cp-0000); {self.item_ids}")
         lines.append(
-            f"load it with tfrecs.training.runs.load_model({self.out!r}), or judge it on data of the same ids:"
+            f"load it with tfrecs.runs.directory.load_model({self.out!r}), or judge it on data of the same ids:"
         )
         lines.append(
             f"python examples/run.py --model {self.model} --run_dir {self.out} --do_train 0 --data_dir PREPARED"

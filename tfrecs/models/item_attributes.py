@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tfrecs.data.pipeline import item_attributes
+from tfrecs.data.training_batches import item_attributes
 from tfrecs.errors import InputError, nearest, option
 from tfrecs.models import ranges
 

@@ -7,14 +7,17 @@ import os
 import keras
 import tensorflow as tf
 
-from tfrecs import flags
-from tfrecs.data import pipeline, statistics
+from tfrecs import flags, optimizers
+from tfrecs.data import statistics
+from tfrecs.data import training_batches as pipeline
 from tfrecs.errors import InputError
+from tfrecs.evaluation import evaluator, protocols
 from tfrecs.models import MODELS
-from tfrecs.training import judge, listing, lock, memory, optimizers, protocols, reports, runs, strategy
-from tfrecs.training.checkpoints import Checkpoints
+from tfrecs.progress import note
+from tfrecs.runs import directory, history, listing, lock
+from tfrecs.runs.checkpoints import Checkpoints
+from tfrecs.training import memory, strategy
 from tfrecs.training.loop import Loop
-from tfrecs.training.progress import note
 
 BLOCK, TOKEN_BLOCK = 1024, 16384  # users whose examples are shuffled together; rows of like length need more of them
 
@@ -33,7 +36,7 @@ class Experiment:
     Attributes:
         model: the model of the phase that is trained or judged.
         trained_on: str, the split that this phase trains on.
-        judge: `judge.Judge` of the model.
+        judge: `evaluator.Judge` of the model.
     """
 
     def __init__(self, model_name, model_arguments, config, data_dir, manifest, run_dir):
@@ -57,7 +60,7 @@ class Experiment:
             model.under_xla, model.weight_decay = self.config.jit_compile, self.config.weight_decay
             model.optimizer.build(model.trainable_variables)
         model.adapt(self.data_dir, self.manifest, split)
-        self.judge = judge.create(model, self.config, self.strategy, self.data_dir, self.manifest)
+        self.judge = evaluator.create(model, self.config, self.strategy, self.data_dir, self.manifest)
         return model
 
     def train(self, resume=False, name=None, describe=None, tensorboard=False, overwrite=False):
@@ -83,8 +86,8 @@ class Experiment:
             return self._train(resume, name, describe, tensorboard, overwrite)
 
     def _train(self, resume, name, describe, tensorboard, overwrite):
-        runs.start(self.run_dir, not (resume or name), overwrite)
-        runs.write_config(self.run_dir, self.description() | (describe or {}))
+        directory.start(self.run_dir, not (resume or name), overwrite)
+        directory.write_config(self.run_dir, self.description() | (describe or {}))
         validated = self.config.train_split == "train" or self.config.validation_split == "test"
         progress = self._fit(self.run_dir, self._training_batches, self.config, validated, name, tensorboard)
         retrained = None
@@ -95,8 +98,8 @@ class Experiment:
             # A falling rate falls to 0 within the epochs there are: stopped halfway down, the model would be worse.
             decay_epochs = epochs if self.config.decay_epochs else 0
             config = dataclasses.replace(self.config, epochs=epochs, decay_epochs=decay_epochs, patience=0)
-            run_dir = os.path.join(self.run_dir, runs.RETRAIN)
-            runs.start_phase(run_dir, {"epochs": epochs, "decay_epochs": decay_epochs})
+            run_dir = os.path.join(self.run_dir, directory.RETRAIN)
+            directory.start_phase(run_dir, {"epochs": epochs, "decay_epochs": decay_epochs})
             batches = self.training_batches("train_valid")
             retrained = self._fit(run_dir, batches, config, False, None, tensorboard)
         elif progress.best:
@@ -107,12 +110,12 @@ class Experiment:
         """Loads the weights that a finished run is judged by.
 
         Args:
-            name: str or None, a checkpoint; default see `runs.judged`.
+            name: str or None, a checkpoint; default see `directory.judged`.
 
         Returns:
             str, the checkpoint's path, and the `Progress` of the phase that chose its epoch.
         """
-        folder, found = runs.judged(self.run_dir, name)
+        folder, found = directory.judged(self.run_dir, name)
         if folder != self.run_dir:  # the second phase's, which trained on validation items too
             self.model = self._build("train_valid")
         progress = Checkpoints(folder, self.model).restore(found)
@@ -145,7 +148,7 @@ class Experiment:
             self.model.require_tables()
             store.rewind(name, progress)
             note(f"resuming from {os.path.join(run_dir, name)}")
-        record = reports.History(run_dir, tensorboard)
+        record = history.History(run_dir, tensorboard)
         record(progress)
         validate = (lambda: self.judge.evaluate(config.validation_split)) if validated else None
         check = None if validated else self.judge.check
@@ -156,7 +159,7 @@ class Experiment:
         return self.training_batches(self.config.train_split)
 
     def training_batches(self, split):
-        """See `data.pipeline.TrainingBatches`."""
+        """See `data.training_batches.TrainingBatches`."""
         model, config = self.model, self.config
         weights = None
         if model.draws_negatives:
@@ -183,9 +186,9 @@ class Experiment:
         """What `config.json` holds: enough to rebuild the model, repeat the run and know its data again."""
         return {
             "model": self.model_name,
-            "model_arguments": runs.arguments_of(self.model),
+            "model_arguments": directory.arguments_of(self.model),
             "dataset": self.manifest.name,
-            "data": runs.data_identity(self.manifest),
+            "data": directory.data_identity(self.manifest),
             "train": dataclasses.asdict(self.config),
         }
 
@@ -208,14 +211,14 @@ def check_arguments(model_name, model_arguments, config):
         memory.check(model, config)
     except InputError:
         raise
-    except runs.ARGUMENT_ERRORS as error:
+    except directory.ARGUMENT_ERRORS as error:
         raise InputError(f"--model {model_name}: {listing.first_line(error)}") from None
     if config.train_split == "all" and not (config.protocol == "rated_list" and model_arguments.get("random_split")):
         raise InputError(
             f"--train_split all: has the items that --protocol {config.protocol} is judged on; only --protocol "
             "rated_list with --random_split holds out others; --train_split train leaves them out"
         )
-    # Which kinds there are, and so whether there is an `auc_<kind>`, is known with the data: `judge.Judge` looks then.
+    # Which kinds there are, and so whether there is an `auc_<kind>`, is known with the data: `Judge` looks then.
     metric = config.select_metric
     protocols.check_metric(metric.partition("_")[0] if config.protocol == "pair_auc" else metric, config)
 

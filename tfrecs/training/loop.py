@@ -5,8 +5,8 @@ import time
 import tensorflow as tf
 
 from tfrecs.errors import NotFiniteError
-from tfrecs.training import protocols
-from tfrecs.training.progress import ProgressLine
+from tfrecs.evaluation import protocols
+from tfrecs.progress import ProgressLine
 
 CHECK_EVERY = 50  # steps between looks at the loss: a look waits for the device
 
@@ -19,7 +19,7 @@ class Loop:
         strategy: `tf.distribute.Strategy`.
         config: `TrainConfig`.
         checkpoints: `Checkpoints` of the run.
-        batches: `f(first_epoch, end_epoch, skip) -> tf.data.Dataset`, a `data.pipeline.TrainingBatches`.
+        batches: `f(first_epoch, end_epoch, skip) -> tf.data.Dataset`, a `data.training_batches.TrainingBatches`.
         validate: `f() -> (dict of metrics, seconds)`, or None: no validation, the last epoch is the best.
         check: `f()` or None, raises `NotFiniteError` where scores are none; called after each epoch without validation.
         on_epoch: `f(Progress)`, called when an epoch is whole, before its checkpoint is written.

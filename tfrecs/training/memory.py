@@ -68,7 +68,7 @@ def check(model, config, rows=1, available=None):
 
     Example:
         >>> from tfrecs.models.attrec import AttRec
-        >>> from tfrecs.training.config import TrainConfig
+        >>> from tfrecs.runs.config import TrainConfig
         >>> check(AttRec(num_users=4, num_items=9), TrainConfig(), available=10_000)
         Traceback (most recent call last):
         ...

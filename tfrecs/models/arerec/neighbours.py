@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfrecs.data import pipeline
+from tfrecs.data import training_batches
 from tfrecs.data.manifest import read_vocabulary
 from tfrecs.errors import InputError, option
 
@@ -47,7 +47,7 @@ def count_units(data_dir, manifest, limit, classes, split="all", kept=None):
         InputError: naming a rating that is none of the classes, and its user and item.
     """
     counts = np.zeros(manifest.num_items + 1, np.int64)
-    for batch in pipeline.sequences(data_dir, manifest, ("item", "rating")):
+    for batch in training_batches.sequences(data_dir, manifest, ("item", "rating")):
         items, ratings = batch["item"].flat_values.numpy(), batch["rating"].flat_values
         wrong = np.flatnonzero(rating_classes(ratings, classes).numpy() < 0)
         if len(wrong):
@@ -58,7 +58,7 @@ def count_units(data_dir, manifest, limit, classes, split="all", kept=None):
                 f"{option('rating_classes')}: in {data_dir} user {user!r} rated item {item!r} "
                 f"{ratings.numpy()[wrong[0]]:g}, which is none of {', '.join(f'{value:g}' for value in classes)}"
             )
-        training = pipeline.cut(batch, ("item",), pipeline.training_ends(batch, split))
+        training = training_batches.cut(batch, ("item",), training_batches.training_ends(batch, split))
         users, items = tf.gather(training["user"], training["item"].value_rowids()), training["item"].flat_values
         chosen = items if kept is None else tf.boolean_mask(items, kept(users, items))
         counts += np.bincount(chosen.numpy(), minlength=len(counts))
@@ -71,7 +71,7 @@ def first_raters(data_dir, manifest, limit, split, kept=None):
     Args:
         data_dir, manifest: prepared data with timestamps.
         limit: int, users per item at most.
-        split: a training split of `pipeline.TrainingBatches`.
+        split: a training split of `training_batches.TrainingBatches`.
         kept: `f(users, items) -> bool`, tensors of one shape: interactions to count; default all of the split.
 
     Returns:
@@ -79,8 +79,8 @@ def first_raters(data_dir, manifest, limit, split, kept=None):
         `starts[i]` to `starts[i + 1]`. Memory grows with these lists, not with the data.
     """
     fields, lists, waiting = ("item", "timestamp"), np.zeros([3, 0], np.int64), []
-    for batch in pipeline.sequences(data_dir, manifest, fields, USERS):
-        training = pipeline.cut(batch, fields, pipeline.training_ends(batch, split))
+    for batch in training_batches.sequences(data_dir, manifest, fields, USERS):
+        training = training_batches.cut(batch, fields, training_batches.training_ends(batch, split))
         items, times = training["item"].flat_values, training["timestamp"].flat_values
         users = tf.gather(training["user"], training["item"].value_rowids())
         block = tf.stack([items, times, users])
@@ -104,8 +104,8 @@ def training_ratings(data_dir, manifest, split, kept=None):
         int64 `users [ratings]` and `items [ratings]`, float32 `ratings [ratings]`.
     """
     fields, found = ("item", "rating"), [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
-    for batch in pipeline.sequences(data_dir, manifest, fields, USERS):
-        training = pipeline.cut(batch, fields, pipeline.training_ends(batch, split))
+    for batch in training_batches.sequences(data_dir, manifest, fields, USERS):
+        training = training_batches.cut(batch, fields, training_batches.training_ends(batch, split))
         users, items = tf.gather(training["user"], training["item"].value_rowids()), training["item"].flat_values
         chosen = tf.ones_like(users, tf.bool) if kept is None else kept(users, items)
         columns = (users, items, training["rating"].flat_values)

@@ -164,7 +164,7 @@ class ATRank(SequentialRecommender):
         data.fill(self, data_dir, manifest)
 
     def training_examples(self, sequences, draw, seed):
-        """Every prefix with the item after it and its negatives; see `data.pipeline.TrainingBatches`."""
+        """Every prefix with the item after it and its negatives; see `data.training_batches.TrainingBatches`."""
         return data.training_examples(self, sequences, draw)
 
     def history_inputs(self, sequences):

@@ -130,7 +130,7 @@ class AttRec(SequentialRecommender):
         return time_signal(self.max_history, self.embedding_dim, self.signal_exponent)
 
     def training_examples(self, sequences, draw, seed):
-        """Sliding windows: L items, the T after them, N negatives; see `data.pipeline.TrainingBatches`."""
+        """Sliding windows: L items, the T after them, N negatives; see `data.training_batches.TrainingBatches`."""
         items = sequences["item"]
         min_history, min_targets = (1, 1) if self.partial_windows else (self.max_history, self.num_targets)
         positions = windows.target_positions(items.row_lengths(), min_history, min_targets)

@@ -11,7 +11,7 @@ def training_examples(model, items, draw, seed):
     Args:
         model: a `DIFSR`.
         items: ragged int64 `[users, (time)]`.
-        draw: `f(rows, count)`, gives negatives, see `data.pipeline.TrainingBatches`.
+        draw: `f(rows, count)`, gives negatives, see `data.training_batches.TrainingBatches`.
         seed: int64 `[2]`, of this batch of users in this epoch.
 
     Returns:

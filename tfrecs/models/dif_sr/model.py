@@ -158,7 +158,7 @@ class DIFSR(SequentialRecommender):
             )
 
     def training_examples(self, sequences, draw, seed):
-        """Windows or prefixes of histories with their next items; see `data.pipeline.TrainingBatches`."""
+        """Windows or prefixes of histories with their next items; see `data.training_batches.TrainingBatches`."""
         return data.training_examples(self, sequences["item"], draw, seed)
 
     def history_inputs(self, sequences):

@@ -125,7 +125,7 @@ class SASRec(SequentialRecommender):
         self.build()
 
     def training_examples(self, sequences, draw, seed):
-        """Windows of histories with their next items; see `data.pipeline.TrainingBatches`."""
+        """Windows of histories with their next items; see `data.training_batches.TrainingBatches`."""
         return data.training_examples(
             sequences["item"], draw, self.max_history, self.last_window, self.item_loss, self.num_negatives
         )

@@ -12,8 +12,8 @@ import os
 import tensorflow as tf
 
 from tfrecs.errors import InputError
-from tfrecs.training import pointer, record
-from tfrecs.training.listing import (
+from tfrecs.runs import pointer, record
+from tfrecs.runs.listing import (
     READ_ERRORS,
     best,
     check_directory,

@@ -8,7 +8,7 @@ import socket
 import threading
 
 from tfrecs.errors import InputError
-from tfrecs.training.progress import note
+from tfrecs.progress import note
 
 try:
     import fcntl

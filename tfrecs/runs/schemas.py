@@ -5,7 +5,7 @@ import inspect
 
 from tfrecs.json_schema import ANY, Mapping, Number, Optional, Text
 from tfrecs.models import MODELS
-from tfrecs.training.config import TrainConfig
+from tfrecs.runs.config import TrainConfig
 
 DIGEST = Text("[0-9a-f]{64}")
 SIZE, COUNT, SECONDS = Number(int, 1), Number(int, 0), Number(float, 0)

@@ -1,9 +1,9 @@
 """What a run found out, as the flat content of `metrics.json` and as tables to read."""
 
-from tfrecs import intervals
 from tfrecs.data import kinds
-from tfrecs.training import protocols, reports
-from tfrecs.training.progress import note
+from tfrecs.evaluation import intervals, protocols
+from tfrecs.progress import note
+from tfrecs.runs import history
 
 # What tables show of each protocol, before the same by kind.
 SHOWN = {
@@ -28,7 +28,7 @@ def of_training(progress, retrained=None):
         dict: `epochs_run`, `best_epoch`, the `valid_*` metrics and `loss` of that epoch, times and rates.
 
     Example:
-        >>> from tfrecs.training.listing import Progress
+        >>> from tfrecs.runs.listing import Progress
         >>> rows = [{"epoch": 1, "loss": 2.0, "valid_mrr": 0.5}, {"epoch": 2, "loss": 1.0, "valid_mrr": 0.4}]
         >>> of_training(Progress(epoch=2, history=rows, best={"name": "best-0001", "epoch": 1}))["valid_mrr"]
         0.5
@@ -147,7 +147,7 @@ def tables(metrics):
     }
     if any(ends.values()):
         rows = {metrics["model"]: rows.pop(metrics["model"]), **ends, **rows}
-    text = f"{title(metrics, 'test')}\n{reports.table(rows, shown)}"
+    text = f"{title(metrics, 'test')}\n{history.table(rows, shown)}"
     if any(ends.values()):
         text += "\n95 %: bootstrap interval over users, of this one training seed"
     share = metrics.get("share_of_oracle_hr@10")
@@ -155,7 +155,7 @@ def tables(metrics):
 
 
 def plot(run_dir, progress, metrics, split):
-    """Draws `curves.png`: see `reports.plot_history`.
+    """Draws `curves.png`: see `history.plot_history`.
 
     Args:
         run_dir: str.
@@ -166,4 +166,4 @@ def plot(run_dir, progress, metrics, split):
     first, protocol = protocols.FOLLOWED[metrics["protocol"]][0], metrics["protocol"]
     keys = {f"{name}, test {first}": f"{name}_{first}" for name in BASELINES}
     levels = {label: metrics[key] for label, key in keys.items() if key in metrics}
-    reports.plot_history(run_dir, progress.history, title(metrics, split), protocol, levels)
+    history.plot_history(run_dir, progress.history, title(metrics, split), protocol, levels)

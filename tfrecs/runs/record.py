@@ -12,7 +12,7 @@ import re
 from tfrecs import json_files
 from tfrecs.errors import InputError
 from tfrecs.json_schema import Text
-from tfrecs.training import lock, pointer
+from tfrecs.runs import lock, pointer
 
 FILE_NAME = "run.json"
 CONFIG = "config.json"

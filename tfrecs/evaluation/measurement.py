@@ -20,7 +20,7 @@ class Evaluator:
         name: str, what is measured, for messages.
 
     Call arguments:
-        batches: `data.held_out.EvaluationBatches`.
+        batches: `data.evaluation_batches.EvaluationBatches`.
         split: str, what they hold, for messages.
         Returns the summary and the seconds it took.
 

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from tfrecs.data import pipeline
+from tfrecs.data import training_batches
 from tfrecs.errors import InputError, NotFiniteError
 from tfrecs.models.arerec import neighbours
 from tfrecs.models.arerec.random_split import held_out, position
@@ -93,7 +93,7 @@ class RatedList:
 
         In order of time; as published, in random order, by which the published code breaks ties.
         """
-        for batch in pipeline.sequences(self.data_dir, self.manifest, FIELDS, USERS):
+        for batch in training_batches.sequences(self.data_dir, self.manifest, FIELDS, USERS):
             rows, chosen = batch["item"].value_rowids(), self._chosen(batch, split)
             row = tf.boolean_mask(rows, chosen)
             user = tf.gather(batch["user"], row)

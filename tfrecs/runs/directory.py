@@ -7,13 +7,13 @@ import os
 
 import tensorflow as tf
 
-from tfrecs import files, json_files, json_schema
+from tfrecs import files, json_files, json_schema, optimizers
 from tfrecs.errors import InputError
 from tfrecs.models import MODELS
-from tfrecs.training import listing, optimizers, record, schemas
-from tfrecs.training.checkpoints import Checkpoints
-from tfrecs.training.record import CONFIG as CONFIG_FILE
-from tfrecs.training.record import RETRAIN
+from tfrecs.runs import listing, record, schemas
+from tfrecs.runs.checkpoints import Checkpoints
+from tfrecs.runs.record import CONFIG as CONFIG_FILE
+from tfrecs.runs.record import RETRAIN
 
 # What a constructor may raise where a list holds values of wrong types, which no schema describes.
 ARGUMENT_ERRORS = (TypeError, ValueError, AttributeError, LookupError, ArithmeticError)

@@ -2,7 +2,7 @@
 
 Each export is a numbered version folder, `EXPORT_DIR/1`, `EXPORT_DIR/2`, ..., that appears in one step.
 
-What the signatures take and give is said in `tfrecs.serving`.
+What the signatures take and give is said in `tfrecs.serving.signatures`.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ import tensorflow as tf
 from tfrecs import files, staging
 from tfrecs.data.manifest import digest, file_path
 from tfrecs.errors import InputError
-from tfrecs.serving import Service, vocabularies
+from tfrecs.serving.signatures import Service, vocabularies
 
 DESCRIPTION = os.path.join("assets.extra", "export.json")  # the folder that TensorFlow Serving leaves to exporters
 

@@ -1,9 +1,9 @@
 """Evaluates a model and its baselines under one protocol."""
 
-from tfrecs.data import held_out, kinds, statistics
-from tfrecs.models.baselines import Popularity, Transitions
-from tfrecs.training import evaluation, protocols, rated_list
-from tfrecs.training.progress import note
+from tfrecs.data import evaluation_batches, kinds, statistics
+from tfrecs.evaluation import measurement, protocols, rated_list
+from tfrecs.evaluation.baselines import Popularity, Transitions
+from tfrecs.progress import note
 
 CHECKED_USERS = 64  # users whose scores are looked at where no validation does
 
@@ -81,9 +81,9 @@ class Judge:
         return next(iter(self.batches(split)), None) is None
 
     def batches(self, split, max_users=None):
-        """See `data.held_out.EvaluationBatches`; traced once, iterated many times."""
+        """See `data.evaluation_batches.EvaluationBatches`; traced once, iterated many times."""
         if (split, max_users) not in self._batches:
-            self._batches[split, max_users] = held_out.EvaluationBatches(
+            self._batches[split, max_users] = evaluation_batches.EvaluationBatches(
                 self.data_dir,
                 self.manifest,
                 self.model.history_inputs,
@@ -98,7 +98,7 @@ class Judge:
 
     def _evaluator(self, scorer, replicas=None):
         measure, name = self.protocol.measure(scorer), type(scorer).__name__
-        return evaluation.Evaluator(measure, self.protocol.summarise, replicas, name)
+        return measurement.Evaluator(measure, self.protocol.summarise, replicas, name)
 
     def _score(self, scorer, split):
         return self._evaluator(scorer)(self.batches(split), split)[0]

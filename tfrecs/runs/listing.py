@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfrecs import files, json_files
 from tfrecs.errors import InputError
-from tfrecs.training import pointer, record, schemas
+from tfrecs.runs import pointer, record, schemas
 
 READ_ERRORS = (AssertionError, ValueError, TypeError, LookupError, OSError, tf.errors.OpError)
 

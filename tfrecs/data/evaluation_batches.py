@@ -3,8 +3,8 @@
 import tensorflow as tf
 
 from tfrecs.data import negatives, records, windows
-from tfrecs.data.pipeline import cut, serialized
 from tfrecs.data.schema import PAD
+from tfrecs.data.training_batches import cut, serialized
 
 HELD_OUT_SPLITS = {"valid": 0, "test": 1}  # which boundary the held-out item follows
 BATCHES_PER_BLOCK = 16  # users of so many batches are sorted by length, so that a batch holds like lengths

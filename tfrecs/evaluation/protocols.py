@@ -6,7 +6,7 @@ import tensorflow as tf
 from tfrecs import metrics
 from tfrecs.data.schema import PAD
 from tfrecs.errors import InputError, nearest
-from tfrecs.training import rated_list
+from tfrecs.evaluation import rated_list
 
 
 class FullRanking:
@@ -190,7 +190,7 @@ def create(config, kinds=None):
     NOTE: `recbole` keeps seen items whatever `exclude_seen` says, as RecBole's full ranking of repeatable data does.
 
     Example:
-        >>> from tfrecs.training.config import TrainConfig
+        >>> from tfrecs.runs.config import TrainConfig
         >>> create(TrainConfig(protocol="recbole")).exclude_seen
         False
     """

@@ -16,7 +16,8 @@ from pyarrow import parquet
 
 import tfrecs
 from tfrecs import files
-from tfrecs.training import protocols, record
+from tfrecs.evaluation import protocols
+from tfrecs.runs import record
 
 try:
     import resource

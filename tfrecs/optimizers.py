@@ -92,7 +92,7 @@ def create(config):
     `lazy_adam` is not.
 
     Example:
-        >>> from tfrecs.training.config import TrainConfig
+        >>> from tfrecs.runs.config import TrainConfig
         >>> create(TrainConfig(global_clipnorm=5.0)).global_clipnorm
         5.0
     """

@@ -1,0 +1,1 @@
+"""Protocols, and what measures a model and its baselines under one."""
