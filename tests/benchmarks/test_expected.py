@@ -60,3 +60,11 @@ def test_amazon_figures_that_stand_next_to_the_paper_keep_seen_items():
     card = (ROOT / "checkpoints" / "dif_sr-beauty" / "card.md").read_text(encoding="utf-8")
     assert card.index(".1389") < card.index(".1284") < card.index(".1460")
     assert card.index(".1460") < card.index("stand next to neither block")
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("leaderboard-*.md")), ids=lambda path: path.stem)
+def test_leaderboards_say_how_ties_are_ordered_whether_seen_items_compete_and_what_is_known_of_users(path):
+    text = re.sub(r"\s+", " ", path.read_text(encoding="utf-8"))
+    assert "equal timestamps in input order" in text
+    assert "seen items excluded" in text or "seen items kept" in text
+    assert ("95 % bootstrap interval over users" in text) != ("without intervals over users" in text)
