@@ -71,24 +71,24 @@ def run(report, directory):
     """Damages prepared data."""
     data_dir = make_data(os.path.join(directory, "data"))
 
-    def read():
+    def read(_):
         return read_data(data_dir)
 
     damage_regions(report, "data set, bytes", data_dir, REGIONS, read)
     forge_json(report, "data set, dataset.json", data_dir, manifests.FILE_NAME, JSON, read)
     for case in range(report.count(FORGED)):
         random = report.random("shards", case)
-        report.case("data set, forged shards", f"shards/{case}", _forge_shards, random, data_dir, read)
+        report.case("data set, forged shards", f"shards/{case}", _forge_shards, random, data_dir)
     for case in range(report.count(FORGED)):
         random = report.random("attributes", case)
-        report.case("data set, forged attributes", f"attributes/{case}", _forge_attributes, random, data_dir, read)
+        report.case("data set, forged attributes", f"attributes/{case}", _forge_attributes, random, data_dir)
 
 
 def _signed(manifest):
     return json_files.text(manifests.FILE_NAME, dataclasses.asdict(manifest)).encode()
 
 
-def _forge_shards(random, data_dir, read):
+def _forge_shards(random, data_dir):
     """A shard with one wrong record, and digests and checksum that fit it."""
     manifest = manifests.load(data_dir)
     shard = random.choice(manifest.shards)
@@ -124,11 +124,11 @@ def _forge_shards(random, data_dir, read):
     shards = tuple(entry if other is shard else other for other in manifest.shards)
     signed = _signed(dataclasses.replace(manifest, shards=shards))
     with replaced(data_dir, {shard.path: written, manifests.FILE_NAME: signed}):
-        read()
+        read_data(data_dir)
     raise SilentChange(f"a record with a wrong {name} is accepted")
 
 
-def _forge_attributes(random, data_dir, read):
+def _forge_attributes(random, data_dir):
     """A table of attributes with one wrong array, and digests and checksum that fit it."""
     manifest = manifests.load(data_dir)
     path = os.path.join(data_dir, manifests.ATTRIBUTES_FILE)
@@ -155,5 +155,5 @@ def _forge_attributes(random, data_dir, read):
     content = written.getvalue()
     signed = _signed(dataclasses.replace(manifest, attributes_sha256=hashlib.sha256(content).hexdigest()))
     with replaced(data_dir, {manifests.ATTRIBUTES_FILE: content, manifests.FILE_NAME: signed}):
-        read()
+        read_data(data_dir)
     raise SilentChange(f"a wrong array {name} is accepted ({kind})")

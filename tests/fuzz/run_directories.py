@@ -12,9 +12,11 @@ from tests.fuzz import mutations
 from tests.fuzz.data_sets import make_data
 from tests.fuzz.harness import SilentChange
 from tests.fuzz.stored import damage_regions, files_of, forge_json, write
-from tfrecs import cli, json_files
+from tfrecs import cli, json_files, optimizers
 from tfrecs.runs import directory as runs
-from tfrecs.runs import listing
+from tfrecs.runs import record
+from tfrecs.runs.checkpoints import Checkpoints
+from tfrecs.runs.config import TrainConfig
 
 # Per file: stretches of bytes, each damaged in every way of `mutations.REGION_KINDS`.
 REGIONS, JSON = 25, 200
@@ -33,9 +35,7 @@ def run(report, directory):
     _command([*flags, "--run_dir", run_dir, *trained])
     write(os.path.join(run_dir, "notes.txt"), b"not tfrecs's\n")
 
-    def read():
-        return _read_run(run_dir)
-
+    read = RunReader(run_dir)
     damage_regions(report, "run, bytes", run_dir, REGIONS, read, lambda name: not name.endswith((".png", ".html")))
     for name in sorted(files_of(run_dir)):
         if name.endswith(".json") and os.path.basename(name) != "metrics.json":
@@ -57,15 +57,41 @@ def run(report, directory):
             )
 
 
-def _read_run(run_dir):
-    """What loading a run gives: its configuration, which checkpoint stands for it, its history, its weights."""
-    config = runs.read_config(run_dir)
-    folder, name = runs.judged(run_dir)
-    progress = dataclasses.asdict(listing.read_progress(folder, name))
-    digest = hashlib.sha256(json.dumps([config, os.path.relpath(folder, run_dir), name, progress]).encode())
-    for variable in runs.load_model(run_dir).weights:
-        digest.update(variable.path.encode() + variable.numpy().tobytes())
-    return digest.hexdigest()
+class RunReader:
+    """Reads a run directory as loading and resuming do; called with the file that is damaged.
+
+    Args:
+        run_dir: str, a sound run directory.
+    """
+
+    def __init__(self, run_dir):
+        self.run_dir = run_dir
+        self.model = runs.load_model(run_dir)
+        config = TrainConfig(**runs.read_config(run_dir)["train"])
+        self.model.compile(optimizer=optimizers.create(config))
+        self.model.optimizer.build(self.model.trainable_variables)
+
+    def __call__(self, file):
+        """A digest of the configuration, of the checkpoint that stands for the run, and of what `file` belongs to.
+
+        Args:
+            file: str, relative. Of a checkpoint's file, that checkpoint is restored; of any other, the one that stands
+                for the run. The model is built anew only where `file` says how.
+        """
+        config, (folder, name) = runs.read_config(self.run_dir), runs.judged(self.run_dir)
+        digest = hashlib.sha256(json.dumps([config, os.path.relpath(folder, self.run_dir), name]).encode())
+        if file == runs.CONFIG_FILE:
+            variables = runs.load_model(self.run_dir).weights
+        else:
+            checkpoint = record.CHECKPOINT_FILE.fullmatch(os.path.basename(file))
+            if checkpoint:
+                folder, name = os.path.join(self.run_dir, os.path.dirname(file)), checkpoint["name"]
+            progress = Checkpoints(folder, self.model).restore(name)
+            digest.update(json.dumps(dataclasses.asdict(progress)).encode())
+            variables = [*self.model.weights, *self.model.optimizer.variables]
+        for variable in variables:
+            digest.update(variable.path.encode() + variable.numpy().tobytes())
+        return digest.hexdigest()
 
 
 def _command(argv):

@@ -52,27 +52,36 @@ def compare(found, expected):
     return "equal"
 
 
-def _read_and_compare(read, expected):
-    return compare(read(), expected)
+def _read_and_compare(read, name, expected):
+    return compare(read(name), expected)
 
 
-def _read_any(read, expected):
-    return "equal" if read() == expected else "answered"
+def _read_any(read, name, expected):
+    return "equal" if read(name) == expected else "answered"
 
 
 def damage_regions(report, target, directory, count, read, choose=lambda name: True):
-    """Damages every stretch of every file in every way."""
-    expected = read()
+    """Damages every stretch of every file in every way.
+
+    Args:
+        report: `Report`.
+        target: str, the row of its table.
+        directory: str.
+        count: int, stretches per file.
+        read: `f(name)`, a digest of everything in the directory that the file of this name bears on.
+        choose: `f(name)`, whether a file is damaged.
+    """
     for name, content in sorted(files_of(directory).items()):
         if not choose(name):
             continue
         note(f"{target}: {name}, {len(content)} bytes")
+        expected = read(name)
         for begin, end in mutations.regions(content, report.count(count)):
             for kind in mutations.REGION_KINDS:
                 random = report.random(target, name, begin, kind)
                 damaged = mutations.damage_region(random, content, begin, end, kind)
                 with replaced(directory, {name: damaged}):
-                    report.case(target, f"{name}: {kind} {begin}:{end}", _read_and_compare, read, expected)
+                    report.case(target, f"{name}: {kind} {begin}:{end}", _read_and_compare, read, name, expected)
         for kind in ("gone", "pipe", "directory", "link"):
             report.case(target, f"{name}: {kind}", _instead, directory, name, content, kind, read, expected)
 
@@ -84,7 +93,7 @@ def _instead(directory, name, content, kind, read, expected):
     try:
         if kind != "gone":
             {"pipe": os.mkfifo, "directory": os.mkdir, "link": lambda path: os.symlink(path, path)}[kind](path)
-        return compare(read(), expected)
+        return compare(read(name), expected)
     finally:
         if os.path.lexists(path):
             shutil.rmtree(path) if os.path.isdir(path) else os.remove(path)
@@ -98,7 +107,7 @@ def forge_json(report, target, directory, name, count, read, free=False):
         free: bool, whether a valid value under a checksum that fits it may change what is read: a checksum shows
             damage, and is no signature.
     """
-    expected = read()
+    expected = read(name)
     with open(os.path.join(directory, name), "rb") as file:
         content = json.loads(file.read())
     for case in range(report.count(count)):
@@ -116,4 +125,5 @@ def forge_json(report, target, directory, name, count, read, free=False):
             continue
         with replaced(directory, {name: encoded}):
             what = f"{name}: {done}{', signed' if signed else ''}"
-            report.case(target, what, _read_any if free and signed else _read_and_compare, read, expected)
+            judge = _read_any if free and signed else _read_and_compare
+            report.case(target, what, judge, read, name, expected)

@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 
 from data_prep.sources import sequences
-from tests.fuzz import data_sets, kills, mutations, served, sources, stored
+from tests.fuzz import data_sets, kills, mutations, run_directories, served, sources, stored
 from tests.fuzz.harness import Report, SilentChange
 from tfrecs.data import manifest as manifests
 from tfrecs.data import verification
+from tfrecs.errors import InputError
+from tfrecs.models import MODELS
+from tfrecs.runs import directory as runs
+from tfrecs.runs import listing
+from tfrecs.runs.checkpoints import Checkpoints
+from tfrecs.runs.config import TrainConfig
 
 
 def outcomes(report):
@@ -61,7 +67,7 @@ def test_a_planted_silent_change_of_prepared_data_is_found(tmp_path, monkeypatch
     def found():
         report = Report(0, 0.03)
         stored.damage_regions(
-            report, "data", directory, data_sets.REGIONS, lambda: data_sets.read_data(directory), **chosen
+            report, "data", directory, data_sets.REGIONS, lambda _: data_sets.read_data(directory), **chosen
         )
         return outcomes(report)
 
@@ -69,6 +75,20 @@ def test_a_planted_silent_change_of_prepared_data_is_found(tmp_path, monkeypatch
     monkeypatch.setattr(verification, "verify", lambda *_: None)
     assert "silent changes" in found()
     assert manifests.load(directory)
+
+
+def test_damage_to_an_older_checkpoint_is_looked_at(tmp_path):
+    run_dir, model = str(tmp_path / "run"), MODELS["attrec"](num_users=3, num_items=5, embedding_dim=2)
+    runs.write_run(run_dir, "attrec", model, TrainConfig())
+    Checkpoints(run_dir, model).save(listing.Progress(epoch=1))
+    read = run_directories.RunReader(run_dir)
+    older, newer = read("cp-0000.index"), read("cp-0001.index")
+    assert older != newer and read("history.csv") == newer
+    with stored.replaced(run_dir, {"cp-0000.data-00000-of-00001": b"x" * 500}):
+        assert read("history.csv") == newer
+        with pytest.raises(InputError, match="cp-0000: damaged"):
+            read("cp-0000.data-00000-of-00001")
+    assert read("cp-0000.index") == older
 
 
 def test_a_hang_is_found():
