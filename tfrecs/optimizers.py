@@ -44,7 +44,7 @@ class LazyAdam(FusedAdam):
 
     NOTE: another algorithm than Adam: the moments of a row that no gradient reaches neither decay nor move it, until
     one reaches it again. Only gradients that arrive sparse are treated so, with rows that do not repeat: on one
-    device, of tables above `models.gradients.DENSE_ROWS` rows, without XLA. All others are updated as by Adam.
+    device, of tables above `models.train_step.DENSE_ROWS` rows, without XLA. All others are updated as by Adam.
 
     Arguments as for `keras.optimizers.Adam`; `amsgrad` is not supported.
 

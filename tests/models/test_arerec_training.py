@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tests.models import replicas
 from tests.models.arerec_lists import ITEMS, add_lists, enlarge
-from tfrecs.models import gradients
+from tfrecs.models import train_step
 from tfrecs.models.arerec import ARERec
 from tfrecs.models.presets import PRESETS
 from tfrecs.optimizers import LazyAdam
@@ -62,7 +62,7 @@ def test_sparse_gradients_equal_dense_ones(monkeypatch, examples, optimizer):
     batch = {name: tf.constant(value) for name, value in examples.items()}
     moved = []
     for dense_rows in (65536, 0):
-        monkeypatch.setattr(gradients, "DENSE_ROWS", dense_rows)
+        monkeypatch.setattr(train_step, "DENSE_ROWS", dense_rows)
         model = make()
         model.compile(optimizer=optimizer(0.1, global_clipnorm=1.0), jit_compile=False)
         before = model.get_weights()

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.models import replicas
-from tfrecs.models import gradients as of_tables
+from tfrecs.models import train_step
 from tfrecs.models.atrank import ATRank
 from tfrecs.models.attrec import AttRec
 from tfrecs.models.presets import PRESETS
@@ -82,7 +82,7 @@ def one_step(examples, optimizer, **arguments):
 @pytest.mark.parametrize("dense_rows", [0, 65536])
 def test_a_repeated_row_moves_by_the_learning_rate(monkeypatch, dense_rows):
     """Adam's first step is -lr * sign(gradient); squares of unmerged rows would make it -.134 instead of -.1."""
-    monkeypatch.setattr(of_tables, "DENSE_ROWS", dense_rows)
+    monkeypatch.setattr(train_step, "DENSE_ROWS", dense_rows)
     repeated = {
         "user": np.array([1, 1, 1]),
         "history": np.array([[2, 0, 0]] * 3),
@@ -99,7 +99,7 @@ def test_a_repeated_row_moves_by_the_learning_rate(monkeypatch, dense_rows):
 @pytest.mark.parametrize("clip", [None, 0.1])
 def test_sparse_gradients_equal_dense_ones(monkeypatch, examples, optimizer, clip):
     dense = one_step(examples, optimizer(0.1, global_clipnorm=clip))
-    monkeypatch.setattr(of_tables, "DENSE_ROWS", 0)
+    monkeypatch.setattr(train_step, "DENSE_ROWS", 0)
     for expected, found in zip(dense, one_step(examples, optimizer(0.1, global_clipnorm=clip)), strict=True):
         assert np.abs(expected).max() > 1e-4
         np.testing.assert_allclose(found, expected, atol=1e-6)

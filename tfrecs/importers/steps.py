@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfrecs.importers.porter import parts
-from tfrecs.models.gradients import global_norm, merge_rows
+from tfrecs.models.train_step import global_norm, merge_rows
 
 PERTURBATION = 2.4e-7  # of each weight, relative: two units in float32's last place
 STEP_PERTURBATION = 1e-5  # of the learning rate, relative: Keras's Adam rounds its bias correction by about as much

@@ -1,12 +1,11 @@
-"""What every model shares: one train step that is exact on any number of replicas, one test step, recommendation."""
+"""The promise of a model: what a subclass implements, and what it gets: training, ranking and recommendation."""
 
 import keras
 import tensorflow as tf
 
 from tfrecs import losses, metrics
 from tfrecs.errors import NotFiniteError
-from tfrecs.models import kinds, ranges, requests
-from tfrecs.models.gradients import apply_clipped, clip_by_global_norm, global_norm, is_small, merge_rows
+from tfrecs.models import kinds, ranges, requests, train_step
 from tfrecs.models.scoring import best_items, not_finite, require_sound
 from tfrecs.models.tables import require_filled
 
@@ -156,55 +155,12 @@ class SequentialRecommender(keras.Model):
         return self.score_items(query, tf.range(1, self.num_items + 1, dtype=tf.int64))
 
     def train_step(self, data):
-        """One update; equal on one device and on several replicas that share the batch.
-
-        The loss of the global batch is `sum(losses * weights) / sum(weights)` (or the sum), plus the model's own
-        regularisation once. Gradients are summed over replicas, repeated embedding rows merged, then clipped.
-        """
+        """One update, see `train_step.update`; called by `fit` and by the training loop of a run."""
         self.require_tables()
         examples, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        context = tf.distribute.get_replica_context()
-        replicas = context.num_replicas_in_sync
-        with tf.GradientTape() as tape:
-            terms, weights, *penalties = self.loss_terms(examples, training=True)
-            terms, weights = tf.cast(terms, tf.float32), tf.cast(weights, tf.float32)
-            total = tf.reduce_sum(terms * weights)
-            count = _sum_over_replicas(context, tf.reduce_sum(weights))
-            objective = total if self.loss_reduction == "sum" else total / tf.maximum(count, 1.0)
-            objective += sum(penalties)  # this replica's part of a sum over the global batch
-            if self.losses:
-                objective += tf.add_n(self.losses) / replicas
-            scaled = self.optimizer.scale_loss(objective)
-        gradients = tape.gradient(scaled, self.trainable_variables)
-        self._apply(gradients, context, replicas)
+        terms, weights = train_step.update(self, examples)
         self.loss_mean.update_state(terms, sample_weight=weights)
         return {"loss": self.loss_mean.result()}
-
-    def _apply(self, gradients, context, replicas):
-        pairs = [pair for pair in zip(gradients, self.trainable_variables) if pair[0] is not None]
-        gradients, variables = [gradient for gradient, _ in pairs], [variable for _, variable in pairs]
-        clip = self.optimizer.global_clipnorm
-        norm = global_norm(gradients, context) if clip and self.clip_unmerged_rows else None
-        if replicas > 1:
-            if self.optimizer.clipnorm or self.optimizer.clipvalue:
-                raise ValueError("clipnorm and clipvalue act before the sum over replicas: use global_clipnorm")
-            # Dense, because the optimizer sums over replicas once more and would repeat every row again.
-            dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
-            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, dense)
-        else:
-            gradients = [
-                merge_rows(gradient, dense=self.under_xla or is_small(variable)) for gradient, variable in pairs
-            ]
-        if clip:
-            gradients = clip_by_global_norm(gradients, clip, norm)
-        if replicas > 1:
-            gradients = [gradient / replicas for gradient in gradients]
-        if self.weight_decay:
-            share = self.weight_decay / replicas
-            gradients = [
-                tf.convert_to_tensor(gradient) + share * variable for gradient, variable in zip(gradients, variables)
-            ]
-        apply_clipped(self.optimizer, list(zip(gradients, variables)), clip)
 
     def test_step(self, data):
         """Ranks each row's `target` among all items, `seen` left out; a row of weight 0 counts nothing."""
@@ -293,7 +249,3 @@ class SequentialRecommender(keras.Model):
         )
         require_sound(sound, type(self).__name__)
         return items, scores
-
-
-def _sum_over_replicas(context, value):
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
