@@ -24,7 +24,7 @@ def write(connection, log, directory, num_items):
     Args:
         connection: a duckdb connection with the tables `item_id` (`token`, `id`), the items that
             were kept, and `item_code` (`token`), those of the whole log.
-        log: a `data_prep.sources.log.Log` whose chunks have been read.
+        log: a `data_prep.readers.log.Log` whose chunks have been read.
         directory: str, where the file and `vocab/` go.
         num_items: int.
 

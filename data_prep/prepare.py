@@ -16,7 +16,8 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from data_prep import attributes, command_line, details, local, original_flags, output, splits
+from data_prep import attributes, command_line, data_directory, original_flags, show, splits
+from data_prep.engines import local
 from data_prep.options import Option, resolve
 from data_prep.progress import Progress
 from data_prep.sources import SOURCES
@@ -96,7 +97,7 @@ def run(dataset="sample", out_dir=None, progress=None, **options):
     engine_options = {name: values[name] for name in values if name.startswith("min_") or name in ENGINE_OPTIONS}
     engine_options["memory_limit_mb"] = values["memory_limit_mb"]
     engine_options["split"] = splits.declare(values["split"], **{name: values[name] for name in SPLIT_OPTIONS})
-    with output.staged_directory(out_dir, bool(values["overwrite"])) as directory:
+    with data_directory.staged_directory(out_dir, bool(values["overwrite"])) as directory:
         log = source.open_log(dataset, {name: values[name] for name in source.OPTIONS})
         _check_fields(log, values)
         _add_category(log, values["category_from"])
@@ -212,7 +213,7 @@ def main(arguments=None):
             return 0
         values, notes = original_flags.translate(values)
         if "show_details" in values:
-            details.show(values["show_details"], sys.stdout)
+            show.show(values["show_details"], sys.stdout)
             return 0
         for note in notes:
             print(shown(note), file=sys.stderr)
@@ -223,5 +224,5 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print("interrupted; nothing was left behind", file=sys.stderr)
         return 143 if terminated else 130
-    print(shown(f"{values['out_dir']}: {details.summary(manifest)}"))
+    print(shown(f"{values['out_dir']}: {show.summary(manifest)}"))
     return 0

@@ -1,7 +1,7 @@
 """Where logs come from: one module a source, one entry a dataset name.
 
 A source module has `OPTIONS`, a dict of name to `data_prep.options.Option`, and
-`open_log(name, options)`, which returns a `data_prep.sources.log.Log`.
+`open_log(name, options)`, which returns a `data_prep.readers.log.Log`.
 """
 
 from data_prep.sources import amazon, atomic, delimited, movielens, sample, sequences

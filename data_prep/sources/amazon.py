@@ -14,10 +14,10 @@ import os
 import pyarrow as pa
 
 from data_prep.options import Option
-from data_prep.sources import blocks, fields, folder, json_lines
+from data_prep.readers import blocks, fields, folder, json_lines
+from data_prep.readers.item_table import KIND_OF_BAD_LINE, Collector
+from data_prep.readers.log import BadLines, Log
 from data_prep.sources.delimited import digest_raw
-from data_prep.sources.item_table import KIND_OF_BAD_LINE, Collector
-from data_prep.sources.log import BadLines, Log
 
 OPTIONS = {
     "raw_dir": Option(str, None, "directory of the raw files"),
@@ -40,7 +40,7 @@ def open_log(name, options):
         options: dict, as `OPTIONS`.
 
     Returns:
-        a `data_prep.sources.log.Log`.
+        a `data_prep.readers.log.Log`.
 
     Raises:
         InputError: no reviews or several files of them in the directory, or an empty file.

@@ -8,9 +8,9 @@ out, and so, unless asked for, is free text. Nothing is made of the users' colum
 import os
 
 from data_prep.options import Option
-from data_prep.sources import blocks, folder, item_table, text
+from data_prep.readers import blocks, folder, item_table, text
+from data_prep.readers.log import FIELDS, BadLines, Log
 from data_prep.sources.delimited import digest_raw
-from data_prep.sources.log import FIELDS, BadLines, Log
 from tfrecs.errors import InputError, nearest
 
 OPTIONS = {
@@ -40,7 +40,7 @@ def open_log(name, options):
         options: dict, as `OPTIONS`.
 
     Returns:
-        a `data_prep.sources.log.Log`.
+        a `data_prep.readers.log.Log`.
 
     Raises:
         InputError: no log or several in the directory, an empty file, or a header without a column

@@ -3,8 +3,8 @@
 import os
 
 from data_prep.options import Option
-from data_prep.sources import blocks, items_file, parquet, text
-from data_prep.sources.log import FIELDS, BadLines, Log
+from data_prep.readers import blocks, items_file, parquet, text
+from data_prep.readers.log import FIELDS, BadLines, Log
 from tfrecs.data.manifest import digest
 from tfrecs.errors import InputError, nearest
 
@@ -29,7 +29,7 @@ def open_log(name, options):
         options: dict, as `OPTIONS`.
 
     Returns:
-        a `data_prep.sources.log.Log`.
+        a `data_prep.readers.log.Log`.
 
     Raises:
         InputError: no such file, an empty one, or a column its header lacks.

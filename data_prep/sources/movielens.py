@@ -8,9 +8,9 @@ import os
 import pyarrow as pa
 
 from data_prep.options import Option
-from data_prep.sources import blocks, movielens_tfds, text
+from data_prep.readers import blocks, movielens_tfds, text
+from data_prep.readers.log import BadLines, Log
 from data_prep.sources.delimited import digest_raw
-from data_prep.sources.log import BadLines, Log
 from tfrecs.errors import InputError
 
 NAMES = ("ml-100k", "ml-1m", "ml-20m", "ml-25m", "ml-latest-small")
@@ -65,7 +65,7 @@ def open_log(name, options):
         options: dict, as `OPTIONS`.
 
     Returns:
-        a `data_prep.sources.log.Log`.
+        a `data_prep.readers.log.Log`.
 
     Raises:
         InputError: no ratings in the directory, an empty file or another header.

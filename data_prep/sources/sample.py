@@ -11,9 +11,9 @@ the attribute `kind`; `sample_kinds` says how. It has no ratings.
 import numpy as np
 import pyarrow as pa
 
+from data_prep.generator import sample_kinds, sample_process
 from data_prep.options import Option
-from data_prep.sources import sample_kinds, sample_process
-from data_prep.sources.log import FIELDS, Log
+from data_prep.readers.log import FIELDS, Log
 from tfrecs.errors import InputError
 
 OPTIONS = {
@@ -43,7 +43,7 @@ def open_log(name, options):
         options: dict, as `OPTIONS`.
 
     Returns:
-        a `data_prep.sources.log.Log`.
+        a `data_prep.readers.log.Log`.
 
     Raises:
         InputError: too few items for the length, as no item repeats within a user.

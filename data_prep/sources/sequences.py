@@ -13,9 +13,9 @@ every user's name and first line; nothing else grows with the file.
 import os
 
 from data_prep.options import Option
-from data_prep.sources import attribute_json, blocks, fields, folder
+from data_prep.readers import attribute_json, blocks, fields, folder
+from data_prep.readers.log import BadLines, Log
 from data_prep.sources.delimited import digest_raw
-from data_prep.sources.log import BadLines, Log
 
 OPTIONS = {
     "raw_dir": Option(str, None, "directory of the raw files"),
@@ -39,7 +39,7 @@ def open_log(name, options):
         options: dict, as `OPTIONS`.
 
     Returns:
-        a `data_prep.sources.log.Log`.
+        a `data_prep.readers.log.Log`.
 
     Raises:
         InputError: no log or several in the directory, or an empty file.

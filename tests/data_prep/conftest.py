@@ -4,10 +4,10 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from data_prep import local
+from data_prep.engines import local
 from data_prep.prepare import main
 from data_prep.progress import Progress
-from data_prep.sources.log import FIELDS, Log
+from data_prep.readers.log import FIELDS, Log
 from tfrecs.data import manifest as manifests
 from tfrecs.data import records, verification
 

@@ -9,7 +9,8 @@ import threading
 import numpy as np
 import pytest
 
-from data_prep import filters, local
+from data_prep import filters
+from data_prep.engines import local
 from data_prep.options import Option
 from data_prep.prepare import OPTIONS, main, prepare
 from data_prep.progress import Progress

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from data_prep import local
+from data_prep.engines import local
 from data_prep.prepare import prepare
 from data_prep.progress import Progress
 from data_prep.sources import SOURCES

@@ -4,7 +4,7 @@ import ast
 import json
 import warnings
 
-from data_prep.sources import blocks
+from data_prep.readers import blocks
 
 # The objects in memory take many times the text.
 LONGEST_OBJECT = 1 << 20
@@ -17,7 +17,7 @@ def entries(block, first_line, path, bad_lines, kind):
         block: bytes, whole lines.
         first_line: int, the number of the block's first line.
         path: str, for messages.
-        bad_lines: `data_prep.sources.log.BadLines`.
+        bad_lines: `data_prep.readers.log.BadLines`.
         kind: str, the kind of a line that holds no object, or None for `encoding` and `format`.
     """
     for line, record in blocks.records(block, first_line, blocks.LINES):

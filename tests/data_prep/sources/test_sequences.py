@@ -3,8 +3,8 @@ import hashlib
 
 import pytest
 
+from data_prep.readers.log import BadLines
 from data_prep.sources import sequences
-from data_prep.sources.log import BadLines
 from tfrecs.data import manifest as manifests
 from tfrecs.errors import InputError
 

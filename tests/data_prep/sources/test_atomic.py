@@ -3,8 +3,9 @@ import gzip
 import numpy as np
 import pytest
 
-from data_prep.sources import atomic, item_table
-from data_prep.sources.log import BadLines
+from data_prep.readers import item_table
+from data_prep.readers.log import BadLines
+from data_prep.sources import atomic
 from tfrecs.data import manifest as manifests
 from tfrecs.errors import InputError
 

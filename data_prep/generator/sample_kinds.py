@@ -45,7 +45,7 @@ class Catalogue:
         """The objects around a process's items.
 
         Example:
-            >>> from data_prep.sources.sample_process import Process
+            >>> from data_prep.generator.sample_process import Process
             >>> Catalogue.create(Process.create(120)).counts
             (120, 48, 16)
         """

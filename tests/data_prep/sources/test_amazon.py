@@ -4,8 +4,9 @@ import json
 import numpy as np
 import pytest
 
-from data_prep.sources import amazon, json_lines
-from data_prep.sources.log import BadLines
+from data_prep.readers import json_lines
+from data_prep.readers.log import BadLines
+from data_prep.sources import amazon
 from tfrecs.data import manifest as manifests
 from tfrecs.errors import InputError
 

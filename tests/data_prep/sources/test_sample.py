@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
+from data_prep.generator import sample_kinds, sample_process
 from data_prep.prepare import prepare
 from data_prep.progress import Progress
-from data_prep.sources import sample, sample_kinds, sample_process
+from data_prep.sources import sample
 from tfrecs.errors import InputError
 
 OPTIONS = {"num_users": 300, "num_items": 120, "mean_length": 8, "seed": 3, "kinds": 0}

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_prep.sources import blocks, text
-from data_prep.sources.log import BadLines
+from data_prep.readers import blocks, text
+from data_prep.readers.log import BadLines
 from tfrecs.errors import InputError
 
 PLAIN = blocks.Layout({"user": 0, "item": 1, "rating": 2, "timestamp": 3}, 4, "\t", False, False)

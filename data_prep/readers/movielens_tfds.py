@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from data_prep.sources.log import Log
+from data_prep.readers.log import Log
 from tfrecs.errors import InputError
 
 ROWS_PER_BATCH = 1 << 16
@@ -17,7 +17,7 @@ def open_log(name):
         name: str, `ml-100k`; tensorflow-datasets calls it `movielens/100k-ratings`.
 
     Returns:
-        a `data_prep.sources.log.Log`.
+        a `data_prep.readers.log.Log`.
 
     Raises:
         InputError: tensorflow-datasets is not installed, or cannot download it.

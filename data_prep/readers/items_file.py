@@ -4,8 +4,8 @@ import pyarrow as pa
 from pyarrow import compute
 
 from data_prep.options import Option
-from data_prep.sources import fields, item_table, parquet, text
-from data_prep.sources.item_table import KIND_OF_BAD_LINE
+from data_prep.readers import fields, item_table, parquet, text
+from data_prep.readers.item_table import KIND_OF_BAD_LINE
 from tfrecs.errors import InputError, nearest
 
 OPTIONS = {
@@ -30,11 +30,11 @@ def open_table(path, options, item_column, delimiter_of, bad_lines):
         options: dict, as `OPTIONS`.
         item_column: str, the name of the item column where `items_item_column` is not given.
         delimiter_of: `f(path, delimiter, flag) -> str`, the delimiter of a text file.
-        bad_lines: `data_prep.sources.log.BadLines`.
+        bad_lines: `data_prep.readers.log.BadLines`.
 
     Returns:
         `(kinds, chunks, left_out)`: dict of attribute to `token` or `list`, and what
-        `data_prep.sources.log.Log.attribute_chunks` has to be; the columns that become no attribute.
+        `data_prep.readers.log.Log.attribute_chunks` has to be; the columns that become no attribute.
 
     Raises:
         InputError: an empty file, a column that its header lacks or that is named twice, or a flag without effect.

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from data_prep import local
+from data_prep.engines import local
 from tfrecs.errors import InputError
 
 # Out of order in time; user b before user a; two rows of user b at the same second.

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from data_prep.sources import attribute_json, blocks, parquet, text
-from data_prep.sources.log import BadLines
+from data_prep.readers import attribute_json, blocks, parquet, text
+from data_prep.readers.log import BadLines
 from tfrecs import files
 from tfrecs.errors import InputError
 

@@ -7,8 +7,8 @@ checks is read again record by record, which finds the line. Lines are counted a
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from data_prep.sources import fields
-from data_prep.sources.blocks import BLOCK_BYTES, BOM, Layout, blocks, records, split_record
+from data_prep.readers import fields
+from data_prep.readers.blocks import BLOCK_BYTES, BOM, Layout, blocks, records, split_record
 from tfrecs.errors import InputError
 
 # Stands for a delimiter of several characters, which Arrow's parser does not know.
@@ -21,11 +21,11 @@ def read(path, layout, bad_lines, block_bytes=BLOCK_BYTES):
     Args:
         path: str; a name ending in `.gz` is decompressed.
         layout: `Layout`.
-        bad_lines: `data_prep.sources.log.BadLines`.
+        bad_lines: `data_prep.readers.log.BadLines`.
         block_bytes: int, about how much to read at a time.
 
     Yields:
-        `(table, fraction)` as `data_prep.sources.log.Log.chunks`.
+        `(table, fraction)` as `data_prep.readers.log.Log.chunks`.
 
     Raises:
         InputError: naming FILE:LINE and echoing the value.

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from data_prep.output import staged_directory
+from data_prep.data_directory import staged_directory
 from tfrecs.errors import InputError
 
 

@@ -30,7 +30,7 @@ def run(log, directory, options, progress):
     """Turns a log into shards, vocabularies and the attribute table.
 
     Args:
-        log: a `data_prep.sources.log.Log`.
+        log: a `data_prep.readers.log.Log`.
         directory: str, an empty directory; it must exist.
         options: dict with `keep_fraction`, `min_rating`, `min_user_interactions`, `min_item_interactions`,
             `num_shards`, `memory_limit_mb` and `split`, the split rule as the manifest holds it.

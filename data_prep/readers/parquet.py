@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet
 from pyarrow import compute
 
-from data_prep.sources import blocks, fields
+from data_prep.readers import blocks, fields
 from tfrecs.errors import InputError
 
 ROWS_PER_BATCH = 1 << 16
@@ -39,10 +39,10 @@ def read(path, columns, bad_lines):
     Args:
         path: str.
         columns: dict of role to column name.
-        bad_lines: `data_prep.sources.log.BadLines`; a row counts as a line.
+        bad_lines: `data_prep.readers.log.BadLines`; a row counts as a line.
 
     Yields:
-        `(table, fraction)` as `data_prep.sources.log.Log.chunks`.
+        `(table, fraction)` as `data_prep.readers.log.Log.chunks`.
 
     Raises:
         InputError: naming FILE:ROW and echoing the value, or a damaged file.

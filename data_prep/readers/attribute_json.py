@@ -9,7 +9,7 @@ import re
 
 import pyarrow as pa
 
-from data_prep.sources import blocks
+from data_prep.readers import blocks
 from tfrecs.errors import InputError
 
 LONGEST_ENTRY = 1 << 20

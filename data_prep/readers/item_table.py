@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from data_prep.sources import blocks, fields
+from data_prep.readers import blocks, fields
 
 KIND_OF_BAD_LINE = "attributes"
 # Columns with one of these in their name hold about as many values as there are items.
@@ -58,14 +58,14 @@ def read(
         item_column: str, the name of the item column.
         kinds: dict of column to `token` or `list`.
         separator: str, between the values of a list.
-        bad_lines: `data_prep.sources.log.BadLines`.
+        bad_lines: `data_prep.readers.log.BadLines`.
         block_bytes: int, about how much to read at a time.
         delimiter: str, between fields.
         quoted: bool, whether a field may be in double quotes.
         required: columns of which no field may be empty.
 
     Yields:
-        `(attribute, table)` as `data_prep.sources.log.Log.attribute_chunks`.
+        `(attribute, table)` as `data_prep.readers.log.Log.attribute_chunks`.
 
     Raises:
         InputError: naming FILE:LINE and echoing the text.
@@ -129,7 +129,7 @@ def values(field, column, kind, separator, required=False):
         list of str, without spaces around them.
 
     Raises:
-        data_prep.sources.fields.BadValue: it contains a line break, or is empty though it is required.
+        data_prep.readers.fields.BadValue: it contains a line break, or is empty though it is required.
 
     Example:
         >>> values("a | b", "tags", "list", "|")

@@ -1,0 +1,1 @@
+"""The random process behind the dataset `sample`."""
