@@ -11,7 +11,7 @@ from tfrecs.errors import InputError
 from tfrecs.importers import attrec
 from tfrecs.importers.check import TOLERANCE, Report, check
 from tfrecs.importers.command_line import main
-from tfrecs.models import recommender
+from tfrecs.models import train_step
 
 FILES = {  # and how many entries may lie above the tolerance for no reason but rounding
     "attrec_a.npz": 0,
@@ -66,7 +66,7 @@ def epsilon(value):
 
 
 def clip_twice(monkeypatch):
-    monkeypatch.setattr(recommender, "apply_clipped", lambda optimizer, pairs, clip: optimizer.apply_gradients(pairs))
+    monkeypatch.setattr(train_step, "apply_clipped", lambda optimizer, pairs, clip: optimizer.apply_gradients(pairs))
 
 
 @pytest.mark.parametrize(
