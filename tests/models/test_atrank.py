@@ -172,10 +172,12 @@ def test_the_penalty_is_on_activations(case, sum_penalty):
     probability = 1 / (1 + np.exp(-scores.numpy().astype(np.float64)))
     entropy = -np.log(labels * probability + (1 - labels) * (1 - probability))
     squares = 0.5 * ((e.numpy() ** 2).sum(axis=2) + (h.numpy() ** 2).sum(axis=2)) / 2
-    terms, weights, *penalties = model.loss_terms(examples)
-    np.testing.assert_allclose(terms, entropy if sum_penalty else entropy + squares, rtol=1e-4)
+    terms, weights = model.loss_terms(examples)
+    np.testing.assert_allclose(terms, entropy + squares * (squares.size if sum_penalty else 1), rtol=1e-4)
     assert np.all(weights == 1)
-    np.testing.assert_allclose(penalties, [squares.sum()] if sum_penalty else [], rtol=1e-5)
+    summed = case.make(activation_penalty=0.5, sum_penalty=sum_penalty, loss_reduction="sum")
+    summed.set_weights(model.get_weights())
+    np.testing.assert_allclose(tf.reduce_sum(summed.loss_terms(examples)[0]), (entropy + squares).sum(), rtol=1e-4)
 
 
 @pytest.mark.parametrize(

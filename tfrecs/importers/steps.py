@@ -79,11 +79,11 @@ class Steps:
 
 def _objective(model, batch):
     """The loss of a batch as the shared train step has it, on one device."""
-    terms, weights, *penalties = model.loss_terms(batch, training=True)
+    terms, weights = model.loss_terms(batch, training=True)
     objective = tf.reduce_sum(terms * weights)
     if model.loss_reduction == "mean":
         objective /= tf.reduce_sum(weights)
-    return tf.add_n([objective, *penalties, *model.losses])
+    return tf.add_n([objective, *model.losses])
 
 
 def spread(steps, weights, found):

@@ -17,8 +17,8 @@ class SequentialRecommender(keras.Model):
 
     - `training_examples(sequences, draw, seed)`: a batch of users to a dict of example tensors;
     - `history_inputs(sequences)`: a batch of users to what the model reads when it is asked to rank;
-    - `loss_terms(examples, training)`: losses and weights of one shape, `[batch]` or `[batch, time]`, and
-      optionally a scalar that is added to the loss of the global batch as it is, whatever `loss_reduction`;
+    - `loss_terms(examples, training)`: losses and weights of one shape, `[batch]` or `[batch, time]`; a penalty on
+      variables is a Keras regularizer of theirs;
     - `encode(inputs, training)`: what candidates are compared with, a nest of `[batch, ...]` tensors;
     - `score_items(query, items)`: higher is better; `items` `[count]` gives `[batch, count]`, `items`
       `[batch, count]` gives each row its own candidates;

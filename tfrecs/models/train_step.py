@@ -8,8 +8,8 @@ DENSE_ROWS = 65536  # gradients of tables up to this size are made dense: cheape
 def update(model, examples):
     """Computes the loss of a batch and updates the model's variables.
 
-    The loss of the global batch is `sum(losses * weights) / sum(weights)` (or the sum), plus the model's own
-    regularisation once. Gradients are summed over replicas, repeated embedding rows merged, then clipped.
+    The loss of the global batch is `sum(terms * weights) / sum(weights)` (or the sum), plus the penalties of the
+    variables' regularizers once. Gradients are summed over replicas, repeated embedding rows merged, then clipped.
 
     Args:
         model: a compiled `SequentialRecommender`.
@@ -24,12 +24,11 @@ def update(model, examples):
     context = tf.distribute.get_replica_context()
     replicas = context.num_replicas_in_sync
     with tf.GradientTape() as tape:
-        terms, weights, *penalties = model.loss_terms(examples, training=True)
+        terms, weights = model.loss_terms(examples, training=True)
         terms, weights = tf.cast(terms, tf.float32), tf.cast(weights, tf.float32)
         total = tf.reduce_sum(terms * weights)
         count = sum_over_replicas(tf.reduce_sum(weights))
         objective = total if model.loss_reduction == "sum" else total / tf.maximum(count, 1.0)
-        objective += sum(penalties)  # this replica's part of a sum over the global batch
         if model.losses:
             objective += tf.add_n(model.losses) / replicas
         scaled = model.optimizer.scale_loss(objective)

@@ -8,6 +8,7 @@ from tfrecs.models import ranges
 from tfrecs.models.atrank import data
 from tfrecs.models.atrank.layers import checked, create
 from tfrecs.models.recommender import SequentialRecommender
+from tfrecs.models.train_step import sum_over_replicas
 
 
 @keras.saving.register_keras_serializable("tfrecs")
@@ -237,10 +238,11 @@ class ATRank(SequentialRecommender):
         query = self.encode(examples, training=training)
         scores, e, h, _ = self.match(query, examples["targets"], training=training)
         terms = ops.binary_crossentropy(ops.cast(examples["labels"], "float32"), scores, from_logits=True)
-        weights, penalty = ops.ones_like(terms), 0.0
+        weights = ops.ones_like(terms)
         if self.activation_penalty:
             squares = ops.sum(ops.square(e), axis=-1) + ops.sum(ops.square(h), axis=-1)
             penalty = self.activation_penalty * squares / 2
-        if self.sum_penalty:
-            return terms, weights, ops.sum(penalty)
-        return terms + penalty, weights
+            if self.sum_penalty and self.loss_reduction == "mean":  # so many terms the mean divides by
+                penalty *= sum_over_replicas(ops.sum(weights))
+            terms += penalty
+        return terms, weights

@@ -122,6 +122,9 @@ class AttRec(SequentialRecommender):
         self.attention = IdentityValueAttention(
             d, shared_projection, diagonal, mask_padding, dropout, initializer, name="attention", dtype=policy
         )
+        if l2:
+            for variable in self.trainable_variables:
+                variable.regularizer = keras.regularizers.L2(l2)
         self.build()
 
     @functools.cached_property
@@ -189,10 +192,3 @@ class AttRec(SequentialRecommender):
         real = padding_mask(examples["targets"]) if self.partial_windows else ops.ones_like(positive)
         terms = losses.pairwise_hinge(positive, negative, self.margin, real, self.pair_reduction)
         return terms, ops.ones_like(terms)
-
-    @property
-    def losses(self):
-        if not self.l2:
-            return super().losses
-        squares = [ops.sum(ops.square(variable)) for variable in self.trainable_variables]
-        return [*super().losses, self.l2 * sum(squares)]
