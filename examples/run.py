@@ -2,4 +2,4 @@
 
 from tfrecs.startup import launch
 
-launch("run.py", "tfrecs.cli")
+launch("run.py", "tfrecs.command_line.run")

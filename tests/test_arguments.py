@@ -3,11 +3,12 @@ import inspect
 
 import pytest
 
-from tfrecs import arguments
-from tfrecs.errors import InputError
+from tfrecs.command_line import arguments
+from tfrecs.errors import InputError, command_line
 from tfrecs.models import MODELS
 from tfrecs.models.presets import ALIASES, PRESETS
 from tfrecs.runs.config import CHANGEABLE, TrainConfig
+from tfrecs.training import recipe
 
 ATTREC = ("--model", "attrec")
 
@@ -68,8 +69,8 @@ def test_help_shows_the_defaults_of_the_preset(capsys, monkeypatch):
 )
 def test_model_arguments_and_their_aliases(flags, name, value):
     parsed = parse(*flags)
-    assert parsed.model[name] == value and type(parsed.model[name]) is type(value)
-    assert parsed.given_model == {name: value}
+    assert parsed.recipe.model_arguments[name] == value and type(parsed.recipe.model_arguments[name]) is type(value)
+    assert parsed.recipe.given_model == {name: value}
 
 
 @pytest.mark.parametrize(
@@ -83,17 +84,17 @@ def test_model_arguments_and_their_aliases(flags, name, value):
 )
 def test_training_options_and_their_aliases(flags, name, value):
     parsed = parse(*flags)
-    assert getattr(parsed.config, name) == value
-    assert parsed.given_config == {name: value}
+    assert getattr(parsed.recipe.config, name) == value
+    assert parsed.recipe.given_config == {name: value}
 
 
 def test_a_preset_holds_where_nothing_else_was_given():
     preset = PRESETS["attrec"]["original"]
     parsed = parse("--preset", "original", "--dropout", "0.25", "--batch_size", "17")
-    assert parsed.model == preset["model"] | {"dropout": 0.25}
+    assert parsed.recipe.model_arguments == preset["model"] | {"dropout": 0.25}
     expected = dataclasses.asdict(TrainConfig()) | preset["training"] | {"batch_size": 17}
-    assert dataclasses.asdict(parsed.config) == expected
-    assert (parsed.given_model, parsed.given_config) == ({"dropout": 0.25}, {"batch_size": 17})
+    assert dataclasses.asdict(parsed.recipe.config) == expected
+    assert (parsed.recipe.given_model, parsed.recipe.given_config) == ({"dropout": 0.25}, {"batch_size": 17})
     assert parsed.given_run == {"model": "attrec", "preset": "original"}
 
 
@@ -139,14 +140,20 @@ def test_what_cannot_be_meant_is_named(flags, message):
 
 
 def _stored(**train):
-    model = arguments.model_arguments("attrec") | {"num_users": 3, "num_items": 4, "margin": 0.5}
+    model = recipe.model_arguments("attrec") | {"num_users": 3, "num_items": 4, "margin": 0.5}
     return {"model": "attrec", "preset": "recommended", "model_arguments": model, "train": train}
+
+
+def contradictions(stored, parsed):
+    with command_line():
+        named = [name for name in ("model", "preset") if name in parsed.given_run]
+        return recipe.contradictions(stored, parsed.recipe, parsed.run["do_train"], named)
 
 
 def test_contradictions_name_both_values():
     stored = _stored(**dataclasses.asdict(TrainConfig(seed=1)))
     parsed = parse("--preset", "original", "--gamma", "0.7", "--seed", "2", "--dropout", "0.5")
-    assert arguments.contradictions(stored, parsed) == [
+    assert contradictions(stored, parsed) == [
         "--preset original (the run has recommended)",
         "--margin 0.7 (the run has 0.5)",
         "--seed 2 (the run has 1)",
@@ -154,7 +161,7 @@ def test_contradictions_name_both_values():
 
 
 def test_what_a_preset_says_contradicts_nothing():
-    assert arguments.contradictions(_stored(learning_rate=0.5), parse()) == []
+    assert contradictions(_stored(learning_rate=0.5), parse()) == []
 
 
 def test_what_may_change_contradicts_nothing():
@@ -162,9 +169,9 @@ def test_what_may_change_contradicts_nothing():
     changed |= {"save_checkpoints_epochs": "2", "save_checkpoints_steps": "5", "eval_batch_size": "3"}
     assert set(changed) == set(CHANGEABLE)
     flags = [part for name, value in changed.items() for part in (f"--{name}", value)]
-    assert arguments.contradictions(_stored(), parse(*flags)) == []
+    assert contradictions(_stored(), parse(*flags)) == []
 
 
 def test_an_option_that_the_stored_run_did_not_know_was_at_its_default():
-    assert arguments.contradictions(_stored(), parse("--seed", "0")) == []
-    assert arguments.contradictions(_stored(), parse("--seed", "1")) == ["--seed 1 (the run has 0)"]
+    assert contradictions(_stored(), parse("--seed", "0")) == []
+    assert contradictions(_stored(), parse("--seed", "1")) == ["--seed 1 (the run has 0)"]

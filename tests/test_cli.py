@@ -14,7 +14,7 @@ from tensorflow.python.framework import config as framework_config
 import tfrecs
 from data_prep.prepare import prepare
 from data_prep.progress import Progress
-from tfrecs import cli
+from tfrecs.command_line import run as cli
 from tfrecs.runs import listing
 
 SCRIPT = Path(__file__).parents[1] / "examples" / "run.py"

@@ -7,7 +7,7 @@ import pytest
 
 from data_prep.prepare import prepare
 from data_prep.progress import Progress
-from tfrecs import cli
+from tfrecs.command_line import run as cli
 
 
 @pytest.fixture

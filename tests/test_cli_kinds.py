@@ -8,7 +8,7 @@ import pytest
 
 from data_prep.prepare import prepare
 from data_prep.progress import Progress
-from tfrecs import cli
+from tfrecs.command_line import run
 
 KINDS = ("coupon", "item", "query")
 SMALL = ("--item_dim", "4", "--attribute_dim", "2", "--action_dim", "2", "--hidden_units", "8", "--num_heads", "2")
@@ -41,7 +41,7 @@ def check_metrics(metrics):
 @pytest.mark.slow
 def test_the_unified_model(home, monkeypatch, capfd):
     monkeypatch.chdir(home)
-    assert cli.main([*MULTI, "--epochs", "2", *SMALL, "--num_recommendations", "3"]) == 0
+    assert run.main([*MULTI, "--epochs", "2", *SMALL, "--num_recommendations", "3"]) == 0
     out, err = capfd.readouterr()
     run_dir = os.path.join("runs", "atrank-multi-sample-kinds")
     check_metrics(metrics_of(run_dir))
@@ -65,7 +65,7 @@ def test_one_model_per_kind_is_chosen_by_its_own_auc(home, monkeypatch, tmp_path
     monkeypatch.chdir(home)
     flags = ("--epochs", "2", *SMALL, "--num_recommendations", "0", "--run_dir", str(tmp_path / "run"))
     one = ("--history_kind", "query", "--target_kind", "query", "--select_metric", "auc_query")
-    assert cli.main([*MULTI, *flags, *one]) == 0
+    assert run.main([*MULTI, *flags, *one]) == 0
     with open(tmp_path / "run" / "history.csv", encoding="utf-8") as file:
         values = [float(row["test_auc_query"]) for row in csv.DictReader(file)]
     metrics = metrics_of(tmp_path / "run")
@@ -79,10 +79,10 @@ def test_one_model_per_kind_is_chosen_by_its_own_auc(home, monkeypatch, tmp_path
 def test_a_kind_that_the_data_lacks_chooses_no_epoch(home, monkeypatch, tmp_path, capfd):
     monkeypatch.chdir(home)
     run_dir = tmp_path / "run"
-    assert cli.main([*MULTI, *SMALL, "--run_dir", str(run_dir), "--select_metric", "auc_querry"]) == 2
+    assert run.main([*MULTI, *SMALL, "--run_dir", str(run_dir), "--select_metric", "auc_querry"]) == 2
     message = "--select_metric: no metric 'auc_querry' of --protocol pair_auc; did you mean 'auc_query'?"
     assert message in capfd.readouterr().err and not run_dir.exists()
-    assert cli.main([*MULTI, *SMALL, "--run_dir", str(run_dir), "--select_metric", "mrr_query"]) == 2
+    assert run.main([*MULTI, *SMALL, "--run_dir", str(run_dir), "--select_metric", "mrr_query"]) == 2
 
 
 @pytest.mark.slow
@@ -90,7 +90,7 @@ def test_other_models_are_judged_within_kinds_too(home, monkeypatch, tmp_path):
     monkeypatch.chdir(home)
     flags = ("--model", "attrec", "--data_dir", "data/sample-kinds", "--embedding_dim", "4", "--epochs", "1")
     flags += ("--strategy", "none", "--protocol", "pair_auc", "--num_recommendations", "0")
-    assert cli.main([*flags, "--run_dir", str(tmp_path / "run")]) == 0
+    assert run.main([*flags, "--run_dir", str(tmp_path / "run")]) == 0
     metrics = metrics_of(tmp_path / "run")
     assert {f"valid_auc_{kind}" for kind in KINDS} | {f"test_auc_{kind}" for kind in KINDS} <= metrics.keys()
 
@@ -111,7 +111,7 @@ def test_one_command_prepares_and_trains(dataset, tmp_path, monkeypatch):
         "--batch_size",
         "256",
     )
-    assert cli.main([*MULTI, *dataset, "--epochs", "1", *size, "--learning_rate", "0.5"]) == 0
+    assert run.main([*MULTI, *dataset, "--epochs", "1", *size, "--learning_rate", "0.5"]) == 0
     assert os.path.isdir(os.path.join("data", "sample-kinds")) and not os.path.exists(os.path.join("data", "sample"))
     metrics = metrics_of(os.path.join("runs", "atrank-multi-sample-kinds"))
     check_metrics(metrics)

@@ -17,8 +17,8 @@ RANKS = {
     "errors": 1,
     "startup": 1,
     "files": 2,
-    "flags": 2,
     "json_schema": 2,
+    "options": 2,
     "progress": 2,
     "staging": 2,
     "json_files": 3,
@@ -32,9 +32,9 @@ RANKS = {
     "serving": 6,
     "runs": 7,
     "training": 8,
-    "arguments": 9,
-    "importers": 10,
-    "cli": 11,
+    "importers": 9,
+    "api": 9,
+    "command_line": 10,
 }
 OPEN_TO_DATA_PREP = {
     "tfrecs",
@@ -128,15 +128,15 @@ def _breach(name, target):
     if source in ("examples", "benchmarks", "tests") and home != source:
         return f"nothing imports {source}"
     if source == "tfrecs":
-        if there == "cli" and here != "cli" and home not in ("examples", "tests"):
+        if there == "command_line" and here != "command_line" and home not in ("examples", "tests"):
             return "only examples and tests import the command line"
         if home == "data_prep" and target not in OPEN_TO_DATA_PREP:
             return f"data_prep knows {', '.join(sorted(OPEN_TO_DATA_PREP))} only"
         if home == "tfrecs" and here != there and here in RANKS:
             if RANKS.get(there, 99) >= RANKS[here]:
                 return f"tfrecs.{here} is not above tfrecs.{there}" if here else "the root is lowest"
-    if source == "data_prep" and home == "tfrecs" and here != "cli":
-        return "of tfrecs, only cli imports data_prep"
+    if source == "data_prep" and home == "tfrecs" and here not in ("api", "command_line"):
+        return "of tfrecs, only api and command_line import data_prep"
     return None
 
 
@@ -162,12 +162,13 @@ SOUND = {
     "tfrecs/models/recommender.py": "from tfrecs.data import windows\nfrom tfrecs.layers import mask\n",
     "tfrecs/training/__init__.py": "",
     "tfrecs/runs/directory.py": "from tfrecs import files, models\n",
-    "tfrecs/arguments.py": "from tfrecs.training import runs\n",
-    "tfrecs/cli.py": "import tfrecs.models.recommender\nimport tfrecs.arguments\ndef main():\n    import data_prep\n",
+    "tfrecs/command_line/__init__.py": "",
+    "tfrecs/command_line/arguments.py": "from tfrecs.runs import directory\n",
+    "tfrecs/command_line/run.py": "from tfrecs.command_line import arguments\ndef main():\n    import data_prep\n",
     "data_prep/__init__.py": "",
     "data_prep/prepare.py": "import tfrecs\nfrom tfrecs.data import manifest, schema\n",
-    "examples/run.py": "from tfrecs.cli import main\n",
-    "tests/test_cli.py": "import tfrecs.cli\nfrom data_prep import prepare\n",
+    "examples/run.py": "from tfrecs.command_line.run import main\n",
+    "tests/test_cli.py": "import tfrecs.command_line.run\nfrom data_prep import prepare\n",
 }
 
 VIOLATIONS = [
@@ -189,8 +190,8 @@ VIOLATIONS = [
     ),
     (
         "tfrecs/runs/directory.py",
-        "from tfrecs import arguments",
-        "imports tfrecs.arguments; tfrecs.runs is",
+        "from tfrecs.training import loop",
+        "imports tfrecs.training; tfrecs.runs is",
     ),
     (
         "tfrecs/data/windows.py",
@@ -198,7 +199,7 @@ VIOLATIONS = [
         "imports tfrecs.layers; tfrecs.data is",
     ),
     ("tfrecs/data/windows.py", "from ..layers.masks import mask", "imports tfrecs.layers.masks"),
-    ("tfrecs/data/__init__.py", "from .. import cli", "imports tfrecs.cli; only examples"),
+    ("tfrecs/data/__init__.py", "from .. import command_line", "imports tfrecs.command_line; only examples"),
     ("tfrecs/losses.py", "import tfrecs.metrics", "imports tfrecs.metrics; tfrecs.losses is"),
     (
         "tfrecs/layers/masks.py",
@@ -218,8 +219,12 @@ VIOLATIONS = [
         "imports tfrecs.importers; tfrecs.serving",
     ),
     ("tfrecs/serving/export.py", "import tfrecs.nowhere", "imports tfrecs.nowhere; tfrecs.serving is"),
-    ("tfrecs/training/loop.py", "import data_prep", "imports data_prep; of tfrecs, only cli"),
-    ("tfrecs/training/loop.py", "import_module('tfrecs.cli')", "imports tfrecs.cli; only examples"),
+    ("tfrecs/training/loop.py", "import data_prep", "imports data_prep; of tfrecs, only api"),
+    (
+        "tfrecs/training/loop.py",
+        "import_module('tfrecs.command_line.run')",
+        "imports tfrecs.command_line.run; only examples",
+    ),
     ("tfrecs/training/loop.py", "from tests import x", "imports tests; nothing imports tests"),
     ("tfrecs/zoo.py", "", "tfrecs.zoo has no place in the import order"),
     (
@@ -232,8 +237,12 @@ VIOLATIONS = [
         "from tfrecs.data import Shard",
         "imports tfrecs.data; data_prep knows",
     ),
-    ("data_prep/prepare.py", "from tfrecs.cli import main", "imports tfrecs.cli; only examples"),
-    ("benchmarks/run.py", "from tfrecs import cli", "imports tfrecs.cli; only examples"),
+    (
+        "data_prep/prepare.py",
+        "from tfrecs.command_line.run import main",
+        "imports tfrecs.command_line.run; only examples",
+    ),
+    ("benchmarks/run.py", "from tfrecs import command_line", "imports tfrecs.command_line; only examples"),
     ("data_prep/utils.py", "", "a module named utils"),
     ("tests/utils/tmp.py", "", "a module named utils"),
     ("setup.py", "x = 1\n" * 301, "301 lines, at most 300"),

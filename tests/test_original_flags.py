@@ -2,7 +2,7 @@
 
 import pytest
 
-from tfrecs import arguments
+from tfrecs.command_line import arguments
 from tfrecs.errors import InputError
 
 # The published code's flags, read off `run.py`, `main.py` and the notebook, `train.py`, and RecBole's options with
@@ -186,12 +186,12 @@ def test_flags_of_the_originals(model, name, value, ours):
     parsed = arguments.parse(argv)
     if ours is not None:
         group, _, option = ours[0].partition(".")
-        found = getattr(parsed, group)
+        found = {"run": parsed.run, "model": parsed.recipe.model_arguments, "config": parsed.recipe.config}[group]
         found = found[option] if isinstance(found, dict) else getattr(found, option)
         assert found == ours[1] and type(found) is type(ours[1])
     else:
         plain = arguments.parse(["--model", model])
-        assert (parsed.run, parsed.model, parsed.config) == (plain.run | {"model": model}, plain.model, plain.config)
+        assert (parsed.run, parsed.recipe) == (plain.run | {"model": model}, plain.recipe)
 
 
 def test_what_has_no_effect_in_the_published_code_either_is_said():
@@ -213,7 +213,7 @@ def test_every_flag_is_in_the_help(capsys):
 
 def test_a_longer_run_stretches_the_decay():
     def config(*flags):
-        return arguments.parse(["--model", "attrec", *flags]).config
+        return arguments.parse(["--model", "attrec", *flags]).recipe.config
 
     assert config().decay_epochs == config().epochs == 12
     assert (config("--num_epochs", "30").decay_epochs, config("--num_epochs", "3").decay_epochs) == (30, 12)
@@ -240,8 +240,9 @@ def test_a_data_version_names_the_data_and_the_run():
 
 def test_a_data_version_says_how_much_is_held_out():
     version = VERSION[-1].replace("8020", "7030")
-    assert arguments.parse([*VERSION[:-1], version, "--preset", "original"]).model["random_split"] == 0.3
-    assert "random_split" not in arguments.parse(VERSION).given_model
+    recipe = arguments.parse([*VERSION[:-1], version, "--preset", "original"]).recipe
+    assert recipe.model_arguments["random_split"] == 0.3
+    assert "random_split" not in arguments.parse(VERSION).recipe.given_model
 
 
 @pytest.mark.parametrize(
@@ -273,7 +274,7 @@ def test_contradictions_are_named(flags, message):
 def test_early_stopping_counts_validations():
     parsed = arguments.parse(["--model", "dif_sr", "--stopping_step", "10", "--eval_step", "2"])
     # RecBole: the counter has to exceed 10, and validation comes every other epoch.
-    assert parsed.config.patience == 22 and parsed.config.eval_step == 2
+    assert parsed.recipe.config.patience == 22 and parsed.recipe.config.eval_step == 2
 
 
 def test_the_original_s_name_of_dif_sr_and_its_first_release():
@@ -282,6 +283,6 @@ def test_the_original_s_name_of_dif_sr_and_its_first_release():
     # `configs/Amazon_Beauty.yaml` of commit 7fcdbb4.
     expected = {"num_layers": 4, "num_heads": 4, "dim": 256, "attribute_dim": (256,), "inner_dim": 256, "dropout": 0.5}
     expected |= {"attention_dropout": 0.3, "fusion": "gate", "attribute_weight": (10.0,), "pooling": "sum"}
-    assert expected.items() <= parsed.model.items() and parsed.model["max_history"] == 7
-    config = parsed.config
+    model, config = parsed.recipe.model_arguments, parsed.recipe.config
+    assert expected.items() <= model.items() and model["max_history"] == 7
     assert (config.learning_rate, config.batch_size, config.epochs, config.eval_step) == (1e-4, 2048, 200, 2)

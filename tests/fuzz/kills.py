@@ -26,7 +26,7 @@ import tensorflow as tf  # noqa: E402 - the level must be set before TensorFlow 
 from data_prep import prepare  # noqa: E402
 from tests.fuzz.data_sets import SAMPLE, read_data  # noqa: E402
 from tests.fuzz.harness import note  # noqa: E402
-from tfrecs import cli  # noqa: E402
+from tfrecs.command_line import run as cli  # noqa: E402
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 FOREIGN = {

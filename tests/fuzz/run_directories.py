@@ -12,7 +12,8 @@ from tests.fuzz import mutations
 from tests.fuzz.data_sets import make_data
 from tests.fuzz.harness import SilentChange
 from tests.fuzz.stored import damage_regions, files_of, forge_json, write
-from tfrecs import cli, json_files, optimizers
+from tfrecs import json_files, optimizers
+from tfrecs.command_line import run as cli
 from tfrecs.runs import directory as runs
 from tfrecs.runs import record
 from tfrecs.runs.checkpoints import Checkpoints

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfrecs.command_line.originals import main
 from tfrecs.errors import InputError
 from tfrecs.importers import arerec
 from tfrecs.importers.check import TOLERANCE, check
-from tfrecs.importers.command_line import main
 from tfrecs.importers.convert import convert
 from tfrecs.runs.directory import load_model
 
@@ -85,21 +85,21 @@ def test_a_checkpoint_converts(golden, tmp_path, capsys):
 
 
 def test_without_lists_it_says_so(golden, tmp_path):
-    converted = convert("arerec", str(golden.joinpath(*CHECKPOINT)), str(tmp_path / "run"), ["--num_head", "4"])
+    converted = convert("arerec", str(golden.joinpath(*CHECKPOINT)), str(tmp_path / "run"), {"num_heads": 4})
     assert converted.arguments["num_heads"] == 4 and "neighbour lists: none" in str(converted)
 
 
 @pytest.mark.parametrize(
-    "flags, message",
+    "given, message",
     [
-        (["--rating_classes", "1,2"], "--rating_classes: the weights have 5 classes, got 2"),
-        (["--emb_size", "16"], "--embedding_dim 16: the weights have 8"),
-        (["--region_size", "5"], "--region_size 5: the weights have 7"),
+        ({"rating_classes": (1, 2)}, "--rating_classes: the weights have 5 classes, got 2"),
+        ({"embedding_dim": 16}, "--embedding_dim 16: the weights have 8"),
+        ({"region_size": 5}, "--region_size 5: the weights have 7"),
     ],
 )
-def test_contradictions(golden, tmp_path, flags, message):
+def test_contradictions(golden, tmp_path, given, message):
     with pytest.raises(InputError, match=message):
-        convert("arerec", str(golden.joinpath(*CHECKPOINT)), str(tmp_path / "run"), flags)
+        convert("arerec", str(golden.joinpath(*CHECKPOINT)), str(tmp_path / "run"), given)
     assert list(tmp_path.iterdir()) == []
 
 

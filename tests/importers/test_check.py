@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 
+from tfrecs.command_line.originals import main
 from tfrecs.errors import InputError
 from tfrecs.importers import attrec
 from tfrecs.importers.check import TOLERANCE, Report, check
-from tfrecs.importers.command_line import main
 from tfrecs.models import train_step
 
 FILES = {  # and how many entries may lie above the tolerance for no reason but rounding

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from tfrecs import staging
+from tfrecs.command_line.originals import main
 from tfrecs.importers import convert as converting
-from tfrecs.importers.command_line import main
 from tfrecs.runs.directory import load_model
 
 

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from tfrecs import optimizers
+from tfrecs.command_line.originals import main
 from tfrecs.importers import atrank
-from tfrecs.importers.command_line import main
 from tfrecs.runs.checkpoints import Checkpoints
 from tfrecs.runs.config import TrainConfig
 from tfrecs.runs.directory import load_model

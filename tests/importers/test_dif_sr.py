@@ -11,10 +11,10 @@ import pytest
 import tensorflow as tf
 
 from tests import pth
+from tfrecs.command_line.originals import main
 from tfrecs.errors import InputError
 from tfrecs.importers import dif_sr, torch_files
 from tfrecs.importers.check import TOLERANCE, check
-from tfrecs.importers.command_line import main
 from tfrecs.importers.dif_sr_names import LIST, TOKEN
 from tfrecs.runs.directory import load_model
 

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.models.test_dif_sr import ITEMS, SIZES, DIFSRCase
-from tfrecs.arguments import parse
+from tfrecs.command_line.arguments import parse
 from tfrecs.models.presets import PRESETS
 
 
@@ -66,7 +66,7 @@ def test_no_preset_excludes_seen_items_by_the_bias():
 
 
 def arguments_of(preset, *flags):
-    return parse(["--model", "dif_sr", "--preset", preset, *flags]).model
+    return parse(["--model", "dif_sr", "--preset", preset, *flags]).recipe.model_arguments
 
 
 def test_everything_but_the_bias_trains_as_without_it(case):

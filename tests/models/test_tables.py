@@ -8,7 +8,7 @@ import tensorflow as tf
 from tests.models.arerec_lists import ITEMS, add_lists
 from tests.models.test_atrank import SIZES as ATRANK
 from tests.models.test_dif_sr import SIZES as DIF_SR
-from tfrecs.arguments import parse
+from tfrecs.command_line.arguments import parse
 from tfrecs.errors import InputError
 from tfrecs.models.arerec import ARERec
 from tfrecs.models.atrank import ATRank
@@ -118,7 +118,8 @@ def test_atrank_refuses_sequences_without_what_it_reads(name, reads):
 
 def test_atrank_reads_actions_beside_kinds_of_objects():
     """The preset `recommended`: other actions, other scores, whatever the groups are made of."""
-    chosen = parse(["--model", "atrank", "--object_type", "kind", "--hidden_units", "8", "--num_heads", "2"]).model
+    flags = ["--model", "atrank", "--object_type", "kind", "--hidden_units", "8", "--num_heads", "2"]
+    chosen = parse(flags).recipe.model_arguments
     sizes = {name: ATRANK[name] for name in ("num_users", "num_items", "num_groups", "num_actions")}
     model = ATRank(**{**chosen, **sizes, "attribute_sizes": (), "attribute_lengths": ()})
     fill(model)

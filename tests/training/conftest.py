@@ -10,7 +10,7 @@ from tensorflow.python.framework import config as framework_config
 
 from data_prep.prepare import prepare
 from data_prep.progress import Progress
-from tfrecs import cli
+from tfrecs.command_line import run as cli
 from tfrecs.data import evaluation_batches, training_batches
 from tfrecs.training.loop import Loop
 

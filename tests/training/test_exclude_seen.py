@@ -2,10 +2,11 @@
 
 import pytest
 
-from tfrecs.arguments import configure, parse
+from tfrecs.command_line.arguments import parse
 from tfrecs.errors import InputError
 from tfrecs.evaluation import protocols
 from tfrecs.runs.config import TrainConfig
+from tfrecs.training.recipe import configure
 
 DOES = {"full_ranking": True, "recbole": False, "pair_auc": True, "rated_list": False}
 
@@ -26,7 +27,7 @@ def test_what_the_protocol_leaves_no_choice_in_is_refused(protocol, value):
         InputError, match=f"--exclude_seen {value}: --protocol {protocol} .*; full_ranking has the choice"
     ):
         parse([*flags, str(value)])
-    assert parse([*flags, str(1 - value)]).config.exclude_seen is not bool(value)
+    assert parse([*flags, str(1 - value)]).recipe.config.exclude_seen is not bool(value)
 
 
 def test_another_protocol_has_its_own_default():

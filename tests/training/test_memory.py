@@ -6,7 +6,7 @@ import inspect
 import keras
 import pytest
 
-from tfrecs import arguments
+from tfrecs.command_line import arguments
 from tfrecs.data import manifest
 from tfrecs.errors import InputError, command_line
 from tfrecs.models import MODELS
@@ -28,7 +28,7 @@ MAY_BE_0 |= {"hidden_units", "action_dim", "attribute_values", "random_split_see
 def _check(*argv):
     with command_line():
         parsed = arguments.parse(argv)
-        check_arguments(parsed.run["model"], parsed.model, parsed.config)
+        check_arguments(parsed.recipe.model, parsed.recipe.model_arguments, parsed.recipe.config)
 
 
 @pytest.mark.parametrize("model, name", [*INTEGERS, ("attrec", "num_recommendations")])

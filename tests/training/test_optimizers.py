@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrecs.arguments import parse
+from tfrecs.command_line.arguments import parse
 from tfrecs.errors import InputError
 from tfrecs.optimizers import FusedAdam, LazyAdam, create
 from tfrecs.runs.config import TrainConfig
@@ -94,5 +94,5 @@ def test_beta_2_of_another_optimizer_is_refused_where_it_was_asked_for():
         TrainConfig(optimizer="sgd", beta_2=0.9)
     with pytest.raises(InputError, match="^--beta_2 0.9: has no effect with --optimizer rmsprop$"):
         parse(["--model", "attrec", "--optimizer", "rmsprop", "--beta_2", "0.9"])
-    found = parse(["--model", "sasrec", "--preset", "original", "--optimizer", "sgd"]).config  # the preset's is dropped
-    assert (found.optimizer, found.beta_2) == ("sgd", TrainConfig.beta_2)
+    found = parse(["--model", "sasrec", "--preset", "original", "--optimizer", "sgd"]).recipe.config
+    assert (found.optimizer, found.beta_2) == ("sgd", TrainConfig.beta_2), "the preset's is dropped"

@@ -6,11 +6,13 @@ import shutil
 
 import pytest
 
-from tfrecs import cli, json_files
+from tfrecs import json_files
+from tfrecs.command_line.arguments import parse
 from tfrecs.data import manifest
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, command_line
 from tfrecs.runs import directory as runs
 from tfrecs.runs import listing, record
+from tfrecs.training import session
 
 # As the fixture `reference` is made.
 FLAGS = ("--epochs", "2", "--save_checkpoints_steps", "2", "--keep_checkpoints", "2", "--do_eval", "0")
@@ -110,9 +112,9 @@ def test_a_configuration_that_is_not_a_runs_is_refused(reference, tmp_path, data
     run_dir = shutil.copytree(reference, tmp_path / "run")
     path = run_dir / "config.json"
     path.write_text(content) if isinstance(content, str) else json_files.write(path, content)
-    arguments = cli.parse(["--model", "attrec", "--load_model", "1", "--run_dir", str(run_dir)])
-    with pytest.raises(cli.InputError, match="config.json") as error:
-        cli._stored(str(run_dir), arguments, data_dir, cli.load(data_dir))
+    recipe = parse(["--model", "attrec"]).recipe
+    with pytest.raises(InputError, match="config.json") as error, command_line():
+        session.run(recipe, data_dir, manifest.load(data_dir), str(run_dir), session.Actions(resume=True))
     assert message in str(error.value)
 
 

@@ -6,7 +6,7 @@ import types
 
 import pytest
 
-from tfrecs import cli
+from tfrecs.command_line import run
 from tfrecs.errors import InputError
 from tfrecs.runs import directory as runs
 from tfrecs.runs import listing, record
@@ -154,7 +154,7 @@ def test_the_default_run_directory(tmp_path, monkeypatch, data_dir):
     shutil.copytree(data_dir, tmp_path / "data" / "sample")
     argv = ["--model", "attrec", "--preset", "original", "--epochs", "1", "--num_recommendations", "0"]
     argv += ["--embedding_dim", "4", "--load_model", "1"]
-    assert cli.main(argv) == 0
+    assert run.main(argv) == 0
     assert os.listdir(tmp_path / "runs") == ["attrec-original-sample"]
     assert listing.newest("runs/attrec-original-sample") == "cp-0001"
     assert sorted(os.listdir(tmp_path)) == ["data", "runs"]
@@ -189,10 +189,10 @@ def test_a_damaged_marker_stops_every_run(run_dir, command, no_training):
 
 @pytest.mark.parametrize("name", ["../../elsewhere", "a/b", "", ".hidden", "x" * 101, "a\nb", "..", "C:x"])
 def test_a_name_of_data_is_no_way_out_of_the_runs(monkeypatch, data_dir, name):
-    monkeypatch.setattr(cli, "load", lambda directory: types.SimpleNamespace(name=name))
-    arguments = cli.parse(["--model", "attrec", "--data_dir", data_dir])
+    monkeypatch.setattr(run, "load", lambda directory: types.SimpleNamespace(name=name))
+    arguments = run.parse(["--model", "attrec", "--data_dir", data_dir])
     with pytest.raises(InputError, match="dataset.json: name: .* cannot be part of a path"):
-        cli._default_run_dir(arguments)
+        run._default_run_dir(arguments)
 
 
 def test_a_list_with_one_flipped_bit_is_not_believed(run_dir, command, state):
@@ -211,11 +211,11 @@ def test_the_seeds_command_trains_and_then_resumes(tmp_path, monkeypatch, data_d
     monkeypatch.chdir(tmp_path)
     shutil.copytree(data_dir, tmp_path / "data" / "sample")
     argv = ["--model", "arerec", "--region_size", "7", "--load_model", "1"]
-    assert cli.main(argv) == 0
+    assert run.main(argv) == 0
     stderr = capfd.readouterr().err
     assert "no checkpoint in runs/arerec-recommended-sample: starting fresh" in stderr
     newest = listing.newest("runs/arerec-recommended-sample")
-    assert cli.main(argv) == 0
+    assert run.main(argv) == 0
     assert f"resuming from runs/arerec-recommended-sample/{newest}" in capfd.readouterr().err
 
 

@@ -3,4 +3,4 @@
 from tfrecs.startup import launch
 
 if __name__ == "__main__":
-    launch("python -m tfrecs.importers", "tfrecs.importers.command_line")
+    launch("python -m tfrecs.importers", "tfrecs.command_line.originals")

@@ -8,13 +8,13 @@ import zlib
 
 import numpy as np
 
-from tfrecs.arguments import parse
 from tfrecs.errors import InputError, nearest
 from tfrecs.importers import arerec, atrank, attrec, dif_sr
 from tfrecs.importers.porter import parts, port, read_checkpoint
 from tfrecs.runs.directory import load_model, read_config, write_config, write_run
 from tfrecs.runs.listing import first_line
 from tfrecs.staging import stage
+from tfrecs.training import recipe as recipes
 
 IMPORTERS = {"arerec": arerec, "atrank": atrank, "attrec": attrec, "dif_sr": dif_sr}
 
@@ -59,20 +59,20 @@ class Conversion:
         return "\n".join(lines)
 
 
-def convert(name, checkpoint, out, flags=(), tables=None):
+def convert(name, checkpoint, out, given=None, tables=None):
     """Converts a checkpoint of an original.
 
     An importer is a module with
 
     - `IGNORED`: regular expressions of names in a checkpoint that are no weights;
     - `preset(arrays)`: the name of the preset that the weights belong to;
-    - `build(arrays, arguments)`: the model; `arguments` are the preset's with the flags on top;
+    - `build(arrays, arguments)`: the model; `arguments` are the preset's with the given ones on top;
     - `name_table(model)`: original name to variable, or to a `porter.Part` of one;
 
     and optionally
 
     - `read(checkpoint)`: dict of original name to array, where it is no TensorFlow 1 checkpoint; raises `InputError`;
-    - `beside(checkpoint)`: list of flags, hyper-parameters that the original stored beside its checkpoint;
+    - `beside(checkpoint)`: dict of hyper-parameters that the original stored with its checkpoint, under our names;
     - `held(checkpoint)`: dict of constant tables, under their original names, that lie in the checkpoint after all;
     - `fill(model, tables)`: assigns constant tables that are no weights, `tables` by their original names, and
       returns a sentence for the report; called with `{}` where none are given;
@@ -83,16 +83,16 @@ def convert(name, checkpoint, out, flags=(), tables=None):
         name: str, a key of `IMPORTERS`.
         checkpoint: str, the prefix given to `tf.train.Saver`, or its directory.
         out: str, the run directory; must not exist. It appears whole or not at all.
-        flags: list of str, `--name value`: hyper-parameters that a checkpoint does not hold, under our or the
-            original's names; by default as stored beside the checkpoint, else as published.
+        given: dict of hyper-parameters that a checkpoint does not hold; by default as stored with the checkpoint, else
+            as published.
         tables: str or None, an `.npz` file of constant tables; it wins over those that a checkpoint holds.
 
     Returns:
         a `Conversion`.
 
     Raises:
-        InputError: an unknown model or flag, no checkpoint, names left over or missing on either side, tables that do
-            not fit, an `out` that exists or cannot be written.
+        InputError: an unknown model or argument, no checkpoint, names left over or missing on either side, tables that
+            do not fit, an `out` that exists or cannot be written.
 
     Example:
         >>> convert("atrec", "model1.ckpt", "run")
@@ -112,18 +112,19 @@ def convert(name, checkpoint, out, flags=(), tables=None):
         preset = importer.preset(arrays)
     except InputError as error:
         raise InputError(f"--checkpoint {checkpoint}: {error}") from None
-    parsed = _parse(name, preset, _beside(importer, checkpoint, flags))
+    stored = importer.beside(checkpoint) if hasattr(importer, "beside") else {}
+    recipe = recipes.create(name, preset, {**stored, **(given or {})})
     with _blaming(f"--checkpoint {checkpoint}"):
         found = importer.held(checkpoint) if hasattr(importer, "held") else {}
     found |= _tables(importer, tables)
     with _blaming(f"--tables {tables or checkpoint}"):
-        sizes = importer.sizes(found, parsed.model) if hasattr(importer, "sizes") else {}
+        sizes = importer.sizes(found, recipe.model_arguments) if hasattr(importer, "sizes") else {}
     with _blaming(f"--checkpoint {checkpoint}"):
-        model = importer.build(arrays, parsed.model | sizes)
+        model = importer.build(arrays, recipe.model_arguments | sizes)
     table = importer.name_table(model)
     port(arrays, table, checkpoint, importer.IGNORED)
     note = _fill(importer, model, found, tables or checkpoint)
-    _write(out, name, preset, model, parsed.config, importer, {key: arrays[key] for key in table})
+    _write(out, name, preset, model, recipe.config, importer, {key: arrays[key] for key in table})
     return Conversion(
         name,
         preset,
@@ -134,14 +135,6 @@ def convert(name, checkpoint, out, flags=(), tables=None):
         getattr(importer, "ITEM_IDS", "user and item ids are those of the original"),
         out,
     )
-
-
-def _beside(importer, checkpoint, flags):
-    """What is stored beside the checkpoint, with the command line's own flags on top."""
-    stored = list(getattr(importer, "beside", lambda _: [])(checkpoint))
-    given = {flag.partition("=")[0] for flag in flags}
-    pairs = zip(stored[::2], stored[1::2], strict=True)
-    return [text for pair in pairs if pair[0] not in given for text in pair] + list(flags)
 
 
 def _tables(importer, path):
@@ -173,14 +166,6 @@ def _fill(importer, model, tables, path):
             return importer.fill(model, tables) if hasattr(importer, "fill") else ""
     except InputError as error:
         raise InputError(f"--tables {path}: {error}") from None
-
-
-def _parse(name, preset, flags):
-    parsed = parse(["--model", name, "--preset", preset, *flags])
-    foreign = sorted(set(parsed.given_run) - {"model", "preset"})
-    if foreign:
-        raise InputError(f"--{foreign[0]}: no hyper-parameter of {name}; converting has no use for it")
-    return parsed
 
 
 def _write(out, name, preset, model, config, importer, arrays):

@@ -32,16 +32,12 @@ def read(checkpoint):
 
 
 def beside(checkpoint):
-    """Flags from the configuration that the checkpoint holds."""
+    """Hyper-parameters from the configuration that the checkpoint holds, under our names."""
     config, *_ = _content(checkpoint)
     try:
-        arguments = described(config)
+        return described(config)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"--checkpoint {checkpoint}: its configuration lacks, or has no valid, {error}") from None
-    flags = []
-    for name, value in arguments.items():
-        flags += [f"--{name}", ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)]
-    return flags
 
 
 def held(checkpoint):

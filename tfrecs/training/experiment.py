@@ -7,7 +7,7 @@ import os
 import keras
 import tensorflow as tf
 
-from tfrecs import flags, optimizers
+from tfrecs import optimizers, options
 from tfrecs.data import statistics
 from tfrecs.data import training_batches as pipeline
 from tfrecs.errors import InputError
@@ -251,7 +251,7 @@ def _usable(name, manifest):
         return name
     if not model.missing(manifest, model.reads_less):
         return " ".join(
-            [f"{name} with", *(f"--{key} {flags.spelled(value)}" for key, value in model.reads_less.items())]
+            [f"{name} with", *(f"--{key} {options.spelled(value)}" for key, value in model.reads_less.items())]
         )
     return None
 

@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from tfrecs.errors import InputError, command_line, shown_lines
+from tfrecs.command_line.arguments import parse
+from tfrecs.errors import InputError, command_line, nearest, shown_lines
 from tfrecs.importers.check import check
 from tfrecs.importers.convert import IMPORTERS, convert
 from tfrecs.startup import exit_code
@@ -32,7 +33,8 @@ def main(argv=None):
             if flags:
                 raise InputError(f"unknown flag {flags[0]!r}")
             return _check(arguments.files)
-        print(shown_lines(convert(arguments.model, arguments.checkpoint, arguments.out, flags, arguments.tables)))
+        given = _hyper_parameters(arguments.model, flags)
+        print(shown_lines(convert(arguments.model, arguments.checkpoint, arguments.out, given, arguments.tables)))
         return 0
     except InputError as error:
         return _complain(error)
@@ -78,6 +80,17 @@ def _check(files):
         print(shown_lines(report), flush=True)
         code = max(code, 0 if report.passed else 1)
     return code
+
+
+def _hyper_parameters(model, flags):
+    """The flags that `convert` leaves to the model, as values under our names."""
+    if model not in IMPORTERS:
+        raise InputError(f"--model: unknown model {model!r}; {nearest(model, IMPORTERS)}")
+    parsed = parse(["--model", model, "--preset", "original", *flags])
+    foreign = sorted(set(parsed.given_run) - {"model", "preset"})
+    if foreign:
+        raise InputError(f"--{foreign[0]}: no hyper-parameter of {model}; converting has no use for it")
+    return parsed.recipe.given_model | parsed.recipe.given_config
 
 
 def _complain(error):

@@ -1,0 +1,1 @@
+"""Command lines: text in, values out; nothing else knows text."""

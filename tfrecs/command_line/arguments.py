@@ -1,0 +1,155 @@
+"""Command-line flags read off signatures: a model's constructor, `TrainConfig`, and the run's own options."""
+
+import argparse
+import dataclasses
+
+from tfrecs import options
+from tfrecs.errors import InputError, command_line, nearest
+from tfrecs.models import MODELS, original_flags
+from tfrecs.models.presets import ALIASES, MODULES, PRESETS
+from tfrecs.runs.config import TrainConfig
+from tfrecs.training import recipe as recipes
+
+# name: (default, help); what a run does besides training.
+RUN_OPTIONS = {
+    "model": (None, f"which model: {', '.join(MODELS)}"),
+    "preset": ("recommended", "a named set of arguments of the model and of training"),
+    "dataset": ("sample", "name of a data source, prepared on the way if it has to be"),
+    "data_dir": (None, "a directory that data_prep made; default data/<dataset>, with what the preset adds"),
+    "raw_dir": (None, "where the source's raw files lie"),
+    "run_dir": (None, "the run directory; default runs/<model>-<preset>-<dataset>"),
+    "load_model": (False, "resume from the newest checkpoint of the run, start fresh where there is none"),
+    "overwrite": (False, "remove the run that the run directory holds and start afresh"),
+    "load_weight_path": (None, "resume from, or judge, this checkpoint of the run: cp-0002"),
+    "do_train": (True, "train"),
+    "do_eval": (True, "evaluate on the test split, with the baselines"),
+    "export_dir": (None, "write a SavedModel for TensorFlow Serving below this directory"),
+    "num_recommendations": (10, "items to print for one test user; 0 is off"),
+    "gpu_id": (None, "GPUs to use, by number: 0, or 0,1; -1 is none; default all"),
+    "tensorboard": (False, "write the history as scalars below the run's tensorboard folder"),
+}
+RENAMED = {"max_seq_length": "max_history", "num_epochs": "epochs", "lr": "learning_rate"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """A parsed command line.
+
+    Args:
+        run: dict of `RUN_OPTIONS`.
+        recipe: `Recipe` of the model and its training.
+        given_run: dict of the run's options that the command line names itself.
+        notes: tuple of str, what is to be said of flags of the original.
+    """
+
+    run: dict
+    recipe: recipes.Recipe
+    given_run: dict
+    notes: tuple = ()
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise InputError(message.removeprefix("argument "))
+
+
+@command_line()
+def parse(argv):
+    """Parses `examples/run.py`'s command line; `--help` prints every flag of the model and exits 0.
+
+    Args:
+        argv: list of str.
+
+    Returns:
+        `Arguments`.
+
+    Raises:
+        InputError: unknown flags, models, presets and choices (with the nearest valid name), ill-typed
+            values, values out of range, one option named twice with different values.
+
+    Example:
+        >>> parse(["--model", "attrec", "--emb_size", "32"]).recipe.model_arguments["embedding_dim"]
+        32
+    """
+    model, preset = _model_and_preset(argv)
+    own, training = recipes.model_arguments(model), recipes.training_arguments()
+    aliases = {name: target for name, (target, _) in ALIASES[model].items()}
+    aliases |= {name: target for name, target in RENAMED.items() if target in training or target in own}
+    others = {**getattr(MODULES[model], "DERIVED", {}), **getattr(MODULES[model], "FIXED", {})}
+    parser = _Parser(
+        prog="run.py",
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
+        description=f"Train and evaluate {model}; --model NAME --help lists the flags of another model.",
+    )
+    run = {name: default for name, (default, _) in RUN_OPTIONS.items()}
+    groups = {"run": run, f"training, preset {preset}": training, f"model {model}, preset {preset}": own}
+    texts = {name: text for name, (_, text) in RUN_OPTIONS.items()} | options.documented(TrainConfig, MODELS[model])
+    for title, group in groups.items():
+        section = parser.add_argument_group(title)
+        for name, default in group.items():
+            text = options.text(texts.get(name, ""), {**group, **_preset(model, preset)}[name])
+            section.add_argument(f"--{name}", type=options.converter(default), metavar=options.kind(default), help=text)
+    section = parser.add_argument_group("names the originals used")
+    for name, target in aliases.items():
+        default = {**run, **training, **own}[target]
+        note = ", changed" if ALIASES[model].get(name, (None, None))[1] else ""
+        text = f"for --{target}{note}"
+        section.add_argument(f"--{name}", type=options.converter(default), metavar=options.kind(default), help=text)
+    for name, text in others.items():
+        text = text if isinstance(text, str) else text.described()
+        section.add_argument(f"--{name}", metavar="VALUE", help=text.replace("%", "%%"))
+    namespace, unknown = parser.parse_known_args(argv)
+    if unknown:
+        flag = unknown[0].partition("=")[0]
+        known = [f"--{name}" for name in (*run, *training, *own, *aliases, *others)]
+        kind = "flag" if flag.startswith("-") else "argument"
+        owners = [other for other in MODELS if flag.lstrip("-") in recipes.model_arguments(other)]
+        hint = f"; --model {' and '.join(owners)} has it" if owners else ""
+        raise InputError(f"unknown {kind} {flag!r}{hint}; {nearest(flag, known)}")
+    given = _without_aliases(vars(namespace), aliases, ALIASES[model])
+    given = {name: original_flags.respelled(MODULES[model], name, value) for name, value in given.items()}
+    original = {name: given.pop(name) for name in others if name in given}
+    given |= {"model": model} if "model" in given else {}
+    known = {**run, **training, **own, **_preset(model, preset), **given}
+    meant, notes = original_flags.translate(MODULES[model], original, known, set(given))
+    return _resolve(model, preset, {**meant, **given}, tuple(notes))
+
+
+def _preset(model, preset):
+    return {**PRESETS[model][preset]["model"], **PRESETS[model][preset]["training"]}
+
+
+def _model_and_preset(argv):
+    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--model", default=next(iter(MODELS)) if {"-h", "--help"} & set(argv) else None)
+    parser.add_argument("--preset", default="recommended")
+    given = parser.parse_known_args(argv)[0]
+    if given.model is None:
+        raise InputError(f"--model: required; choose from {', '.join(MODELS)}")
+    model = recipes.model_name(given.model)
+    recipes.check_preset(model, given.preset)
+    return model, given.preset
+
+
+def _without_aliases(given, aliases, transforms):
+    values, spelled = {}, {}
+    for name, value in given.items():
+        target = aliases.get(name, name)
+        transform = transforms.get(name, (None, None))[1]
+        if transform:
+            value = transform(value)
+            value = round(value, 12) if isinstance(value, float) else value  # 1 - 0.9 is meant to be 0.1
+        if target in values and values[target] != value:
+            raise InputError(f"--{spelled[target]} and --{name} are the same option and were given different values")
+        values[target], spelled[target] = value, name
+    return values
+
+
+def _resolve(model, preset, given, notes):
+    run = {name: given.get(name, default) for name, (default, _) in RUN_OPTIONS.items()}
+    if not 0 <= run["num_recommendations"] <= 10**6:
+        raise InputError(f"--num_recommendations: expected 0 to 1000000, got {run['num_recommendations']}")
+    given_run = {name: value for name, value in given.items() if name in run}
+    others = {name: value for name, value in given.items() if name not in run}
+    return Arguments(run, recipes.create(model, preset, others), given_run, notes)

@@ -1,0 +1,189 @@
+"""What a run is made of, as values: a preset with given values on top."""
+
+import dataclasses
+import inspect
+
+from tfrecs.errors import InputError, nearest, option
+from tfrecs.evaluation.protocols import DEFAULT_METRICS
+from tfrecs.models import MODELS
+from tfrecs.models.presets import ORIGINAL_NAMES, PRESETS
+from tfrecs.runs.config import ADAMS, CHANGEABLE, JUDGED_BY, SEEN_EXCLUDED, TrainConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What a model and its training are made of.
+
+    Args:
+        model: str, a key of `models.MODELS`.
+        preset: str, one of the model's.
+        model_arguments: dict of constructor arguments: the preset's with the given ones on top.
+        config: `TrainConfig`, likewise.
+        given_model, given_config: dicts of the values that were given.
+        data_options: dict of options that the preset gives a source which has them, where data are prepared on the way.
+    """
+
+    model: str
+    preset: str
+    model_arguments: dict
+    config: TrainConfig
+    given_model: dict
+    given_config: dict
+    data_options: dict
+
+
+def create(model, preset="recommended", given=None):
+    """The recipe of a preset with given values on top.
+
+    Args:
+        model: str, a key of `models.MODELS`.
+        preset: str.
+        given: dict of constructor arguments of the model and of `TrainConfig`, by name.
+
+    Returns:
+        `Recipe`.
+
+    Raises:
+        InputError: an unknown model, preset or name, with the nearest one, or the model that has an argument of that
+            name; a value out of its range.
+
+    Example:
+        >>> create("attrec", given={"epochs": 3, "dropout": 0.1}).config.epochs
+        3
+    """
+    given = dict(given or {})
+    name = model_name(model)
+    check_preset(name, preset)
+    own, training = model_arguments(name), training_arguments()
+    for argument in given:
+        if argument not in own and argument not in training:
+            raise InputError(unknown(argument, name, [*training, *own]))
+    chosen = PRESETS[name][preset]
+    given_model = {key: value for key, value in given.items() if key in own}
+    given_config = {key: value for key, value in given.items() if key in training}
+    config = configure(_stretched(chosen["training"], given_config), given_config)
+    arguments = {**chosen["model"], **given_model}
+    return Recipe(name, preset, arguments, config, given_model, given_config, chosen.get("data", {}))
+
+
+def model_name(name):
+    """The key of `models.MODELS` for a name, which may be the original's.
+
+    Raises:
+        InputError: naming the nearest one.
+
+    Example:
+        >>> model_name("SASRecD")
+        'dif_sr'
+    """
+    name = ORIGINAL_NAMES.get(name, name)
+    if name not in MODELS:
+        raise InputError(f"{option('model')}: unknown model {name!r}; {nearest(name, MODELS)}")
+    return name
+
+
+def check_preset(model, preset):
+    """Refuses a preset that the model does not have; the error names the nearest one."""
+    if preset not in PRESETS[model]:
+        raise InputError(f"{option('preset')}: unknown preset {preset!r}; {nearest(preset, PRESETS[model])}")
+
+
+def model_arguments(model):
+    """The constructor arguments of a model that a user chooses, with their defaults; sizes of the data have none."""
+    parameters = inspect.signature(MODELS[model].__init__).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+def training_arguments():
+    """The arguments of `TrainConfig` with their defaults."""
+    return {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+
+
+def unknown(name, model, known):
+    """The message about an argument that a model does not have.
+
+    Args:
+        name: str, as it was given.
+        model: str, a key of `models.MODELS`.
+        known: names of what it has.
+
+    Returns:
+        str: the nearest name, and the models that have an argument of the unknown name.
+
+    Example:
+        >>> unknown("region_size", "attrec", ["epochs"])
+        "region_size: no argument of attrec, but of arerec; choose from epochs"
+    """
+    owners = [other for other in MODELS if name in model_arguments(other)]
+    where = f"no argument of {model}" + (f", but of {', '.join(owners)}" if owners else "")
+    return f"{option(name)}: {where}; {nearest(name, known)}"
+
+
+def contradictions(stored, recipe, training, named=()):
+    """Given values that differ from a stored run's.
+
+    Args:
+        stored: dict, a run's `config.json`.
+        recipe: `Recipe`.
+        training: bool, whether the run goes on; otherwise it is only judged, and the protocol may differ.
+        named: of `model` and `preset`, those that were asked for by name.
+
+    Returns:
+        list of str, `margin 0.7 (the run has 0.5)`; empty where the run may be resumed.
+    """
+    # What a stored run does not name was added since, and is at its default.
+    config = dataclasses.asdict(TrainConfig()) | stored["train"]
+    model = model_arguments(recipe.model) | stored["model_arguments"]
+    free = CHANGEABLE if training else (*CHANGEABLE, *JUDGED_BY)
+    asked = {name: getattr(recipe, name) for name in named}
+    names = {name: stored.get(name, asked[name]) for name in named}
+    return [
+        f"{option(name)} {value} (the run has {kept[name]})"
+        for given, kept in ((asked, names), (recipe.given_model, model), (recipe.given_config, config))
+        for name, value in given.items()
+        if name not in free and not _same(kept[name], value)
+    ]
+
+
+def configure(known, given):
+    """A preset's or a stored run's configuration with given values on top; another protocol brings its own metric.
+
+    Args:
+        known, given: dicts of `TrainConfig`'s arguments.
+
+    Returns:
+        `TrainConfig`.
+
+    Example:
+        >>> configure({"select_metric": "mrr"}, {"protocol": "pair_auc"}).select_metric
+        'auc'
+    """
+    protocol, before = given.get("protocol"), known.get("protocol", TrainConfig.protocol)
+    fixed = SEEN_EXCLUDED.get(protocol or before)
+    if fixed is not None and given.get("exclude_seen", fixed) != fixed:
+        does = "leaves seen items out" if fixed else "keeps seen items"
+        raise InputError(
+            f"{option('exclude_seen')} {int(not fixed)}: {option('protocol')} {protocol or before} {does}; "
+            "full_ranking has the choice"
+        )
+    if protocol in DEFAULT_METRICS and protocol != before:
+        known = {"select_metric": DEFAULT_METRICS[protocol]} | {
+            name: value
+            for name, value in known.items()
+            # What the other protocol fixed was nobody's choice.
+            if name != "select_metric" and not (name == "exclude_seen" and before in SEEN_EXCLUDED)
+        }
+    optimizer = given.get("optimizer", known.get("optimizer", TrainConfig.optimizer))
+    if optimizer not in ADAMS:  # a preset's `beta_2` was meant for its own optimizer
+        known = {name: value for name, value in known.items() if name != "beta_2"}
+    return TrainConfig(**{**known, **given})
+
+
+def _stretched(training, given):
+    """A preset's training whose rate falls over as many epochs as are asked for, where they are more than its own."""
+    epochs = given.get("epochs", 0)
+    return {**training, "decay_epochs": epochs} if epochs > training.get("decay_epochs", 0) > 0 else training
+
+
+def _same(kept, value):
+    return kept == (list(value) if isinstance(value, tuple) and isinstance(kept, list) else value)

@@ -1,0 +1,190 @@
+"""One run in its run directory, from prepared data to `metrics.json`: train or resume, evaluate, write the results."""
+
+import contextlib
+import dataclasses
+import os
+
+from tfrecs import files
+from tfrecs.data.manifest import read_vocabulary
+from tfrecs.errors import InputError, option
+from tfrecs.models import MODELS
+from tfrecs.progress import note
+from tfrecs.runs import directory, history, listing, lock, metrics_file, pointer, record
+from tfrecs.training import recipe as recipes
+from tfrecs.training import summary
+from tfrecs.training.experiment import Experiment, check_arguments, check_data, enable_determinism
+
+
+@dataclasses.dataclass(frozen=True)
+class Actions:
+    """What a run is to do.
+
+    Args:
+        train: bool; without it the run that is there is judged.
+        evaluate: bool, measure the model and the baselines on the test split.
+        resume: bool, go on from the newest checkpoint; from scratch where there is none.
+        checkpoint: str or None, go on from, or judge, this checkpoint.
+        overwrite: bool, remove the run that the directory holds and start from scratch.
+        tensorboard: bool, write the history as scalars too.
+    """
+
+    train: bool = True
+    evaluate: bool = True
+    resume: bool = False
+    checkpoint: str | None = None
+    overwrite: bool = False
+    tensorboard: bool = False
+
+    @property
+    def starts_fresh(self):
+        """Whether training starts from nothing."""
+        return self.train and self.checkpoint is None and not self.resume
+
+
+def check(recipe, run_dir, actions):
+    """Refuses what can be refused before any data are read or made; makes TensorFlow deterministic for good.
+
+    Args:
+        recipe: `Recipe`.
+        run_dir: str.
+        actions: `Actions`.
+
+    Raises:
+        InputError: the directory cannot hold the run, or an argument is out of its range.
+    """
+    if actions.overwrite and not actions.starts_fresh:
+        name = "load_model 1" if actions.resume else "load_weight_path"
+        other = option(name if actions.train else "do_train 0")
+        raise InputError(f"{option('overwrite')} 1: removes the run that {other} needs")
+    directory.check_start(run_dir, actions.starts_fresh, actions.overwrite)
+    enable_determinism()
+    check_arguments(recipe.model, recipe.model_arguments, recipe.config)
+
+
+@contextlib.contextmanager
+def locked(run_dir, actions):
+    """Keeps other processes out of a run directory that is there; a new one is locked once it is made."""
+    with contextlib.ExitStack() as stack:
+        if record.is_marked(run_dir) and (actions.train or actions.evaluate):
+            stack.enter_context(lock.exclusive(run_dir))
+            directory.check_start(run_dir, actions.starts_fresh, actions.overwrite)
+        yield stack
+
+
+def run(recipe, data_dir, manifest, run_dir, actions, named=(), stack=None):
+    """Trains, evaluates and writes the results.
+
+    Args:
+        recipe: `Recipe`; of a run that goes on, only given values count.
+        data_dir: str, verified prepared data.
+        manifest: its `Manifest`.
+        run_dir: str, checked with `check`, within `locked`.
+        actions: `Actions`.
+        named: of `model` and `preset`, those that were asked for, which a stored run must agree with.
+        stack: `contextlib.ExitStack` that keeps the directory's lock, from `locked`.
+
+    Returns:
+        `(experiment, metrics)`: the `Experiment` with the weights to be judged, and the content of `metrics.json`.
+
+    Raises:
+        InputError: data or arguments that do not fit the run or the model.
+        NotFiniteError: training or evaluation ran into NaN or infinity.
+    """
+    preset, model_arguments, config, resume = _stored(recipe, data_dir, manifest, run_dir, actions, named)
+    check_data(recipe.model, model_arguments, config, data_dir, manifest)
+    experiment = Experiment(recipe.model, model_arguments, config, data_dir, manifest, run_dir)
+    metrics = {
+        "model": recipe.model,
+        "preset": preset,
+        "dataset": manifest.name,
+        "protocol": config.protocol,
+        "seed": config.seed,
+        "exclude_seen": experiment.judge.protocol.exclude_seen,
+        "retrained_on_validation": config.retrain,
+        "num_users": manifest.num_users,
+        "num_items": manifest.num_items,
+        "num_interactions": manifest.num_interactions,
+    }
+    ranks = None
+    if actions.train:
+        note(summary.of_model(experiment.model))
+        note(f"training: {metrics_file.title(metrics, config.train_split)}; at most {config.epochs} epochs")
+        experiment.check()
+        stack.enter_context(lock.exclusive(run_dir))
+        description = {"preset": preset}
+        progress, retrained = experiment.train(
+            resume, actions.checkpoint, description, actions.tensorboard, actions.overwrite
+        )
+        metrics |= metrics_file.of_training(progress, retrained)
+    else:
+        path, progress = experiment.load(actions.checkpoint)
+        note(f"judging {path}")
+        checkpoint = os.path.relpath(path, run_dir)
+        metrics |= {"checkpoint": checkpoint} | _of_judged(checkpoint, progress)
+        metrics["retrained_on_validation"] = _is_of_second_phase(checkpoint)
+    if actions.evaluate:
+        test, ranks = metrics_file.of_test(experiment)
+        metrics |= test
+    if actions.evaluate or actions.train:
+        metrics_file.plot(run_dir, progress, metrics, config.train_split)
+        history.write_ranks(run_dir, read_vocabulary(data_dir, manifest, "user") if ranks else (), ranks)
+        files.write_json(os.path.join(run_dir, "metrics.json"), metrics | history.environment())
+    return experiment, metrics
+
+
+def _stored(recipe, data_dir, manifest, run_dir, actions, named):
+    """Preset, model arguments and `TrainConfig` of the run that goes on or is judged, else those of the recipe.
+
+    Also whether training resumes a run.
+    """
+    fresh = recipe.preset, recipe.model_arguments, recipe.config, False
+    if actions.starts_fresh:
+        return fresh
+    if actions.checkpoint is not None:
+        listing.find(run_dir, actions.checkpoint)
+    elif listing.newest(run_dir) is None:
+        if not actions.train:
+            raise InputError(f"{run_dir}: no checkpoint there to judge; {option('do_train')} 1 trains first")
+        note(f"no checkpoint in {run_dir}: starting fresh")
+        return *fresh[:3], True  # a run that stopped before its first checkpoint goes on, and needs no --overwrite
+    for folder in (run_dir, os.path.join(run_dir, directory.RETRAIN)):
+        if pointer.exists(folder) and pointer.read(folder) is None:
+            path = os.path.join(folder, pointer.FILE_NAME)
+            note(f"{path}: damaged; the checkpoints themselves are listed, {listing.newest(folder)} is the newest")
+    stored = directory.read_config(run_dir)
+    wrong = recipes.contradictions(stored, recipe, actions.train, named)
+    if wrong:
+        raise InputError(
+            f"{run_dir}: the stored run has other hyper-parameters: {'; '.join(wrong)}; leave them out, or start "
+            f"afresh with {option('load_model')} 0 {option('overwrite')} 1 or in another {option('run_dir')}"
+        )
+    directory.check_data(run_dir, stored, data_dir, manifest, actions.train)
+    decided = MODELS[stored["model"]].smallest
+    model_arguments = {k: v for k, v in stored["model_arguments"].items() if k not in decided}
+    try:
+        config = recipes.configure(stored["train"], recipe.given_config)
+        check_arguments(stored["model"], model_arguments, config)
+    except (TypeError, InputError) as error:
+        path = os.path.join(run_dir, directory.CONFIG_FILE)
+        raise InputError(f"{path}: not a configuration of this version: {error}") from None
+    return stored.get("preset", recipe.preset), model_arguments, config, True
+
+
+def _is_of_second_phase(checkpoint):
+    """Whether a checkpoint, named relative to its run directory, was trained on validation items too."""
+    return os.path.dirname(checkpoint) == directory.RETRAIN
+
+
+def _of_judged(checkpoint, progress):
+    """What is known of a checkpoint that was not trained here; its validation metrics, where an epoch ends.
+
+    Args:
+        checkpoint: str, its name, relative to the run directory.
+        progress: `Progress`, of the phase that chose its epoch.
+    """
+    name = os.path.basename(checkpoint)
+    _, (epoch, step) = listing.position(name)
+    by_name = {"epochs_run": epoch, "best_epoch": epoch} | metrics_file.of_epoch(progress, epoch)
+    if _is_of_second_phase(checkpoint) or name.startswith("best-"):
+        return metrics_file.of_training(progress)
+    return {"epochs_run": epoch} if step else by_name
