@@ -132,7 +132,7 @@ def test_blocks_score_alike(case, monkeypatch):
     items, own = np.arange(1, 12), np.random.default_rng(1).integers(1, 12, (4, 7))
     whole = model.score(inputs, items).numpy(), model.score(inputs, own).numpy()
     for block in (1, 30, 250):
-        monkeypatch.setattr("tfrecs.models.arerec.BLOCK", block)
+        monkeypatch.setattr("tfrecs.models.arerec.model.BLOCK", block)
         np.testing.assert_allclose(model.score(inputs, items), whole[0], atol=1e-6)
         np.testing.assert_allclose(model.score(inputs, own), whole[1], atol=1e-6)
 
