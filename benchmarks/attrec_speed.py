@@ -22,8 +22,8 @@ import time
 import tensorflow as tf
 
 from data_prep.prepare import prepare
-from data_prep.progress import Progress
 from tfrecs.data.manifest import load
+from tfrecs.progress import StageProgress
 from tfrecs.runs.config import TrainConfig
 from tfrecs.training.experiment import Experiment
 
@@ -114,7 +114,7 @@ def main(argv=None):
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         data_dir = os.path.join(folder, "ml-100k")
-        prepare("ml-100k", data_dir, Progress(None), raw_dir=os.path.dirname(os.path.abspath(options.ratings)))
+        prepare("ml-100k", data_dir, StageProgress(None), raw_dir=os.path.dirname(os.path.abspath(options.ratings)))
         sides = {ORIGINAL: lambda: original(options)}
         sides |= {f"tfrecs, batch {size}": Ours(data_dir, size, options.steps) for size in options.batch_sizes}
         rates = {name: [] for name in sides}

@@ -19,11 +19,11 @@ import numpy as np
 import tensorflow as tf
 
 from data_prep.prepare import prepare
-from data_prep.progress import Progress
 from tfrecs.data import evaluation_batches, statistics
 from tfrecs.evaluation.baselines import Popularity
 from tfrecs.evaluation.measurement import Evaluator
 from tfrecs.evaluation.protocols import FullRanking
+from tfrecs.progress import StageProgress
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHOWN = ("hr@10", "hr@50", "ndcg@10", "mrr")
@@ -42,7 +42,7 @@ def popularity(lines):
         with open(os.path.join(folder, "u.data"), "wb") as file:
             file.writelines(lines)
         data_dir = os.path.join(folder, "data")
-        manifest = prepare("ml-100k", data_dir, Progress(None), raw_dir=folder)
+        manifest = prepare("ml-100k", data_dir, StageProgress(None), raw_dir=folder)
         batches = evaluation_batches.EvaluationBatches(
             data_dir, manifest, lambda rows: {"user": rows["user"]}, 1024, "test"
         )

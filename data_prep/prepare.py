@@ -19,11 +19,11 @@ import tensorflow as tf
 from data_prep import attributes, command_line, data_directory, original_flags, show, splits
 from data_prep.engines import local
 from data_prep.options import Option, resolve
-from data_prep.progress import Progress
 from data_prep.sources import SOURCES
 from tfrecs.data import manifest as manifests
 from tfrecs.data.manifest import Manifest
 from tfrecs.errors import InputError, nearest, shown
+from tfrecs.progress import StageProgress
 
 OPTIONS = {
     "split": Option(str, "leave_one_out", "how to split", choices=("leave_one_out", "ratio", "time")),
@@ -53,7 +53,7 @@ def prepare(dataset="sample", out_dir=None, progress=None, **options):
     Args:
         dataset: str, a name in `data_prep.sources.SOURCES`.
         out_dir: str or `os.PathLike`, the directory to make.
-        progress: a `Progress`, or None for one that writes to stderr.
+        progress: a `tfrecs.progress.StageProgress`, or None for one that writes to stderr.
         **options: any of `OPTIONS` and of the source's own; None means "not given".
 
     Returns:
@@ -65,7 +65,7 @@ def prepare(dataset="sample", out_dir=None, progress=None, **options):
     Example:
         >>> import tempfile
         >>> out_dir = os.path.join(tempfile.mkdtemp(), "data")
-        >>> prepare("sample", out_dir, Progress(None), num_users=9, num_items=60).num_users
+        >>> prepare("sample", out_dir, StageProgress(None), num_users=9, num_items=60).num_users
         Traceback (most recent call last):
         ...
         tfrecs.errors.InputError: num_items 60: at least 160 are needed, four times the \
@@ -86,7 +86,7 @@ def _naming_arguments(message, dataset, options):
 
 def run(dataset="sample", out_dir=None, progress=None, **options):
     """`prepare` for command lines: messages name flags."""
-    progress = progress or Progress(sys.stderr)
+    progress = progress or StageProgress(sys.stderr)
     if not isinstance(dataset, str) or dataset not in SOURCES:
         raise InputError(f"--dataset: unknown dataset {dataset!r}; {nearest(dataset, SOURCES)}")
     out_dir = Option(str, None, "").convert("out_dir", out_dir)
@@ -138,7 +138,7 @@ def _note_bad_lines(log, progress):
     bad_lines = log.provenance.get("bad_lines", {})
     if bad_lines:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(bad_lines.items()))
-        progress.note(f"skipped {sum(bad_lines.values()):,} bad lines: {kinds}")
+        progress.line(f"skipped {sum(bad_lines.values()):,} bad lines: {kinds}")
 
 
 def _add_category(log, attribute):
@@ -156,10 +156,10 @@ def _add_category(log, attribute):
 
 def _note_attributes(counts, progress):
     if counts.get("items_not_in_log"):
-        progress.note(f"items with attributes that the log lacks, left out: {counts['items_not_in_log']:,}")
+        progress.line(f"items with attributes that the log lacks, left out: {counts['items_not_in_log']:,}")
     without = {name: count for name, count in counts.get("items_without", {}).items() if count}
     if without:
-        progress.note("items without a value: " + ", ".join(f"{name} {count:,}" for name, count in without.items()))
+        progress.line("items without a value: " + ", ".join(f"{name} {count:,}" for name, count in without.items()))
 
 
 def _recorded_options(values):

@@ -13,8 +13,8 @@ from tensorflow.python.framework import config as framework_config
 
 import tfrecs
 from data_prep.prepare import prepare
-from data_prep.progress import Progress
 from tfrecs.command_line import run as cli
+from tfrecs.progress import StageProgress
 from tfrecs.runs import listing
 
 SCRIPT = Path(__file__).parents[1] / "examples" / "run.py"
@@ -32,7 +32,7 @@ def as_it_was():
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory):
     directory = str(tmp_path_factory.mktemp("prepared") / "data")
-    prepare("sample", directory, Progress(None), num_users=60, num_items=60, mean_length=10, num_shards=2)
+    prepare("sample", directory, StageProgress(None), num_users=60, num_items=60, mean_length=10, num_shards=2)
     return directory
 
 

@@ -6,8 +6,8 @@ import shutil
 import pytest
 
 from data_prep.prepare import prepare
-from data_prep.progress import Progress
 from tfrecs.command_line import run as cli
+from tfrecs.progress import StageProgress
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_run_goes_on_with_what_it_reads_of_its_data(logs, capfd, model, flag):
 def test_a_split_that_holds_out_nothing_is_pointed_out(tmp_path, capfd):
     flags = ("--data_dir", str(tmp_path / "data"), "--run_dir", str(tmp_path / "run"), "--epochs", "1")
     late = {"split": "time", "valid_from": 2**40, "test_from": 2**41}
-    prepare("sample", flags[1], Progress(None), num_users=30, num_items=40, mean_length=8, num_shards=2, **late)
+    prepare("sample", flags[1], StageProgress(None), num_users=30, num_items=40, mean_length=8, num_shards=2, **late)
     assert cli.main(["--model", "attrec", "--embedding_dim", "4", "--num_recommendations", "0", *flags]) == 0
     assert f"no user of {flags[1]} has a test item: there is nothing to judge the model by" in capfd.readouterr().err
 
@@ -82,7 +82,7 @@ def test_a_split_that_holds_out_nothing_is_pointed_out(tmp_path, capfd):
 def test_lists_of_ratings_are_not_held_to_what_a_ranking_can_reach(tmp_path, capfd):
     """The sample's oracle ranks its catalogue."""
     flags = ("--data_dir", str(tmp_path / "data"), "--run_dir", str(tmp_path / "run"), "--epochs", "1")
-    prepare("sample", flags[1], Progress(None), num_users=30, num_items=40, mean_length=8, num_shards=2)
+    prepare("sample", flags[1], StageProgress(None), num_users=30, num_items=40, mean_length=8, num_shards=2)
     sizes = ("--embedding_dim", "4", "--num_heads", "1", "--max_seq", "3", "--num_recommendations", "0")
     assert cli.main(["--model", "arerec", "--protocol", "rated_list", *flags, *sizes]) == 0
     assert "reachable" not in capfd.readouterr().out

@@ -7,8 +7,8 @@ import os
 import pytest
 
 from data_prep.prepare import prepare
-from data_prep.progress import Progress
 from tfrecs.command_line import run
+from tfrecs.progress import StageProgress
 
 KINDS = ("coupon", "item", "query")
 SMALL = ("--item_dim", "4", "--attribute_dim", "2", "--action_dim", "2", "--hidden_units", "8", "--num_heads", "2")
@@ -21,7 +21,7 @@ def home(tmp_path_factory):
     """A working directory where the sample with kinds, tiny, is what the preset `multi` finds prepared."""
     home = tmp_path_factory.mktemp("home")
     options = {"num_users": 60, "num_items": 60, "mean_length": 10, "num_shards": 1, "kinds": 1}
-    prepare("sample", str(home / "data" / "sample-kinds"), Progress(None), **options)
+    prepare("sample", str(home / "data" / "sample-kinds"), StageProgress(None), **options)
     return home
 
 

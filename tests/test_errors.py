@@ -9,13 +9,12 @@ import re
 import pytest
 
 from data_prep import prepare as data_prep
-from data_prep.progress import Progress
 from tests.prepared import write
 from tfrecs.command_line import run
 from tfrecs.data import manifest as manifests
 from tfrecs.errors import LONGEST_MESSAGE, InputError
 from tfrecs.models import MODELS
-from tfrecs.progress import ProgressLine
+from tfrecs.progress import ProgressLine, StageProgress
 
 # Clears the screen, sets the window's title, goes back over the line, turns the direction of what follows.
 STEERING = "\x1b[2J\x1b]0;title\x07\b\r\x9b1m\u202e\u2066"
@@ -53,9 +52,9 @@ def test_progress_is_harmless(terminal):
     line.interval = -1
     line.update(STEERING, 1, 2, 0.0)
     line.line(STEERING)
-    progress = Progress(stream, interval=0)
+    progress = StageProgress(stream, interval=0)
     progress.start(STEERING)
-    progress.note(STEERING)
+    progress.line(STEERING)
     progress.finish(STEERING)
     printed = stream.getvalue()
     assert printed.count("u202e") >= 4

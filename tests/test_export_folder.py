@@ -15,11 +15,11 @@ import pytest
 import tensorflow as tf
 
 from data_prep.prepare import prepare
-from data_prep.progress import Progress
 from tfrecs import files, staging
 from tfrecs.data.manifest import read_vocabulary
 from tfrecs.errors import InputError, NotFiniteError
 from tfrecs.models.attrec import AttRec
+from tfrecs.progress import StageProgress
 from tfrecs.serving.export import export
 
 CLIENT = Path(__file__).parents[1] / "examples" / "serving_client.py"
@@ -29,7 +29,7 @@ CLIENT = Path(__file__).parents[1] / "examples" / "serving_client.py"
 def sample(tmp_path_factory):
     """A model, its data directory and manifest."""
     data_dir = str(tmp_path_factory.mktemp("sample") / "data")
-    manifest = prepare("sample", data_dir, Progress(None), num_users=20, num_items=160)
+    manifest = prepare("sample", data_dir, StageProgress(None), num_users=20, num_items=160)
     keras.utils.set_random_seed(1)
     return AttRec(manifest.num_users, manifest.num_items, embedding_dim=8), data_dir, manifest
 

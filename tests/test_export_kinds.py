@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 
 from data_prep.prepare import prepare
-from data_prep.progress import Progress
 from tests.test_export import strings
 from tfrecs.data import kinds, manifest, records
 from tfrecs.models.atrank import ATRank
+from tfrecs.progress import StageProgress
 from tfrecs.serving.export import export
 
 K = 7
@@ -21,7 +21,7 @@ def served(tmp_path_factory):
     root = tmp_path_factory.mktemp("export")
     directory = str(root / "data")
     options = {"num_users": 20, "num_items": 60, "mean_length": 8, "num_shards": 1, "kinds": 1}
-    prepared = prepare("sample", directory, Progress(None), **options)
+    prepared = prepare("sample", directory, StageProgress(None), **options)
     keras.utils.set_random_seed(2)
     sizes = {"item_dim": 4, "attribute_dim": 2, "hidden_units": 8, "num_heads": 2}
     model = ATRank(**ATRank.data_arguments(directory, prepared, {"object_type": "kind"}), object_type="kind", **sizes)

@@ -11,11 +11,11 @@ import pytest
 import tensorflow as tf
 
 from data_prep.prepare import prepare
-from data_prep.progress import Progress
 from tests.test_export import FRESH, strings
 from tfrecs.data import manifest as manifests
 from tfrecs.data import records
 from tfrecs.models import MODELS
+from tfrecs.progress import StageProgress
 from tfrecs.serving.export import export
 
 K = 5
@@ -27,7 +27,7 @@ UNKNOWN = {"timestamp", "action", "now"}
 def data(tmp_path_factory):
     """The sample, tiny, and its first records: (directory, manifest, serialised records)."""
     directory = str(tmp_path_factory.mktemp("prepared") / "data")
-    prepare("sample", directory, Progress(None), num_users=30, num_items=60, mean_length=8, num_shards=1)
+    prepare("sample", directory, StageProgress(None), num_users=30, num_items=60, mean_length=8, num_shards=1)
     manifest = manifests.load(directory)
     path = os.path.join(directory, manifest.shards[0].path)
     return directory, manifest, [record.numpy() for record in tf.data.TFRecordDataset(path).take(ROWS)]

@@ -41,6 +41,7 @@ OPEN_TO_DATA_PREP = {
     "tfrecs.errors",
     "tfrecs.startup",
     "tfrecs.files",
+    "tfrecs.progress",
     "tfrecs.staging",
     "tfrecs.data.schema",
     "tfrecs.data.manifest",

@@ -6,8 +6,45 @@ import time
 from tfrecs.errors import shown, shown_lines
 
 
-class ProgressLine:
-    """Prints where a long piece of work is.
+class _Printer:
+    """Prints lines, and one line that is rewritten in place on a terminal.
+
+    Args:
+        stream: text stream, or None to print nothing.
+        interval: float, seconds between progress lines where the stream is not a terminal.
+        clock: function that returns seconds.
+    """
+
+    def __init__(self, stream, interval, clock):
+        self.stream, self.clock = stream, clock
+        self.terminal = stream is not None and stream.isatty()
+        self.interval = 0.2 if self.terminal else interval
+        self._last = clock()
+
+    def line(self, text):
+        """Prints lines above any progress."""
+        if self.stream is not None:
+            self._write(("\r\x1b[K" if self.terminal else "") + shown_lines(text) + "\n")
+
+    def _is_due(self):
+        """Whether the interval is over; if so, the next one starts."""
+        now = self.clock()
+        if self.stream is None or now - self._last < self.interval:
+            return False
+        self._last = now
+        return True
+
+    def _rewrite(self, text):
+        """Prints the progress line: over the last one on a terminal, otherwise below it."""
+        self._write(f"\r{shown(text)}\x1b[K" if self.terminal else f"{shown(text)}\n")
+
+    def _write(self, text):
+        self.stream.write(text)
+        self.stream.flush()
+
+
+class ProgressLine(_Printer):
+    """Prints how far a long task is, with the time left.
 
     Args:
         stream: text stream; default standard error.
@@ -15,10 +52,7 @@ class ProgressLine:
     """
 
     def __init__(self, stream=None, interval=10.0):
-        self.stream = stream or sys.stderr
-        self.terminal = self.stream.isatty()
-        self.interval = 0.2 if self.terminal else interval
-        self._last = time.monotonic()
+        super().__init__(stream or sys.stderr, interval, time.monotonic)
 
     def update(self, text, done, total, started):
         """Shows `text` and the time left, not more often than the interval.
@@ -28,21 +62,53 @@ class ProgressLine:
             done, total: floats, the work done and all of it; `total` 0 is unknown.
             started: float, `time.monotonic()` when `done` was 0.
         """
-        now = time.monotonic()
-        if now - self._last < self.interval:
+        if not self._is_due():
             return
-        self._last = now
         if total and done:
-            text += f", {done / total:.0%}, ETA {duration((now - started) * (total / done - 1))}"
-        text = shown(text)
-        self.stream.write(f"\r\x1b[K{text}" if self.terminal else f"{text}\n")
-        self.stream.flush()
+            text += f", {done / total:.0%}, ETA {duration((self._last - started) * (total / done - 1))}"
+        self._rewrite(text)
 
-    def line(self, text):
-        """Prints a whole line, above any progress."""
-        text = shown_lines(text)
-        self.stream.write(f"\r\x1b[K{text}\n" if self.terminal else f"{text}\n")
-        self.stream.flush()
+
+class StageProgress(_Printer):
+    """Reports the named stages of a long task.
+
+    Args:
+        stream: text stream, or None to print nothing.
+        interval: float, seconds between lines where the stream is not a terminal.
+        clock: function that returns seconds; tests pass their own.
+
+    Example:
+        >>> progress = StageProgress(None)
+        >>> progress.start("reading")
+        >>> progress.update(0.5, 1000)
+        >>> progress.finish()
+    """
+
+    def __init__(self, stream, interval=10.0, clock=time.monotonic):
+        super().__init__(stream, interval, clock)
+
+    def start(self, stage):
+        """Begins a stage; `stage` is its name."""
+        self.stage = stage
+        self.started = self._last = self.clock()
+        if self.terminal:
+            self._rewrite(f"{stage} ...")
+
+    def update(self, fraction, rows):
+        """Reports a share of the stage's work, 0 to 1, and the rows handled so far."""
+        if not self._is_due():
+            return
+        elapsed = self._last - self.started
+        left = f", {elapsed * (1 - fraction) / fraction:.0f} s left" if fraction > 0 else ""
+        self._rewrite(f"{self.stage}: {100 * fraction:.0f} %, {rows:,} rows, {elapsed:.0f} s{left}")
+
+    def finish(self, result=""):
+        """Ends the stage; `result` is a few words on what came of it."""
+        if self.stream is None:
+            return
+        self._rewrite(f"{self.stage}: {result + ', ' if result else ''}{self.clock() - self.started:.1f} s")
+        if self.terminal:
+            self._write("\n")
 
 
 def note(text):

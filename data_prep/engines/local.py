@@ -34,7 +34,7 @@ def run(log, directory, options, progress):
         directory: str, an empty directory; it must exist.
         options: dict with `keep_fraction`, `min_rating`, `min_user_interactions`, `min_item_interactions`,
             `num_shards`, `memory_limit_mb` and `split`, the split rule as the manifest holds it.
-        progress: a `data_prep.progress.Progress`.
+        progress: a `tfrecs.progress.StageProgress`.
 
     Returns:
         dict of the manifest's entries on content: `fields`, `num_users`, `num_items`,

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from data_prep.prepare import prepare
-from data_prep.progress import Progress
+from tfrecs.progress import StageProgress
 
 # Metrics follow from the seed and from whether seen items are kept, the recipe from the flags.
 STAND_IN = """
@@ -32,7 +32,7 @@ json.dump(metrics, open(os.path.join(flags["--run_dir"], "metrics.json"), "w"))
 @pytest.fixture
 def data_dir(tmp_path):
     directory = str(tmp_path / "toy")
-    prepare("sample", directory, Progress(None), num_users=40, num_items=60, mean_length=10)
+    prepare("sample", directory, StageProgress(None), num_users=40, num_items=60, mean_length=10)
     return directory
 
 

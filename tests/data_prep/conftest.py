@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from data_prep.engines import local
 from data_prep.prepare import main
-from data_prep.progress import Progress
 from data_prep.readers.log import FIELDS, Log
 from tfrecs.data import manifest as manifests
 from tfrecs.data import records, verification
+from tfrecs.progress import StageProgress
 
 ENGINE_OPTIONS = {
     "min_rating": None,
@@ -45,7 +45,7 @@ def run_engine(tmp_path):
         log = Log("test", tuple(f for f in FIELDS if f in fields), chunks, {})
         log.attributes = attributes or {}
         log.attribute_chunks = lambda: iter(attribute_chunks)
-        result = local.run(log, str(directory), ENGINE_OPTIONS | options, Progress(None))
+        result = local.run(log, str(directory), ENGINE_OPTIONS | options, StageProgress(None))
         return result, directory
 
     return run

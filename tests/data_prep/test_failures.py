@@ -13,10 +13,10 @@ from data_prep import filters
 from data_prep.engines import local
 from data_prep.options import Option
 from data_prep.prepare import OPTIONS, main, prepare
-from data_prep.progress import Progress
 from data_prep.sources import SOURCES
 from tfrecs.data.records import ShardWriter
 from tfrecs.errors import InputError
+from tfrecs.progress import StageProgress
 
 ENDLESS = "select count(*) from range(100000000000) numbers where hash(numbers.range) = 3"
 
@@ -155,7 +155,7 @@ class Table:
 )
 def test_wrong_arguments_from_python(tmp_path, dataset, options, message):
     with pytest.raises(InputError, match=message):
-        prepare(dataset, **({"out_dir": str(tmp_path / "data"), "progress": Progress(None)} | options))
+        prepare(dataset, **({"out_dir": str(tmp_path / "data"), "progress": StageProgress(None)} | options))
     assert os.listdir(tmp_path) == []
 
 
@@ -172,13 +172,13 @@ def test_a_time_split_by_fractions(tmp_path):
     rows = "".join(f"u{n % 7},i{n % 11},{1000 + n}\n" for n in range(100))
     (tmp_path / "log.csv").write_text("user,item,time\n" + rows)
     options = {"path": tmp_path / "log.csv", "timestamp_column": "time", "split": "time"}
-    manifest = prepare("delimited", tmp_path / "data", Progress(None), **options)
+    manifest = prepare("delimited", tmp_path / "data", StageProgress(None), **options)
     assert (manifest.split["valid_from"], manifest.split["test_from"]) == (1080, 1090)
 
 
 def test_paths_and_switches_from_python(tmp_path, raw):
     for _ in range(2):
-        prepare("atomic", tmp_path / "data", Progress(None), raw_dir=raw, overwrite=True, num_shards=np.int64(2))
+        prepare("atomic", tmp_path / "data", StageProgress(None), raw_dir=raw, overwrite=True, num_shards=np.int64(2))
     assert sorted(os.listdir(tmp_path)) == ["data", "raw"]
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from data_prep.engines import local
 from data_prep.prepare import prepare
-from data_prep.progress import Progress
 from data_prep.sources import SOURCES
 from tfrecs.data import manifest as manifests
 from tfrecs.errors import InputError
+from tfrecs.progress import StageProgress
 
 SMALL = {"num_users": 40, "num_items": 80, "mean_length": 8}
 SMALL_FLAGS = [f"--{name}={value}" for name, value in SMALL.items()]
@@ -53,7 +53,7 @@ def test_delimited_end_to_end(tmp_path, csv_file, command, decoded):
 
 def test_same_input_gives_the_same_bytes(tmp_path):
     def content(name):
-        prepare("sample", str(tmp_path / name), Progress(None), **SMALL)
+        prepare("sample", str(tmp_path / name), StageProgress(None), **SMALL)
         return {
             path.relative_to(tmp_path / name): path.read_bytes()
             for path in (tmp_path / name).rglob("*")
@@ -67,7 +67,7 @@ def test_same_input_gives_the_same_bytes(tmp_path):
 
 def test_oracle_only_while_it_holds(tmp_path):
     def oracle(name, **options):
-        return prepare("sample", str(tmp_path / name), Progress(None), **SMALL, **options).oracle
+        return prepare("sample", str(tmp_path / name), StageProgress(None), **SMALL, **options).oracle
 
     assert 0.3 < oracle("plain")["hr@10"] < 1
     assert oracle("ratio", split="ratio") is None
@@ -182,7 +182,7 @@ def test_python_function_checks_too(tmp_path):
     with pytest.raises(InputError, match="^out_dir: required"):
         prepare("sample")
     with pytest.raises(InputError, match="^sed: not an option.*did you mean 'seed'"):
-        prepare("sample", str(tmp_path / "data"), Progress(None), sed=3)
+        prepare("sample", str(tmp_path / "data"), StageProgress(None), sed=3)
     assert os.listdir(tmp_path) == []
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from data_prep.prepare import prepare
-from data_prep.progress import Progress
 from tests.fuzz.harness import SilentChange
 from tests.fuzz.stored import damage_regions, forge_json, replaced
 from tfrecs import json_files
 from tfrecs.data import manifest as manifests
 from tfrecs.data import records, verification
+from tfrecs.progress import StageProgress
 
 # Per file: stretches of bytes, each damaged in every way of `mutations.REGION_KINDS`.
 REGIONS, JSON, FORGED = 100, 2000, 300
@@ -23,7 +23,7 @@ SAMPLE = {"num_users": 40, "num_items": 240, "mean_length": 12, "num_shards": 2,
 
 def make_data(directory, **options):
     """Prepares the sample, small."""
-    prepare("sample", directory, Progress(None), **SAMPLE | options)
+    prepare("sample", directory, StageProgress(None), **SAMPLE | options)
     return directory
 
 

@@ -10,13 +10,13 @@ import pyarrow as pa
 
 from data_prep.options import resolve
 from data_prep.prepare import OPTIONS, prepare
-from data_prep.progress import Progress
 from data_prep.sources import SOURCES
 from tests.fuzz import mutations
 from tests.fuzz.data_sets import read_data
 from tests.fuzz.harness import SilentChange
 from tests.fuzz.raw import FILES
 from tfrecs.errors import InputError
+from tfrecs.progress import StageProgress
 
 CASES = 10_000
 PREPARED = 100
@@ -172,7 +172,7 @@ def _prepare_and_check(name, directory, options):
     try:
         out = os.path.join(parent, "data")
         try:
-            prepare(name, out, Progress(None), **options)
+            prepare(name, out, StageProgress(None), **options)
         except InputError:
             if [entry for entry in os.listdir(parent) if not entry.endswith(".lock")]:
                 raise SilentChange(f"a refusal leaves {os.listdir(parent)}") from None

@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 
 from data_prep.prepare import prepare
-from data_prep.progress import Progress
 from tfrecs.data import evaluation_batches, statistics, training_batches
 from tfrecs.data import manifest as manifests
 from tfrecs.models.atrank import ATRank
 from tfrecs.models.atrank.behaviours import DAY, time_buckets
 from tfrecs.models.presets import PRESETS
+from tfrecs.progress import StageProgress
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def prepared(recorded, tmp_path_factory):
     rows = ["user,item,timestamp", *(",".join(map(str, row)) for row in recorded["interactions"])]
     path.write_text("\n".join(rows) + "\n")
     directory = str(folder / "data")
-    prepare("delimited", directory, Progress(None), path=str(path), num_shards=2, timestamp_column="timestamp")
+    prepare("delimited", directory, StageProgress(None), path=str(path), num_shards=2, timestamp_column="timestamp")
     manifest = manifests.load(directory)
     maps = []
     for name in ("user", "item"):

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from data_prep.prepare import prepare
-from data_prep.progress import Progress
 from tfrecs.data import evaluation_batches, statistics, training_batches
 from tfrecs.data import manifest as manifests
 from tfrecs.models.attrec import AttRec
 from tfrecs.models.presets import PRESETS
+from tfrecs.progress import StageProgress
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def prepared(recorded, tmp_path_factory):
     path.write_text("\n".join(rows) + "\n")
     directory = str(folder / "data")
     columns = {"timestamp_column": "timestamp", "rating_column": "rating"}
-    prepare("delimited", directory, Progress(None), path=str(path), num_shards=2, **columns)
+    prepare("delimited", directory, StageProgress(None), path=str(path), num_shards=2, **columns)
     manifest = manifests.load(directory)
     maps = []
     for name in ("user", "item"):

@@ -8,13 +8,13 @@ import pytest
 import tensorflow as tf
 
 from data_prep.prepare import prepare
-from data_prep.progress import Progress
 from tfrecs.data import evaluation_batches, training_batches
 from tfrecs.data import manifest as manifests
 from tfrecs.importers import dif_sr
 from tfrecs.importers.porter import port
 from tfrecs.models.dif_sr import DIFSR
 from tfrecs.models.presets import PRESETS
+from tfrecs.progress import StageProgress
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -34,7 +34,7 @@ def prepared(recorded, tmp_path_factory):
     (folder / "log.csv").write_text("\n".join(lines) + "\n")
     directory = str(folder / "data")
     path = str(folder / "log.csv")
-    prepare("delimited", directory, Progress(None), path=path, num_shards=2, timestamp_column="timestamp")
+    prepare("delimited", directory, StageProgress(None), path=path, num_shards=2, timestamp_column="timestamp")
     manifest, tokens = manifests.load(directory), json.loads(str(recorded["config"]))["field2id_token"]
     maps = {}
     for name in ("user", "item"):

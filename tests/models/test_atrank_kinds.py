@@ -6,10 +6,10 @@ import pytest
 import tensorflow as tf
 
 from data_prep.prepare import prepare
-from data_prep.progress import Progress
 from tfrecs.data import evaluation_batches, kinds, manifest, statistics, training_batches
 from tfrecs.errors import InputError
 from tfrecs.models.atrank import ATRank
+from tfrecs.progress import StageProgress
 
 SMALL = {"item_dim": 4, "attribute_dim": 2, "time_dim": 2, "hidden_units": 8, "num_heads": 2, "max_history": 6}
 
@@ -19,7 +19,7 @@ def data(tmp_path_factory):
     """(directory, manifest) of 40 users."""
     directory = str(tmp_path_factory.mktemp("prepared") / "data")
     options = {"num_users": 40, "num_items": 60, "mean_length": 8, "num_shards": 1, "kinds": 1}
-    return directory, prepare("sample", directory, Progress(None), **options)
+    return directory, prepare("sample", directory, StageProgress(None), **options)
 
 
 def make(data, **arguments):
@@ -60,7 +60,7 @@ def test_an_item_without_a_kind_is_refused(tmp_path):
     paths = {"path": str(tmp_path / "log.csv"), "items": str(tmp_path / "items.csv")}
     columns = {"timestamp_column": "when", "items_kind": "type"}
     directory = str(tmp_path / "data")
-    prepared = prepare("delimited", directory, Progress(None), **paths, **columns)
+    prepared = prepare("delimited", directory, StageProgress(None), **paths, **columns)
     with pytest.raises(InputError, match="^object_type kind: 1 of the 3 items of .* have no kind, 'b' for one"):
         ATRank.data_arguments(directory, prepared, {"object_type": "kind"})
 

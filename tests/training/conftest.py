@@ -9,9 +9,9 @@ import tensorflow as tf
 from tensorflow.python.framework import config as framework_config
 
 from data_prep.prepare import prepare
-from data_prep.progress import Progress
 from tfrecs.command_line import run as cli
 from tfrecs.data import evaluation_batches, training_batches
+from tfrecs.progress import StageProgress
 from tfrecs.training.loop import Loop
 
 SMALL = ("--embedding_dim", "4", "--batch_size", "64", "--num_recommendations", "0", "--strategy", "none")
@@ -31,7 +31,7 @@ def other_data_dir(tmp_path_factory):
 
 def _prepared(tmp_path_factory, **options):
     directory = str(tmp_path_factory.mktemp("prepared") / "data")
-    prepare("sample", directory, Progress(None), num_items=60, mean_length=10, num_shards=2, **options)
+    prepare("sample", directory, StageProgress(None), num_items=60, mean_length=10, num_shards=2, **options)
     return directory
 
 

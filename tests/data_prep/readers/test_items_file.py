@@ -5,11 +5,11 @@ import pyarrow.parquet
 import pytest
 
 from data_prep.prepare import prepare
-from data_prep.progress import Progress
 from data_prep.sources import delimited
 from tfrecs.data import manifest as manifests
 from tfrecs.data.training_batches import item_attributes
 from tfrecs.errors import InputError
+from tfrecs.progress import StageProgress
 
 DEFAULTS = {name: option.default for name, option in delimited.OPTIONS.items()}
 LOG = "user,item,when,how\nu1,i1,10,view\nu1,q1,5,search\nu1,c1,20,receive\nu2,i2,7,buy\nu2,i9,9,view\n"
@@ -71,7 +71,7 @@ def test_parquet_lists(files, tmp_path):
 
 def test_prepared_data_have_actions_and_attributes(files, tmp_path, decoded):
     data_dir = str(tmp_path / "data")
-    manifest = prepare("delimited", data_dir, Progress(None), num_shards=2, **files())
+    manifest = prepare("delimited", data_dir, StageProgress(None), num_shards=2, **files())
     assert manifest.fields == ("item", "timestamp", "action")
     assert manifest.attributes == {"brand": "token", "tags": "list", "kind": "token"}
     assert decoded(data_dir)["u1"] == ((1, 2), [("q1", 5, "search"), ("i1", 10, "view"), ("c1", 20, "receive")])

@@ -3,9 +3,9 @@ import pytest
 
 from data_prep.generator import sample_kinds, sample_process
 from data_prep.prepare import prepare
-from data_prep.progress import Progress
 from data_prep.sources import sample
 from tfrecs.errors import InputError
+from tfrecs.progress import StageProgress
 
 OPTIONS = {"num_users": 300, "num_items": 120, "mean_length": 8, "seed": 3, "kinds": 0}
 
@@ -253,7 +253,7 @@ def test_the_oracle_of_kinds_by_pairs(events):
 
 
 def test_kinds_prepared(tmp_path):
-    manifest = prepare("sample", str(tmp_path / "data"), Progress(None), **KINDS)
+    manifest = prepare("sample", str(tmp_path / "data"), StageProgress(None), **KINDS)
     assert manifest.name == "sample-kinds" and manifest.fields == ("item", "timestamp", "action")
     assert manifest.attributes == {"kind": "token", "category": "token", "tags": "list"}
     assert manifest.num_items == 120 + 48 + 16

@@ -1,6 +1,6 @@
 import io
 
-from data_prep.progress import Progress
+from tfrecs.progress import StageProgress
 
 
 class Terminal(io.StringIO):
@@ -11,7 +11,7 @@ class Terminal(io.StringIO):
 def run(stream):
     """100 updates a second apart."""
     now = [0.0]
-    progress = Progress(stream, clock=lambda: now[0])
+    progress = StageProgress(stream, clock=lambda: now[0])
     progress.start("reading")
     for step in range(1, 101):
         now[0] += 1
