@@ -204,7 +204,7 @@ def main(arguments=None):
 
     def terminate(*_):
         terminated.append(True)
-        sys.exit(143)
+        raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, terminate)
     try:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from data_prep import attributes, filters, splits, vocab
+from data_prep.engines.interruption import interruptible
 from tfrecs.data.records import ShardWriter
 from tfrecs.errors import InputError
 
@@ -54,7 +55,7 @@ def run(log, directory, options, progress):
         "preserve_insertion_order": False,
     }
     with _failures_named(options):
-        with duckdb.connect(os.path.join(work, "log.duckdb"), config=config) as connection:
+        with duckdb.connect(os.path.join(work, "log.duckdb"), config=config) as connection, interruptible(connection):
             result = _run(connection, log, directory, options, progress)
     shutil.rmtree(work)
     return result
@@ -72,6 +73,8 @@ def _failures_named(options):
         ) from None
     except WRITE_ERRORS as error:
         raise OSError(errno.EIO, _first_line(error)) from None
+    except duckdb.InterruptException:
+        raise KeyboardInterrupt from None
     except RuntimeError as error:
         if str(error) == "Query interrupted":
             raise KeyboardInterrupt from None

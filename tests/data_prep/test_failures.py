@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -73,9 +74,15 @@ def test_disk_full_while_shards_are_written(tmp_path):
 
 @pytest.mark.parametrize("kind, expected", [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_inside_a_query(tmp_path, raw, monkeypatch, capsys, kind, expected):
+    """At once, whichever thread of duckdb works on the query; to its end it takes two minutes."""
+    sent = []
+
+    def send():
+        sent.append(time.monotonic())
+        os.kill(os.getpid(), kind)
+
     def endless(connection, *_, **__):
-        timer = threading.Timer(0.3, os.kill, (os.getpid(), kind))
-        timer.start()
+        threading.Timer(0.3, send).start()
         connection.execute(ENDLESS).fetchall()
 
     monkeypatch.setattr(filters, "apply", endless)
@@ -83,6 +90,7 @@ def test_a_signal_inside_a_query(tmp_path, raw, monkeypatch, capsys, kind, expec
     try:
         arguments = ["--dataset", "atomic", "--raw_dir", str(raw), "--out_dir", str(tmp_path / "data")]
         assert main(arguments) == expected
+        assert time.monotonic() - sent[0] < 20
     finally:
         signal.signal(signal.SIGTERM, before)
     assert "interrupted; nothing was left behind" in capsys.readouterr().err
