@@ -1,17 +1,11 @@
-"""Parsing of `data_prep.prepare`'s flags; values are checked later, by `data_prep.options`."""
+"""Parsing of `data_prep.prepare`'s flags; values are checked later, by `tfrecs.options`."""
 
 import argparse
 
 from data_prep import original_flags
 from data_prep.sources import SOURCES
 from tfrecs.errors import InputError, nearest
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser that raises `InputError` instead of exiting."""
-
-    def error(self, message):
-        raise InputError(message)
+from tfrecs.options import Parser
 
 
 def parse(arguments, options):
@@ -31,10 +25,9 @@ def parse(arguments, options):
         >>> parse(["--out_dir", "data"], {})
         {'dataset': 'sample', 'out_dir': 'data'}
     """
-    parser = _Parser(
+    parser = Parser(
         prog="python -m data_prep.prepare",
         description="Prepares an interaction log as TFRecord shards.",
-        allow_abbrev=False,
         add_help=False,
         argument_default=argparse.SUPPRESS,
     )

@@ -18,11 +18,11 @@ import tensorflow as tf
 
 from data_prep import attributes, command_line, data_directory, original_flags, show, splits
 from data_prep.engines import local
-from data_prep.options import Option, resolve
 from data_prep.sources import SOURCES
 from tfrecs.data import manifest as manifests
 from tfrecs.data.manifest import Manifest
 from tfrecs.errors import InputError, nearest, shown
+from tfrecs.options import Option, resolve
 from tfrecs.progress import StageProgress
 
 OPTIONS = {

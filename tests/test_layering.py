@@ -39,6 +39,7 @@ RANKS = {
 OPEN_TO_DATA_PREP = {
     "tfrecs",
     "tfrecs.errors",
+    "tfrecs.options",
     "tfrecs.startup",
     "tfrecs.files",
     "tfrecs.progress",

@@ -1,8 +1,170 @@
-"""How an argument becomes a flag: its type from its default, its help from the docstring."""
+"""How an option is declared, for command lines, Python functions and manifests: type, default, help, range, choices."""
 
 import argparse
+import dataclasses
 import inspect
+import math
+import numbers
+import os
 import re
+
+from tfrecs.errors import InputError, nearest
+
+LARGEST = 2**63 - 1  # what the manifest, duckdb and TensorFlow hold
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """One named option.
+
+    Args:
+        type: `int`, `float`, `str`, `bool` or `tuple`; the entries of a tuple are of the type of its default's first.
+        default: the value when it is not given; None means "unset".
+        help: str, one line.
+        minimum: the least valid number, or None.
+        maximum: the greatest valid number, or None.
+        choices: tuple of valid strings, or None.
+    """
+
+    type: type
+    default: object
+    help: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple | None = None
+
+    @property
+    def metavar(self):
+        """What stands for the value in a help text: the choices, or the type.
+
+        Example:
+            >>> Option(bool, True, "train").metavar, Option(int, 10, "items").metavar
+            ('0|1', 'INT')
+        """
+        if self.choices:
+            return "|".join(self.choices)
+        if self.type is tuple:
+            return f"{type(self.default[0]).__name__.upper() if self.default else 'STR'},..."
+        return "0|1" if self.type is bool else self.type.__name__.upper()
+
+    def add_to(self, group, name, default=None):
+        """Adds the flag to a group of an `argparse` parser, which converts values and shows the default.
+
+        Args:
+            group: what `add_argument_group` returned.
+            name: str, without `--`.
+            default: the default to show, where it is not the option's own.
+        """
+        shown = self.default if default is None else default
+        text = self.help if shown is None or shown == () else f"{self.help} (default {spelled(shown)})"
+        convert = converter(self.default if self.type is tuple else self.type)
+        group.add_argument(f"--{name}", type=convert, metavar=self.metavar, help=text.replace("%", "%%"))
+
+    def convert(self, name, value):
+        """The value as `type`, checked.
+
+        Args:
+            name: str, the option, for messages.
+            value: a string from a command line, or a Python value.
+
+        Returns:
+            the checked value, or None if the value is None.
+
+        Raises:
+            InputError: naming the flag and echoing the value.
+
+        Example:
+            >>> Option(int, 8, "number of shards", minimum=1).convert("num_shards", "4")
+            4
+        """
+        if value is None:
+            return None
+        noun = {int: "an integer", float: "a number", str: "text"}[self.type]
+        wanted = f"--{name}: expected {noun}{self._range()}, got {_shown(value)}"
+        if self.type is str:
+            return self._text(name, value, wanted)
+        is_switch = (self.minimum, self.maximum) == (0, 1)
+        if not isinstance(value, str | numbers.Real) or isinstance(value, bool) and not is_switch:
+            raise InputError(wanted)
+        try:
+            converted = self.type(value)
+        except (TypeError, ValueError, OverflowError):
+            raise InputError(wanted) from None
+        if isinstance(value, float) and converted != value or self.type is float and not math.isfinite(converted):
+            raise InputError(wanted)
+        too_small = self.minimum is not None and converted < self.minimum
+        too_large = self.maximum is not None and converted > self.maximum
+        if too_small or too_large or abs(converted) > LARGEST and self.type is int:
+            raise InputError(wanted)
+        return converted
+
+    def _text(self, name, value, wanted):
+        if not isinstance(value, str | os.PathLike):
+            raise InputError(wanted)
+        converted = os.fspath(value)
+        if not isinstance(converted, str) or "\0" in converted or not _is_unicode(converted):
+            raise InputError(wanted)
+        if self.choices and converted not in self.choices:
+            raise InputError(f"--{name}: unknown value {value!r}; {nearest(converted, self.choices)}")
+        if not converted:
+            raise InputError(f"--{name}: empty")
+        return converted
+
+    def _range(self):
+        if self.minimum is not None and self.maximum is not None:
+            return f" from {self.minimum} to {self.maximum}"
+        if self.minimum is not None:
+            return f" of at least {self.minimum}"
+        return "" if self.maximum is None else f" of at most {self.maximum}"
+
+
+def _shown(value):
+    """A value for a message; of what is no text and no number, its type."""
+    return repr(value) if isinstance(value, str | numbers.Number) else f"a {type(value).__name__}"
+
+
+def _is_unicode(text):
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def resolve(options, values, owner):
+    """Checks given values against their declarations and fills in the defaults.
+
+    Args:
+        options: dict of name to `Option`.
+        values: dict of name to a given value; None means "not given".
+        owner: str, whose options they are, for the message on an unknown name.
+
+    Returns:
+        dict with a value for every declared option.
+
+    Raises:
+        InputError: an unknown name (the nearest valid one is offered) or an invalid value.
+
+    Example:
+        >>> resolve({"seed": Option(int, 7, "the seed")}, {}, "sample")
+        {'seed': 7}
+    """
+    given = {name: value for name, value in values.items() if value is not None}
+    for name in given:
+        if name not in options:
+            flags = [f"--{known}" for known in options]
+            raise InputError(f"--{name}: not an option of {owner}; {nearest('--' + name, flags)}")
+    return {name: option.convert(name, given.get(name, option.default)) for name, option in options.items()}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises `InputError` where argparse would print its usage and exit."""
+
+    def __init__(self, **arguments):
+        super().__init__(allow_abbrev=False, **arguments)
+
+    def error(self, message):
+        raise InputError(message.removeprefix("argument "))
 
 
 def documented(*owners):
@@ -25,11 +187,6 @@ def documented(*owners):
     return texts
 
 
-def text(text, default):
-    """A flag's help: what it is, and its default."""
-    return (text if default is None or default == () else f"{text} (default {spelled(default)})").replace("%", "%%")
-
-
 def spelled(value):
     """A value as one writes it after its flag.
 
@@ -42,20 +199,21 @@ def spelled(value):
     return str(int(value) if isinstance(value, bool) else value)
 
 
-def kind(default):
-    """What stands for a flag's value in the help."""
-    if isinstance(default, bool):
-        return "0|1"
-    if isinstance(default, tuple):
-        return f"{kind(default[0] if default else None)},..."
-    return "STR" if default is None else type(default).__name__.upper()
+def converter(wanted):
+    """A conversion of text for `argparse`.
 
+    Args:
+        wanted: `int`, `float`, `str` or `bool`; or a tuple, whose first entry has the type of all.
 
-def converter(default):
-    """`f(text)`, a value of the type of `default`; raises `argparse.ArgumentTypeError`, echoing the text."""
-    wanted = str if default is None else type(default)
-    if wanted is tuple:
-        entry = converter(default[0] if default else None)
+    Returns:
+        `f(text)`, the value; it raises `argparse.ArgumentTypeError`, echoing the text.
+
+    Example:
+        >>> converter((1, 2))("[3, 4]"), converter(bool)("1")
+        ((3, 4), True)
+    """
+    if isinstance(wanted, tuple):
+        entry = converter(type(wanted[0]) if wanted else str)
         return lambda text: tuple(entry(part.strip(" '\"")) for part in text.strip().strip("[]").split(","))
 
     def convert(text):
@@ -73,3 +231,24 @@ def converter(default):
         return value
 
     return convert
+
+
+def of_defaults(defaults, texts, choices):
+    """Options from the defaults of a signature.
+
+    Args:
+        defaults: dict of name to default; None is a text that is not set.
+        texts: dict of name to help.
+        choices: dict of name to a tuple of valid texts; names may be absent.
+
+    Returns:
+        dict of name to `Option`.
+
+    Example:
+        >>> of_defaults({"dim": 8}, {"dim": "the width"}, {})["dim"].type
+        <class 'int'>
+    """
+    return {
+        name: Option(str if default is None else type(default), default, texts.get(name, ""), choices=choices.get(name))
+        for name, default in defaults.items()
+    }

@@ -3,10 +3,10 @@
 import pyarrow as pa
 from pyarrow import compute
 
-from data_prep.options import Option
 from data_prep.readers import fields, item_table, parquet, text
 from data_prep.readers.item_table import KIND_OF_BAD_LINE
 from tfrecs.errors import InputError, nearest
+from tfrecs.options import Option
 
 OPTIONS = {
     "items": Option(str, None, "file of the items' attributes: .csv, .tsv, .txt, also with .gz, or .parquet"),

@@ -1,6 +1,6 @@
 """Where logs come from: one module a source, one entry a dataset name.
 
-A source module has `OPTIONS`, a dict of name to `data_prep.options.Option`, and
+A source module has `OPTIONS`, a dict of name to `tfrecs.options.Option`, and
 `open_log(name, options)`, which returns a `data_prep.readers.log.Log`.
 """
 

@@ -13,11 +13,11 @@ import os
 
 import pyarrow as pa
 
-from data_prep.options import Option
 from data_prep.readers import blocks, fields, folder, json_lines
 from data_prep.readers.item_table import KIND_OF_BAD_LINE, Collector
 from data_prep.readers.log import BadLines, Log
 from data_prep.sources.delimited import digest_raw
+from tfrecs.options import Option
 
 OPTIONS = {
     "raw_dir": Option(str, None, "directory of the raw files"),

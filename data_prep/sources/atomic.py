@@ -7,11 +7,11 @@ out, and so, unless asked for, is free text. Nothing is made of the users' colum
 
 import os
 
-from data_prep.options import Option
 from data_prep.readers import blocks, folder, item_table, text
 from data_prep.readers.log import FIELDS, BadLines, Log
 from data_prep.sources.delimited import digest_raw
 from tfrecs.errors import InputError, nearest
+from tfrecs.options import Option
 
 OPTIONS = {
     "raw_dir": Option(str, None, "directory of the raw files"),

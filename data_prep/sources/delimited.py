@@ -2,11 +2,11 @@
 
 import os
 
-from data_prep.options import Option
 from data_prep.readers import blocks, items_file, parquet, text
 from data_prep.readers.log import FIELDS, BadLines, Log
 from tfrecs.data.manifest import digest
 from tfrecs.errors import InputError, nearest
+from tfrecs.options import Option
 
 OPTIONS = {
     "path": Option(str, None, "file to read: .csv, .tsv, .txt, also with .gz, or .parquet"),

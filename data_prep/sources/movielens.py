@@ -7,11 +7,11 @@ import os
 
 import pyarrow as pa
 
-from data_prep.options import Option
 from data_prep.readers import blocks, movielens_tfds, text
 from data_prep.readers.log import BadLines, Log
 from data_prep.sources.delimited import digest_raw
 from tfrecs.errors import InputError
+from tfrecs.options import Option
 
 NAMES = ("ml-100k", "ml-1m", "ml-20m", "ml-25m", "ml-latest-small")
 OPTIONS = {

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from data_prep.generator import sample_kinds, sample_process
-from data_prep.options import Option
 from data_prep.readers.log import FIELDS, Log
 from tfrecs.errors import InputError
+from tfrecs.options import Option
 
 OPTIONS = {
     "num_users": Option(int, 1500, "users to generate", 1, 10**9),

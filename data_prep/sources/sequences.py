@@ -12,10 +12,10 @@ every user's name and first line; nothing else grows with the file.
 
 import os
 
-from data_prep.options import Option
 from data_prep.readers import attribute_json, blocks, fields, folder
 from data_prep.readers.log import BadLines, Log
 from data_prep.sources.delimited import digest_raw
+from tfrecs.options import Option
 
 OPTIONS = {
     "raw_dir": Option(str, None, "directory of the raw files"),

@@ -12,11 +12,11 @@ import pytest
 
 from data_prep import filters
 from data_prep.engines import local
-from data_prep.options import Option
 from data_prep.prepare import OPTIONS, main, prepare
 from data_prep.sources import SOURCES
 from tfrecs.data.records import ShardWriter
 from tfrecs.errors import InputError
+from tfrecs.options import Option
 from tfrecs.progress import StageProgress
 
 ENDLESS = "select count(*) from range(100000000000) numbers where hash(numbers.range) = 3"

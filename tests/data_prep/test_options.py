@@ -1,7 +1,7 @@
 import pytest
 
-from data_prep.options import Option, resolve
 from tfrecs.errors import InputError
+from tfrecs.options import Option, resolve
 
 OPTIONS = {
     "num_users": Option(int, 5, "users", minimum=1, maximum=9),

@@ -8,7 +8,6 @@ import tempfile
 
 import pyarrow as pa
 
-from data_prep.options import resolve
 from data_prep.prepare import OPTIONS, prepare
 from data_prep.sources import SOURCES
 from tests.fuzz import mutations
@@ -16,6 +15,7 @@ from tests.fuzz.data_sets import read_data
 from tests.fuzz.harness import SilentChange
 from tests.fuzz.raw import FILES
 from tfrecs.errors import InputError
+from tfrecs.options import resolve
 from tfrecs.progress import StageProgress
 
 CASES = 10_000

@@ -7,26 +7,27 @@ from tfrecs import options
 from tfrecs.errors import InputError, command_line, nearest
 from tfrecs.models import MODELS, original_flags
 from tfrecs.models.presets import ALIASES, MODULES, PRESETS
+from tfrecs.options import Option, Parser
 from tfrecs.runs.config import TrainConfig
 from tfrecs.training import recipe as recipes
 
-# name: (default, help); what a run does besides training.
+# What a run does besides training.
 RUN_OPTIONS = {
-    "model": (None, f"which model: {', '.join(MODELS)}"),
-    "preset": ("recommended", "a named set of arguments of the model and of training"),
-    "dataset": ("sample", "name of a data source, prepared on the way if it has to be"),
-    "data_dir": (None, "a directory that data_prep made; default data/<dataset>, with what the preset adds"),
-    "raw_dir": (None, "where the source's raw files lie"),
-    "run_dir": (None, "the run directory; default runs/<model>-<preset>-<dataset>"),
-    "load_model": (False, "resume from the newest checkpoint of the run, start fresh where there is none"),
-    "overwrite": (False, "remove the run that the run directory holds and start afresh"),
-    "load_weight_path": (None, "resume from, or judge, this checkpoint of the run: cp-0002"),
-    "do_train": (True, "train"),
-    "do_eval": (True, "evaluate on the test split, with the baselines"),
-    "export_dir": (None, "write a SavedModel for TensorFlow Serving below this directory"),
-    "num_recommendations": (10, "items to print for one test user; 0 is off"),
-    "gpu_id": (None, "GPUs to use, by number: 0, or 0,1; -1 is none; default all"),
-    "tensorboard": (False, "write the history as scalars below the run's tensorboard folder"),
+    "model": Option(str, None, f"which model: {', '.join(MODELS)}"),
+    "preset": Option(str, "recommended", "a named set of arguments of the model and of training"),
+    "dataset": Option(str, "sample", "name of a data source, prepared on the way if it has to be"),
+    "data_dir": Option(str, None, "prepared data; default data/<dataset>, with what the preset adds"),
+    "raw_dir": Option(str, None, "the directory of the source's raw files"),
+    "run_dir": Option(str, None, "the run directory; default runs/<model>-<preset>-<dataset>"),
+    "load_model": Option(bool, False, "resume from the newest checkpoint of the run, start fresh where there is none"),
+    "overwrite": Option(bool, False, "remove the run that the run directory holds and start afresh"),
+    "load_weight_path": Option(str, None, "resume from, or judge, this checkpoint of the run: cp-0002"),
+    "do_train": Option(bool, True, "train"),
+    "do_eval": Option(bool, True, "evaluate on the test split, with the baselines"),
+    "export_dir": Option(str, None, "write a SavedModel for TensorFlow Serving below this directory"),
+    "num_recommendations": Option(int, 10, "items to print for one test user; 0 is off"),
+    "gpu_id": Option(str, None, "GPUs to use, by number: 0, or 0,1; -1 is none; default all"),
+    "tensorboard": Option(bool, False, "write the history as scalars below the run's tensorboard folder"),
 }
 RENAMED = {"max_seq_length": "max_history", "num_epochs": "epochs", "lr": "learning_rate"}
 
@@ -46,11 +47,6 @@ class Arguments:
     recipe: recipes.Recipe
     given_run: dict
     notes: tuple = ()
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        raise InputError(message.removeprefix("argument "))
 
 
 @command_line()
@@ -76,26 +72,27 @@ def parse(argv):
     aliases = {name: target for name, (target, _) in ALIASES[model].items()}
     aliases |= {name: target for name, target in RENAMED.items() if target in training or target in own}
     others = {**getattr(MODULES[model], "DERIVED", {}), **getattr(MODULES[model], "FIXED", {})}
-    parser = _Parser(
+    parser = Parser(
         prog="run.py",
-        allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
         description=f"Train and evaluate {model}; --model NAME --help lists the flags of another model.",
     )
-    run = {name: default for name, (default, _) in RUN_OPTIONS.items()}
-    groups = {"run": run, f"training, preset {preset}": training, f"model {model}, preset {preset}": own}
-    texts = {name: text for name, (_, text) in RUN_OPTIONS.items()} | options.documented(TrainConfig, MODELS[model])
+    run = {name: entry.default for name, entry in RUN_OPTIONS.items()}
+    texts = options.documented(TrainConfig, MODELS[model])
+    groups = {
+        "run": RUN_OPTIONS,
+        f"training, preset {preset}": options.of_defaults(training, texts, TrainConfig.CHOICES),
+        f"model {model}, preset {preset}": options.of_defaults(own, texts, {}),
+    }
     for title, group in groups.items():
         section = parser.add_argument_group(title)
-        for name, default in group.items():
-            text = options.text(texts.get(name, ""), {**group, **_preset(model, preset)}[name])
-            section.add_argument(f"--{name}", type=options.converter(default), metavar=options.kind(default), help=text)
+        for name, entry in group.items():
+            entry.add_to(section, name, _preset(model, preset).get(name))
     section = parser.add_argument_group("names the originals used")
+    declared = {name: entry for group in groups.values() for name, entry in group.items()}
     for name, target in aliases.items():
-        default = {**run, **training, **own}[target]
         note = ", changed" if ALIASES[model].get(name, (None, None))[1] else ""
-        text = f"for --{target}{note}"
-        section.add_argument(f"--{name}", type=options.converter(default), metavar=options.kind(default), help=text)
+        dataclasses.replace(declared[target], help=f"for --{target}{note}").add_to(section, name)
     for name, text in others.items():
         text = text if isinstance(text, str) else text.described()
         section.add_argument(f"--{name}", metavar="VALUE", help=text.replace("%", "%%"))
@@ -121,7 +118,7 @@ def _preset(model, preset):
 
 
 def _model_and_preset(argv):
-    parser = _Parser(add_help=False, allow_abbrev=False)
+    parser = Parser(add_help=False)
     parser.add_argument("--model", default=next(iter(MODELS)) if {"-h", "--help"} & set(argv) else None)
     parser.add_argument("--preset", default="recommended")
     given = parser.parse_known_args(argv)[0]
@@ -147,7 +144,7 @@ def _without_aliases(given, aliases, transforms):
 
 
 def _resolve(model, preset, given, notes):
-    run = {name: given.get(name, default) for name, (default, _) in RUN_OPTIONS.items()}
+    run = {name: given.get(name, entry.default) for name, entry in RUN_OPTIONS.items()}
     if not 0 <= run["num_recommendations"] <= 10**6:
         raise InputError(f"--num_recommendations: expected 0 to 1000000, got {run['num_recommendations']}")
     given_run = {name: value for name, value in given.items() if name in run}

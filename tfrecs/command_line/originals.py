@@ -1,20 +1,15 @@
 """`python -m tfrecs.importers check FILE.npz [...]` and `convert --model NAME --checkpoint PREFIX --out DIR`."""
 
-import argparse
 import sys
 
 from tfrecs.command_line.arguments import parse
 from tfrecs.errors import InputError, command_line, nearest, shown_lines
 from tfrecs.importers.check import check
 from tfrecs.importers.convert import IMPORTERS, convert
+from tfrecs.options import Parser
 from tfrecs.startup import exit_code
 
 PROGRAM = "python -m tfrecs.importers"
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):
-        raise InputError(f"{message}; {' '.join(self.format_usage().split())}")
 
 
 @command_line()
@@ -44,13 +39,12 @@ def main(argv=None):
 
 
 def _parser():
-    parser = _Parser(prog=PROGRAM, description="Weights and numbers of the original implementations.")
+    parser = Parser(prog=PROGRAM, description="Weights and numbers of the original implementations.")
     commands = parser.add_subparsers(dest="command", required=True)
     checking = commands.add_parser("check", help="compare our models with numbers read off the originals")
     checking.add_argument("files", nargs="+", metavar="FILE.npz")
     converting = commands.add_parser(
         "convert",
-        allow_abbrev=False,
         help="turn a checkpoint of an original into a run directory",
         epilog="Hyper-parameters that a checkpoint does not hold (--w, --gamma, --sequence_length, ...) can be given "
         "under the names the original uses or ours; by default they are as published.",
