@@ -121,6 +121,23 @@ class ModelCase:
             assert items[row].numpy().tolist() == order + [0] * (count - len(order))
             assert np.isneginf(scores[row, len(order) :]).all() and np.isfinite(scores[row, : len(order)]).all()
 
+    def test_recommend_only_what_is_allowed(self, model, batch, catalogue):
+        """One list for all rows, and a list for each; what is excluded stays so."""
+        for allowed in ([[2, 5, 9]], [[2, 5, 9 - row] for row in range(BATCH)]):
+            items, scores = model.recommend(
+                batch, k=4, excluded=np.array(SEEN), allowed=np.array(allowed), chunk_size=4
+            )
+            for row, seen in enumerate(SEEN):
+                wanted = set(allowed[row % len(allowed)]) - set(seen)
+                order = [item for item in np.argsort(-catalogue[row], kind="stable") + 1 if item in wanted]
+                assert items[row].numpy().tolist() == order + [0] * (4 - len(order))
+                np.testing.assert_allclose(scores[row, : len(order)], [catalogue[row, i - 1] for i in order], atol=1e-5)
+
+    def test_items_have_a_vector_each(self, model):
+        vectors = np.asarray(model.item_vectors())
+        assert vectors.dtype == np.float32 and vectors.ndim == 2 and len(vectors) == model.num_items
+        assert np.isfinite(vectors).all() and len(np.unique(vectors, axis=0)) == model.num_items
+
     def test_nan_is_ranked_last_and_never_recommended(self, batch):
         """As after an update that overflowed."""
         model = self.make()

@@ -217,7 +217,11 @@ class SequentialRecommender(keras.Model):
         inputs, items = requests.read(self, inputs, items=items)
         return self.score_items(self.encode(inputs), items)
 
-    def recommend(self, inputs, k=10, excluded=None, chunk_size=None, kind=None):
+    def item_vectors(self):
+        """The vectors that items are compared by, float32 `[num_items, dim]`; row 0 is item 1."""
+        raise NotImplementedError(f"{type(self).__name__} has no vectors of items")
+
+    def recommend(self, inputs, k=10, excluded=None, chunk_size=None, kind=None, allowed=None):
         """The best items, best first; equal scores in order of id.
 
         Args:
@@ -227,6 +231,7 @@ class SequentialRecommender(keras.Model):
             chunk_size: int, candidates scored at a time; default `candidate_chunk`.
             kind: only items of this kind, for a model that tells kinds apart: its name, or its id, or int64 `[batch]`
                 ids, one for each row, 0 for any kind. Default any.
+            allowed: int64 `[batch or 1, any]` padded with 0, the only items to return; default all.
 
         Returns:
             `(items int64 [batch, k], scores float32 [batch, k])`; where fewer than k items are left, id 0 with
@@ -237,7 +242,7 @@ class SequentialRecommender(keras.Model):
             NotFiniteError: a score is NaN or infinite. In a graph, `tf.errors.InvalidArgumentError` when it runs.
         """
         self.require_tables()
-        inputs, excluded = requests.read(self, inputs, excluded=excluded)
+        inputs, excluded, allowed = requests.read(self, inputs, excluded=excluded, allowed=allowed)
         query, k = self.encode(inputs), min(requests.count("k", k), self.num_items)
         items, scores, sound = best_items(
             lambda ids: self.score_items(query, ids),
@@ -245,7 +250,19 @@ class SequentialRecommender(keras.Model):
             k,
             excluded,
             chunk_size or self.candidate_chunk,
-            None if kind is None else kinds.of_kind(self, kind),
+            _conditions(None if kind is None else kinds.of_kind(self, kind), allowed),
         )
         require_sound(sound, type(self).__name__)
         return items, scores
+
+
+def _conditions(of_kind, allowed):
+    """What `best_items` takes as `wanted`: both conditions where both are given."""
+    if allowed is None:
+        return of_kind
+
+    def wanted(ids):
+        is_allowed = metrics.member(allowed, ids[0], tf.size(ids))
+        return is_allowed if of_kind is None else tf.logical_and(is_allowed, of_kind(ids))
+
+    return wanted

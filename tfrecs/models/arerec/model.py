@@ -130,6 +130,10 @@ class ARERec(RatingRecommender):
         per_item = self.max_seq * self.region_size * (1 if items.shape.rank == 1 else self.embedding_dim)
         return in_blocks(functools.partial(self._expected, query), items, max(1, BLOCK // per_item))
 
+    def item_vectors(self):
+        """See `SequentialRecommender.item_vectors`."""
+        return tf.cast(self.items[1:], tf.float32)
+
     def rate(self, inputs):
         """Predicts ratings.
 

@@ -222,6 +222,10 @@ class ATRank(SequentialRecommender):
     def score_items(self, query, items):
         return self.match(query, items)[0]
 
+    def item_vectors(self):
+        """The items' own vectors and their attributes'; see `SequentialRecommender.item_vectors`."""
+        return ops.cast(self.objects(ops.arange(1, self.num_items + 1, dtype="int64")), "float32")
+
     def pair_loss(self, scores):
         """Sigmoid cross-entropy of an item and its negatives, averaged, without the penalty.
 

@@ -183,6 +183,11 @@ class AttRec(SequentialRecommender):
             ]
         )
 
+    def item_vectors(self):
+        """Each item's vectors of both parts, X then V; see `SequentialRecommender.item_vectors`."""
+        items = ops.arange(1, self.num_items + 1, dtype="int64")
+        return ops.cast(ops.concatenate([self.items_short(items), self.items_long(items)], axis=1), "float32")
+
     def loss_terms(self, examples, training=True):
         query = self.encode(examples, training=training)
         candidates = ops.concatenate([examples["targets"], examples["negatives"]], axis=1)

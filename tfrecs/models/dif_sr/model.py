@@ -210,6 +210,10 @@ class DIFSR(SequentialRecommender):
             scores = tf.einsum("bd,bnd->bn", query["vector"], vectors)
         return scores + self.repeats(query["history"], items) if self.repeat_bias else scores
 
+    def item_vectors(self):
+        """The items' vectors, those of their attributes added; see `SequentialRecommender.item_vectors`."""
+        return tf.cast(self._vectors(tf.range(1, self.num_items + 1, dtype=tf.int64)), tf.float32)
+
     def loss_terms(self, examples, training=True):
         history, targets = self._lengthened(examples["history"]), examples["targets"]
         matrix = dif_sr_layers.item_matrix(self.items, self.tables, self.under_xla)

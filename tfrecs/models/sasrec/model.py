@@ -163,6 +163,10 @@ class SASRec(SequentialRecommender):
             return tf.matmul(query["vector"], vectors, transpose_b=True)
         return tf.einsum("bd,bnd->bn", query["vector"], vectors)
 
+    def item_vectors(self):
+        """See `SequentialRecommender.item_vectors`."""
+        return tf.cast(self.items(tf.range(1, self.num_items + 1, dtype=tf.int64)), tf.float32)
+
     def loss_terms(self, examples, training=True):
         history, targets = examples["history"], examples["targets"]
         if self.item_loss == "ce":
