@@ -97,6 +97,29 @@ def test_a_hang_is_found():
     assert "no end within the limit" in str(report)
 
 
+def test_endless_work_is_found():
+    def work():
+        while True:
+            pass
+
+    assert Report(0, limit=1).case("target", "case", work) == "tracebacks"
+
+
+def test_a_slow_machine_is_no_hang():
+    """Work within the limit, though other processes take most of the time."""
+
+    def work():
+        began = time.process_time()
+        while time.process_time() - began < 0.5:
+            time.sleep(0.2)
+            end = time.monotonic() + 0.05
+            while time.monotonic() < end:
+                pass
+        return "equal"
+
+    assert Report(0, limit=1).case("target", "case", work) == "equal"
+
+
 @pytest.mark.parametrize(
     "change",
     [
