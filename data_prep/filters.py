@@ -3,7 +3,15 @@
 from tfrecs.errors import InputError
 
 
-def apply(connection, table, min_rating=None, min_user_interactions=1, min_item_interactions=1, keep_fraction=1.0):
+def apply(
+    connection,
+    table,
+    min_rating=None,
+    min_user_interactions=1,
+    min_item_interactions=1,
+    keep_fraction=1.0,
+    time_order=("timestamp",),
+):
     """Drops rows in place: first the latest, then by rating, then iterated until users and items have enough rows.
 
     Args:
@@ -13,7 +21,8 @@ def apply(connection, table, min_rating=None, min_user_interactions=1, min_item_
         min_user_interactions: int, the fewest rows a user may have.
         min_item_interactions: int, the fewest rows an item may have.
         keep_fraction: float in (0, 1], below 1 only the `floor(keep_fraction * rows)` earliest rows are kept; of rows
-            with equal timestamps, those that come first in the input. The table needs `timestamp` and `position` then.
+            with equal timestamps, those that come first in the input. The table needs `position` then.
+        time_order: tuple of str, the columns that order the rows in time.
 
     Returns:
         dict of filter name to the number of rows it dropped, in the order applied.
@@ -33,7 +42,7 @@ def apply(connection, table, min_rating=None, min_user_interactions=1, min_item_
     if keep_fraction < 1:
         # The small addend keeps 0.29 * 100 = 28.999999999999996 at 29.
         kept = int(keep_fraction * before[0] + 1e-9)
-        later = f"position in (select position from {table} order by timestamp, position offset ?)"
+        later = f"position in (select position from {table} order by {', '.join([*time_order, 'position'])} offset ?)"
         dropped["keep_fraction"] = _delete(connection, table, later, kept)
         _require_rows(connection, table, before, f"--keep_fraction {keep_fraction:g}", "raise it")
         before = describe(connection, table)

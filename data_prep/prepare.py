@@ -16,9 +16,10 @@ import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
-from data_prep import attributes, command_line, data_directory, original_flags, show, splits
+from data_prep import attributes, command_line, data_directory, original_flags, show, splits, timestamps
 from data_prep.engines import local
 from data_prep.sources import SOURCES
+from tfrecs import errors
 from tfrecs.data import manifest as manifests
 from tfrecs.data.manifest import Manifest
 from tfrecs.errors import InputError, nearest, shown
@@ -33,6 +34,9 @@ OPTIONS = {
     "test_from": Option(int, None, "timestamp at which the test starts, for time"),
     "min_user_interactions": Option(int, 1, "drop users with fewer, iterated", 1),
     "min_item_interactions": Option(int, 1, "drop items with fewer, iterated", 1),
+    "timestamp_unit": Option(
+        str, "auto", "unit of timestamps that are numbers; auto recognises it", choices=("auto", *timestamps.UNITS)
+    ),
     "min_rating": Option(float, None, "drop interactions with a lower rating"),
     "keep_fraction": Option(float, 1.0, "share of the interactions to keep, the earliest", 0, 1),
     "category_from": Option(str, None, "item attribute whose first value becomes the attribute category"),
@@ -43,7 +47,7 @@ OPTIONS = {
 # What does not change the data stays out of the provenance.
 RUNTIME_OPTIONS = ("overwrite", "memory_limit_mb")
 CATEGORY = "category"
-ENGINE_OPTIONS = ("num_shards", "keep_fraction")
+ENGINE_OPTIONS = ("num_shards", "keep_fraction", "memory_limit_mb", "timestamp_unit")
 SPLIT_OPTIONS = ("valid_fraction", "test_fraction", "valid_from", "test_from")
 
 
@@ -86,7 +90,6 @@ def _naming_arguments(message, dataset, options):
 
 def run(dataset="sample", out_dir=None, progress=None, **options):
     """`prepare` for command lines: messages name flags."""
-    progress = progress or StageProgress(sys.stderr)
     if not isinstance(dataset, str) or dataset not in SOURCES:
         raise InputError(f"--dataset: unknown dataset {dataset!r}; {nearest(dataset, SOURCES)}")
     out_dir = Option(str, None, "").convert("out_dir", out_dir)
@@ -94,11 +97,29 @@ def run(dataset="sample", out_dir=None, progress=None, **options):
         raise InputError("--out_dir: required")
     source = SOURCES[dataset]
     values = resolve(OPTIONS | source.OPTIONS, options, f"dataset {dataset}")
+    source_options = {name: values[name] for name in source.OPTIONS}
+    return write(lambda: source.open_log(dataset, source_options), source.__name__, values, out_dir, progress)
+
+
+def write(open_log, source, values, out_dir, progress=None, versions=None):
+    """Writes a log as prepared data; the directory appears in one step.
+
+    Args:
+        open_log: function without arguments returning a `data_prep.readers.log.Log`.
+        source: str, the module that opens the log; the last part of its name goes into the manifest.
+        values: dict of option to its value: all of `OPTIONS`, and those of the source, for the manifest.
+        out_dir: str, the directory to make.
+        progress: a `tfrecs.progress.StageProgress`, or None for one that writes to stderr.
+        versions: dict of further packages to their versions, for the manifest.
+
+    Returns:
+        the `tfrecs.data.manifest.Manifest` written.
+    """
+    progress = progress or StageProgress(sys.stderr)
     engine_options = {name: values[name] for name in values if name.startswith("min_") or name in ENGINE_OPTIONS}
-    engine_options["memory_limit_mb"] = values["memory_limit_mb"]
     engine_options["split"] = splits.declare(values["split"], **{name: values[name] for name in SPLIT_OPTIONS})
     with data_directory.staged_directory(out_dir, bool(values["overwrite"])) as directory:
-        log = source.open_log(dataset, {name: values[name] for name in source.OPTIONS})
+        log = open_log()
         _check_fields(log, values)
         _add_category(log, values["category_from"])
         attributes.check_names(log.attributes)
@@ -110,12 +131,12 @@ def run(dataset="sample", out_dir=None, progress=None, **options):
             name=log.name,
             attributes={name: kind for name, kind in log.attributes.items() if name in content["vocabularies"]},
             provenance={
-                "source": source.__name__.rpartition(".")[2],
+                "source": source.rpartition(".")[2],
                 "options": _recorded_options(values),
                 **log.provenance,
                 **counts,
             },
-            versions=_versions(),
+            versions=_versions() | (versions or {}),
             oracle=_oracle(log, values["split"], counts, progress),
             **content,
         )
@@ -191,6 +212,7 @@ def _versions():
     }
 
 
+@errors.command_line()
 def main(arguments=None):
     """The command line.
 

@@ -9,8 +9,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from data_prep import attributes, filters, splits, vocab
+from data_prep import attributes, filters, splits, timestamps, vocab
 from data_prep.engines.interruption import interruptible
+from data_prep.readers.fields import MICROSECOND
 from tfrecs.data.records import ShardWriter
 from tfrecs.errors import InputError
 
@@ -34,7 +35,7 @@ def run(log, directory, options, progress):
         log: a `data_prep.readers.log.Log`.
         directory: str, an empty directory; it must exist.
         options: dict with `keep_fraction`, `min_rating`, `min_user_interactions`, `min_item_interactions`,
-            `num_shards`, `memory_limit_mb` and `split`, the split rule as the manifest holds it.
+            `num_shards`, `memory_limit_mb`, `timestamp_unit` and `split`, the split rule as the manifest holds it.
         progress: a `tfrecs.progress.StageProgress`.
 
     Returns:
@@ -88,11 +89,15 @@ def _first_line(error):
 def _run(connection, log, directory, options, progress):
     rows_read = _load(connection, log, progress)
     progress.start("encoding")
-    _encode(connection, log.fields)
-    progress.finish()
+    times = None
+    if "timestamp" in log.fields:
+        times = timestamps.recognise(connection, options.get("timestamp_unit", "auto"))
+    _encode(connection, log.fields, times)
+    progress.finish(times.description if times else "")
     progress.start("filtering")
-    kept = {key: options[key] for key in options if key.startswith("min_") or key == "keep_fraction"}
-    dropped = filters.apply(connection, "encoded", **kept)
+    limits = {key: options[key] for key in options if key.startswith("min_") or key == "keep_fraction"}
+    time_order = times.order if times else ()
+    dropped = filters.apply(connection, "encoded", time_order=time_order, **limits)
     num_rows, num_users, num_items = filters.describe(connection, "encoded")
     progress.finish(f"{num_rows:,} interactions, {num_users:,} users, {num_items:,} items left")
     _number(connection, log.fields)
@@ -108,7 +113,8 @@ def _run(connection, log, directory, options, progress):
     for name in vocabularies:
         connection.execute(f"drop table {name}_code")
     rule = splits.resolve(options["split"], connection, "encoded")
-    shards = _write_shards(connection, log.fields, directory, options, rule, num_rows, progress)
+    writer = ShardWriter(directory, options["num_shards"])
+    shards = _write_shards(connection, log.fields, time_order, writer, rule, num_rows, progress)
     return {
         "fields": ("item", *log.fields),
         "num_users": num_users,
@@ -118,7 +124,12 @@ def _run(connection, log, directory, options, progress):
         "shards": shards,
         "vocabularies": vocabularies | attribute_vocabularies,
         "attributes_sha256": digest,
-        "counts": {"rows_read": rows_read, "rows_dropped": dropped, "item_attributes": attribute_counts},
+        "counts": {
+            "rows_read": rows_read,
+            "rows_dropped": dropped,
+            "item_attributes": attribute_counts,
+            **({"timestamps": times.provenance} if times else {}),
+        },
     }
 
 
@@ -126,12 +137,14 @@ def _load(connection, log, progress):
     """Appends the log's chunks to the table `log`, numbering the rows."""
     progress.start("reading")
     columns = [f"{name} {COLUMN_TYPES[name]}" for name in log.fields]
-    columns = ["position bigint", '"user" varchar', "item varchar", *columns]
+    columns = ["position bigint", '"user" varchar', "item varchar", *columns, f"{MICROSECOND} bigint"]
     connection.execute(f"create table log ({', '.join(columns)})")
     count = 0
     for table, fraction in log.chunks():
         positions = pa.array(np.arange(count, count + table.num_rows))
-        table = table.select(["user", "item", *log.fields]).add_column(0, "position", positions)
+        if MICROSECOND not in table.column_names:
+            table = table.append_column(MICROSECOND, pa.nulls(table.num_rows, pa.int64()))
+        table = table.select(["user", "item", *log.fields, MICROSECOND]).add_column(0, "position", positions)
         connection.register("chunk", table)
         connection.execute("insert into log select * from chunk")
         connection.unregister("chunk")
@@ -145,8 +158,8 @@ def _load(connection, log, progress):
     return count
 
 
-def _encode(connection, fields):
-    """Replaces tokens with codes that ascend in the tokens' byte order: the table `encoded`."""
+def _encode(connection, fields, times):
+    """Replaces tokens with codes that ascend in the tokens' byte order, and times with seconds: the table `encoded`."""
     names = ["user", "item", *(["action"] if "action" in fields else [])]
     for name in names:
         connection.execute(
@@ -154,7 +167,8 @@ def _encode(connection, fields):
             f'from (select distinct log."{name}" as token from log)'
         )
     selected = ["position", *(f"{name}_code.code::integer as {name}_id" for name in names)]
-    selected += [name for name in fields if name != "action"]
+    selected += [name for name in fields if name not in ("action", "timestamp")]
+    selected += times.columns if times else []
     joins = "".join(f' join {name}_code on log."{name}" = {name}_code.token' for name in names)
     connection.execute(f"create table encoded as select {', '.join(selected)} from log{joins}")
     connection.execute("drop table log")
@@ -176,20 +190,20 @@ def _tokens(connection, name):
         yield batch.column(0).to_pylist()
 
 
-def _write_shards(connection, fields, directory, options, rule, num_rows, progress):
+def _write_shards(connection, fields, time_order, writer, rule, num_rows, progress):
     """Sorts by user, time and original position, and writes a record per user."""
     progress.start("writing")
     names = ["user", "item", *(["action"] if "action" in fields else [])]
     expressions = {name: f"{name}_id.id as {name}" for name in names}
     expressions |= {name: f"encoded.{name}" for name in fields if name != "action"}
-    order = ["user_id.id", *(["timestamp"] if "timestamp" in fields else []), "position"]
+    order = ["user_id.id", *time_order, "position"]
     reader = connection.sql(
         f"select {', '.join(expressions.values())} from encoded"
         + "".join(f" join {name}_id on encoded.{name}_id = {name}_id.code" for name in names)
         + f" order by {', '.join(order)}"
     ).to_arrow_reader(ROWS_PER_BATCH)
     rows = 0
-    with ShardWriter(directory, options["num_shards"]) as writer:
+    with writer:
         for user, sequence in _sequences(reader, list(expressions)):
             split = splits.boundaries(rule, len(sequence["item"]), sequence.get("timestamp"))
             writer.write(user, split, {name: sequence[name] for name in ("item", *fields)})

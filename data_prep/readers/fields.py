@@ -1,4 +1,4 @@
-"""What a field's text means: one value at a time, and whole columns where all of them are good."""
+"""Converts the text of a log's fields: whole columns where all values are good, one by one where some are not."""
 
 import math
 import re
@@ -6,6 +6,8 @@ import re
 import numpy as np
 import pyarrow as pa
 from pyarrow import compute
+
+from data_prep.readers import dates
 
 TYPES = {
     "user": pa.string(),
@@ -16,6 +18,8 @@ TYPES = {
 }
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
+LARGEST_RATING = float(np.finfo(np.float32).max)
+MICROSECOND = "microsecond"  # the column that dates have next to `timestamp`
 
 
 class BadValue(ValueError):
@@ -34,10 +38,11 @@ def convert(role, text):
         text: str.
 
     Returns:
-        str, int or float; fractions of a second are cut off.
+        str, int or float; of a timestamp that is a date, the pair of its seconds and microseconds. Fractions of a
+        timestamp that is a number are cut off.
 
     Raises:
-        BadValue: empty, with a line break, or not a finite number of the field's range.
+        BadValue: empty, with a line break, not a finite number of the field's range, and no date where one may be.
 
     Example:
         >>> convert("timestamp", "881250949.5")
@@ -51,10 +56,12 @@ def convert(role, text):
         return text
     stripped = text.strip()
     if not NUMBER.fullmatch(stripped):
-        raise BadValue(role, f"{role} is not a number: {text!r}")
+        if role == "timestamp" and (date := dates.parse(stripped)) is not None:
+            return date
+        raise BadValue(role, f"{role} is not a number: {text!r}" + (", nor a date" if role == "timestamp" else ""))
     if role == "rating":
         value = float(stripped)
-        if not math.isfinite(value) or abs(value) > np.finfo(np.float32).max:
+        if not math.isfinite(value) or abs(value) > LARGEST_RATING:
             raise BadValue(role, f"{role} is out of range: {text!r}")
         return value
     value = float(stripped)
@@ -70,26 +77,95 @@ def table(columns):
     return pa.table({role: pa.array(values, TYPES[role]) for role, values in columns.items()})
 
 
-def convert_columns(columns):
-    """Converts columns of text at once.
+class Converter:
+    """Converts the columns of a log, block by block; timestamps are either numbers or dates from the first to the last.
 
     Args:
-        columns: dict of role to an Arrow string column.
+        roles: iterable of keys of `TYPES`, the columns in their order.
 
-    Returns:
-        an Arrow table, or None if a value is bad or unusual: `convert` then says which, or how.
+    Example:
+        >>> converter = Converter(["user", "timestamp"])
+        >>> converter.convert_columns({"user": pa.array(["u"]), "timestamp": pa.array(["1970-01-02"])}).to_pylist()
+        [{'user': 'u', 'timestamp': 86400, 'microsecond': 0}]
     """
-    converted = {}
-    for role, column in columns.items():
-        if TYPES[role] == pa.string():
-            good = _is_clean(column)
-            converted[role] = column
-        else:
-            converted[role] = _numbers(column, role)
-            good = converted[role] is not None
-        if not good:
+
+    def __init__(self, roles):
+        self.roles = tuple(roles)
+        self._dates = None  # whether timestamps are dates; None before the first one
+
+    def convert_columns(self, columns):
+        """Converts whole columns.
+
+        Args:
+            columns: dict of role to an Arrow column, of text or of the role's own type.
+
+        Returns:
+            an Arrow table as `data_prep.readers.log.Log.chunks` has them, or None if a value is bad or unusual:
+            `convert_rows` then says which, or how.
+        """
+        converted, dates = {}, self._dates
+        for role, column in columns.items():
+            if TYPES[role] == pa.string():
+                if not _is_clean(column):
+                    return None
+                converted[role] = column
+                continue
+            numbers = None if pa.types.is_timestamp(column.type) else _numbers(column, role)
+            if numbers is not None:
+                converted[role] = numbers
+            elif role != "timestamp" or (found := date_columns(column)) is None:
+                return None
+            else:
+                converted |= found
+            if role == "timestamp" and len(column):
+                dates = numbers is None
+        if self._dates not in (None, dates):
             return None
-    return pa.table(converted)
+        self._dates = dates
+        return pa.table(converted)
+
+    def convert_rows(self, rows, path, bad_lines):
+        """Converts rows one by one.
+
+        Args:
+            rows: iterable of `(line, texts)`, a text for each role.
+            path: str, for messages.
+            bad_lines: `data_prep.readers.log.BadLines`, which takes the rows that cannot be used.
+
+        Returns:
+            an Arrow table, as `convert_columns`.
+        """
+        columns = {role: [] for role in self.roles}
+        microseconds = []
+        for line, texts in rows:
+            try:
+                values = {role: convert(role, text) for role, text in zip(self.roles, texts, strict=True)}
+                if "timestamp" in values:
+                    self._check_form(values["timestamp"], texts[self.roles.index("timestamp")])
+            except BadValue as error:
+                bad_lines.add(error.role, path, line, str(error))
+                continue
+            if self._dates:
+                values["timestamp"], microsecond = values["timestamp"]
+                microseconds.append(microsecond)
+            for role, value in values.items():
+                columns[role].append(value)
+        result = table(columns)
+        return result.append_column(MICROSECOND, pa.array(microseconds, pa.int64())) if self._dates else result
+
+    def _check_form(self, value, text):
+        is_date = isinstance(value, tuple)
+        if self._dates is None:
+            self._dates = is_date
+        elif self._dates != is_date:
+            here, before = ("a date", "numbers") if is_date else ("a number", "dates")
+            raise BadValue("timestamp", f"timestamp is {here}, those before are {before}: {text!r}")
+
+
+def date_columns(column):
+    """The columns `timestamp` and `microsecond` of a column of dates, or None."""
+    parts = dates.parse_column(column)
+    return None if parts is None else {"timestamp": parts[0], MICROSECOND: parts[1]}
 
 
 def _is_clean(column):
@@ -100,7 +176,8 @@ def _is_clean(column):
 
 def _numbers(column, role):
     # Arrow reads 0x10 as a number, `convert` does not.
-    if compute.any(compute.match_substring(column, "x", ignore_case=True)).as_py():
+    is_text = pa.types.is_string(column.type)
+    if is_text and compute.any(compute.match_substring(column, "x", ignore_case=True)).as_py():
         return None
     if role == "timestamp":
         try:
@@ -112,7 +189,7 @@ def _numbers(column, role):
     except pa.ArrowInvalid:
         return None
     # Below 2 ** 53 a float64 holds every whole number. A NaN compares false.
-    largest = 2.0**53 - 1 if role == "timestamp" else float(np.finfo(np.float32).max)
+    largest = 2.0**53 - 1 if role == "timestamp" else LARGEST_RATING
     if not compute.all(compute.less_equal(compute.abs(values), largest), min_count=0).as_py():
         return None
     return compute.cast(compute.floor(values), pa.int64()) if role == "timestamp" else values

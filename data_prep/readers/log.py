@@ -16,8 +16,10 @@ class Log:
         name: str, the dataset's name, `ml-100k`.
         fields: tuple, which of `FIELDS` the log has.
         chunks: function without arguments yielding `(table, fraction)`: an Arrow table with the
-            columns `user`, `item` (strings), and of `fields`: `timestamp` (int64 seconds),
-            `rating` (float), `action` (string); and the share of the log read so far, 0 to 1.
+            columns `user`, `item` (strings), and of `fields`: `timestamp` (int64), `rating` (float),
+            `action` (string); and the share of the log read so far, 0 to 1. Where timestamps are dates,
+            they are seconds since 1970 (UTC), and the column `microsecond` (int64) has the rest. Where
+            they are numbers there is no such column, and `data_prep.timestamps` recognises their unit.
         provenance: dict for the manifest; complete once `chunks` has been read to its end.
         attributes: dict of item attribute to its kind, `token` or `list`.
         attribute_chunks: function without arguments, called after `chunks` has been read, yielding

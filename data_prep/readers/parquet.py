@@ -47,13 +47,16 @@ def read(path, columns, bad_lines):
     Raises:
         InputError: naming FILE:ROW and echoing the value, or a damaged file.
     """
+    converter = fields.Converter(columns)
     for batch, row, total in batches(path, list(dict.fromkeys(columns.values()))):
-        text = {role: _text(path, role, batch[name]) for role, name in columns.items()}
+        values = {role: _readable(path, role, batch[name]) for role, name in columns.items()}
         table = None
-        if not any(column.null_count for column in text.values()):
-            table = fields.convert_columns(text)
+        if not any(column.null_count for column in values.values()):
+            table = converter.convert_columns(values)
         if table is None:
-            table = _convert_rows(text, row, path, bad_lines)
+            texts = (compute.cast(column, pa.string()).to_pylist() for column in values.values())
+            rows = ([text or "" for text in row] for row in zip(*texts, strict=True))
+            table = converter.convert_rows(enumerate(rows, start=row + 1), path, bad_lines)
         yield table, (row + batch.num_rows) / max(1, total)
 
 
@@ -108,30 +111,14 @@ def _check_text(path, row, name, column):
             )
 
 
-def _text(path, role, column):
-    """The column as strings, so that one set of rules holds for every kind of file."""
+def _readable(path, role, column):
+    """The column as text, so that one set of rules holds for every kind of file; times as microseconds."""
+    if pa.types.is_date(column.type):
+        column = compute.cast(column, pa.timestamp("ms"))
     if pa.types.is_timestamp(column.type):
         column = compute.floor_temporal(column, unit="microsecond")
-        column = compute.cast(compute.cast(column, pa.timestamp("us")), pa.int64())
-        column = compute.floor(compute.divide(compute.cast(column, pa.float64()), 1e6))
-        column = compute.cast(column, pa.int64())
+        return compute.cast(column, pa.timestamp("us"))
     try:
         return compute.cast(column, pa.string())
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
         raise InputError(f"{path}: the {role} column holds {column.type}, which is no text") from None
-
-
-def _convert_rows(text, row, path, bad_lines):
-    columns = {role: [] for role in text}
-    rows = zip(*(column.to_pylist() for column in text.values()), strict=True)
-    for number, values in enumerate(rows, start=row + 1):
-        try:
-            converted = [
-                fields.convert(role, "" if value is None else value) for role, value in zip(text, values, strict=True)
-            ]
-        except fields.BadValue as error:
-            bad_lines.add(error.role, path, number, str(error))
-            continue
-        for role, value in zip(text, converted, strict=True):
-            columns[role].append(value)
-    return fields.table(columns)

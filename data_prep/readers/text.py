@@ -31,6 +31,7 @@ def read(path, layout, bad_lines, block_bytes=BLOCK_BYTES):
         InputError: naming FILE:LINE and echoing the value.
     """
     has_header = layout.header
+    converter = fields.Converter(layout.roles)
     for block, line, fraction in blocks(path, layout, block_bytes):
         if has_header:
             header = next((record for _, record in records(block, line, layout)), None)
@@ -40,9 +41,9 @@ def read(path, layout, bad_lines, block_bytes=BLOCK_BYTES):
             line += block.count(b"\n", 0, start)
             block = block[start:]
             has_header = False
-        table = _read_fast(block, layout)
+        table = _read_fast(block, layout, converter)
         if table is None:
-            table = _read_carefully(block, line, path, layout, bad_lines)
+            table = converter.convert_rows(_rows(block, line, path, layout, bad_lines), path, bad_lines)
         yield table, fraction
 
 
@@ -64,7 +65,7 @@ def read_header(path, delimiter, quoted=True):
     raise InputError(f"{path}: empty")
 
 
-def _read_fast(block, layout):
+def _read_fast(block, layout, converter):
     """The block as a table, or None where anything is out of the ordinary."""
     if block.count(b"\r") != block.count(b"\r\n"):
         return None
@@ -94,12 +95,11 @@ def _read_fast(block, layout):
         )
     except pa.ArrowInvalid:
         return None
-    return fields.convert_columns({role: table[names[index]] for role, index in layout.roles.items()})
+    return converter.convert_columns({role: table[names[index]] for role, index in layout.roles.items()})
 
 
-def _read_carefully(block, line, path, layout, bad_lines):
-    """The block as a table, record by record."""
-    columns = {role: [] for role in layout.roles}
+def _rows(block, line, path, layout, bad_lines):
+    """Yields `(line, texts)` of the records of a block, the texts as `layout.roles` has them."""
     for number, record in records(block, line, layout):
         try:
             text = record.decode("utf-8")
@@ -116,11 +116,4 @@ def _read_carefully(block, line, path, layout, bad_lines):
             message = f"expected {layout.num_columns} fields, found {len(values)}: {shown!r}"
             bad_lines.add("fields", path, number, message)
             continue
-        try:
-            row = {role: fields.convert(role, values[i]) for role, i in layout.roles.items()}
-        except fields.BadValue as error:
-            bad_lines.add(error.role, path, number, str(error))
-            continue
-        for role, value in row.items():
-            columns[role].append(value)
-    return fields.table(columns)
+        yield number, [values[index] for index in layout.roles.values()]

@@ -86,33 +86,19 @@ def _stem(file):
 
 def _read_reviews(path, bad_lines, block_bytes=BLOCK_BYTES):
     """Yields the log, as `Log.chunks`."""
+    converter = fields.Converter(KEYS)
     for block, first_line, fraction in blocks.blocks(path, blocks.LINES, block_bytes):
-        lines, columns = [], {role: [] for role in KEYS}
+        rows = []
         for line, entry in json_lines.entries(block, first_line, path, bad_lines, None):
             try:
-                row = [_text(entry, role, key) for role, key in KEYS.items()]
+                rows.append((line, [_text(entry, role, key) for role, key in KEYS.items()]))
             except fields.BadValue as error:
                 bad_lines.add(error.role, path, line, str(error))
-                continue
-            lines.append(line)
-            for column, text in zip(columns.values(), row, strict=True):
-                column.append(text)
-        table = fields.convert_columns({role: pa.array(column, pa.string()) for role, column in columns.items()})
-        yield table if table is not None else _convert_rows(columns, lines, path, bad_lines), fraction
-
-
-def _convert_rows(columns, lines, path, bad_lines):
-    """The rows of a block as a table, one by one: it finds the lines of bad values."""
-    good = {role: [] for role in columns}
-    for line, *row in zip(lines, *columns.values(), strict=True):
-        try:
-            converted = [fields.convert(role, text) for role, text in zip(columns, row, strict=True)]
-        except fields.BadValue as error:
-            bad_lines.add(error.role, path, line, str(error))
-            continue
-        for column, value in zip(good.values(), converted, strict=True):
-            column.append(value)
-    return fields.table(good)
+        columns = zip(*(texts for _, texts in rows), strict=True) if rows else [()] * len(KEYS)
+        table = converter.convert_columns(
+            {role: pa.array(column, pa.string()) for role, column in zip(KEYS, columns, strict=True)}
+        )
+        yield converter.convert_rows(rows, path, bad_lines) if table is None else table, fraction
 
 
 def _read_metadata(path, bad_lines, block_bytes=BLOCK_BYTES):

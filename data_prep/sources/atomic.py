@@ -19,7 +19,7 @@ OPTIONS = {
     "user_column": Option(str, "user_id", "name of the user column"),
     "item_column": Option(str, "item_id", "name of the item column"),
     "rating_column": Option(str, None, "name of the rating column; without it, rating where there is one"),
-    "timestamp_column": Option(str, None, "name of the column of seconds; without it, timestamp where there is one"),
+    "timestamp_column": Option(str, None, "name of the column of times; without it, timestamp where there is one"),
     "action_column": Option(str, None, "name of the action column; without it, action where there is one"),
     "attributes": Option(
         str, None, "columns of the .item file, a,b,c; without it, all of tokens but titles, names, addresses and such"

@@ -12,7 +12,7 @@ OPTIONS = {
     "path": Option(str, None, "file to read: .csv, .tsv, .txt, also with .gz, or .parquet"),
     "user_column": Option(str, "user", "name of the user column"),
     "item_column": Option(str, "item", "name of the item column"),
-    "timestamp_column": Option(str, None, "name of the column of seconds"),
+    "timestamp_column": Option(str, None, "name of the column of times: dates (ISO 8601), or unix s, ms or us"),
     "rating_column": Option(str, None, "name of the rating column"),
     "action_column": Option(str, None, "name of the action column"),
     "delimiter": Option(str, None, "between fields; from the file name where not given"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_prep.readers import blocks, text
+from data_prep.readers import blocks, fields, text
 from data_prep.readers.log import BadLines
 from tfrecs.errors import InputError
 
@@ -154,7 +154,9 @@ def test_fast_and_careful_reading_agree(pieces):
     layout = blocks.Layout({"user": 0, "item": 1}, 2, ",", quoted=True, header=False)
     if blocks.end_of_records(block, layout) < len(block):
         return
-    fast = text._read_fast(block, layout)
+    fast = text._read_fast(block, layout, fields.Converter(layout.roles))
     if fast is not None:
-        careful = text._read_carefully(block, 1, "f", layout, BadLines("error", {}))
+        bad_lines = BadLines("error", {})
+        rows = text._rows(block, 1, "f", layout, bad_lines)
+        careful = fields.Converter(layout.roles).convert_rows(rows, "f", bad_lines)
         assert fast.to_pylist() == careful.to_pylist()

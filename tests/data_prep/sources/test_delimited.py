@@ -16,7 +16,8 @@ def open_log(path, **options):
 
 
 def read(log):
-    return [tuple(row.values()) for table, _ in log.chunks() for row in table.to_pylist()]
+    tables = (table.select(["user", "item", *log.fields]) for table, _ in log.chunks())
+    return [tuple(row.values()) for table in tables for row in table.to_pylist()]
 
 
 @pytest.mark.parametrize(
