@@ -34,16 +34,16 @@ setup(
         "keras>=3.12,<3.16",
         "numpy>=2.0",
         "duckdb>=1.1",
+        "pandas>=2.2",
         "pyarrow>=16",
         "matplotlib>=3.9",
         "tensorflow-datasets>=4.9.8",
     ],
     extras_require={
         "notebooks": ["ipykernel>=6.29", "jupyter>=1.1", "nbclient>=0.10", "pandas>=2.2"],
-        # pandas reads tables in tests, scikit-learn is an oracle they compare with; the package imports neither.
+        # scikit-learn is an oracle that tests compare with; the package does not import it.
         "dev": [
             "hypothesis>=6.100",
-            "pandas>=2.2",
             "pytest>=8.2",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",

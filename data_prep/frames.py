@@ -1,0 +1,103 @@
+"""Prepares pandas DataFrames: a log with a row per interaction, and a table of its items."""
+
+import os
+
+import pandas as pd
+
+from data_prep.prepare import OPTIONS, write
+from data_prep.readers import frame_columns, frame_items
+from data_prep.readers.fields import Converter
+from data_prep.readers.log import FIELDS, Log
+from tfrecs.errors import InputError
+from tfrecs.options import Option, resolve
+
+ROWS_PER_CHUNK = 1 << 16
+
+
+def prepare(
+    df,
+    out_dir,
+    *,
+    user="user",
+    item="item",
+    timestamp=None,
+    rating=None,
+    action=None,
+    item_features=None,
+    name=None,
+    progress=None,
+    **options,
+):
+    """Prepares a DataFrame; the directory appears in one step, with what a file of the same rows would give.
+
+    Users, items and actions are text, integers or categories. Times are dates (`datetime64`, `datetime.date`,
+    ISO 8601 text; UTC where there is no time zone) or numbers, whose unit is recognised: seconds, milliseconds or
+    microseconds since 1970. Interactions of a user with equal timestamps keep the order of the rows.
+
+    Args:
+        df: `pandas.DataFrame`, a row per interaction; columns that are not named here are not read.
+        out_dir: str or `os.PathLike`, the directory to make.
+        user, item: names of the columns of users and items.
+        timestamp, rating, action: names of further columns, or None.
+        item_features: `pandas.DataFrame` with a row per item, or None. It has the column `item`; each other column
+            becomes an item attribute: a token (text, integer or category), or a list of tokens (a list, tuple or
+            array). A missing value is no value. A column `kind` says what kind of object an item is.
+        name: str, the dataset's name, or None for the last part of `out_dir`.
+        progress: a `tfrecs.progress.StageProgress`, or None for one that writes to stderr.
+        **options: any of `data_prep.prepare.OPTIONS`: `split`, `min_user_interactions`, `overwrite` and so on.
+
+    Returns:
+        the `tfrecs.data.manifest.Manifest` written.
+
+    Raises:
+        InputError: a column that is missing, doubled, incomplete or of no usable type, naming it and the row (counted
+            from 0, with its index where that is another); bad options. Nothing is left behind.
+
+    Example:
+        >>> import tempfile
+        >>> from tfrecs.progress import StageProgress
+        >>> df = pd.DataFrame({"customer": [7, 7, 8], "sku": ["a", "b", "a"]})
+        >>> directory = os.path.join(tempfile.mkdtemp(), "shop")
+        >>> prepare(df, directory, user="customer", item="sku", progress=StageProgress(None)).num_items
+        2
+    """
+    if not isinstance(df, pd.DataFrame):
+        raise InputError(f"df: expected a pandas DataFrame, got a {type(df).__name__}")
+    out_dir = Option(str, None, "").convert("out_dir", out_dir)
+    if out_dir is None:
+        raise InputError("out_dir: required")
+    name = Option(str, None, "").convert("name", name) or os.path.basename(os.path.abspath(out_dir))
+    columns = {"user": user, "item": item, "timestamp": timestamp, "rating": rating, "action": action}
+    for role in ("user", "item"):
+        if columns[role] is None:
+            raise InputError(f"{role}: expected the name of a column, got None")
+    columns = {role: column for role, column in columns.items() if column is not None}
+    values = resolve(OPTIONS, options, "DataFrames")
+    frame_columns.check_names("df", df, columns)
+    readers = {role: frame_columns.reader(role, "df", df, column) for role, column in columns.items()}
+    attributes, attribute_chunks = {}, lambda: iter(())
+    if item_features is not None:
+        attributes, attribute_chunks = frame_items.open_table(item_features, item)
+    log = Log(
+        name,
+        tuple(field for field in FIELDS if field in columns),
+        lambda: _chunks(df, columns, readers),
+        {"columns": {role: str(column) for role, column in columns.items()}},
+        attributes,
+        attribute_chunks,
+    )
+    return write(lambda: log, __name__, values, out_dir, progress, {"pandas": pd.__version__})
+
+
+def _chunks(df, columns, readers):
+    """Yields the log, as `Log.chunks`."""
+    converter = Converter(columns)
+    bad_rows = frame_columns.BadRows("df", df, columns)
+    for begin in range(0, len(df), ROWS_PER_CHUNK):
+        end = min(begin + ROWS_PER_CHUNK, len(df))
+        arrays = {role: read(begin, end) for role, read in readers.items()}
+        table = converter.convert_columns(arrays)
+        if table is None:
+            texts = (frame_columns.as_text(array).to_pylist() for array in arrays.values())
+            table = converter.convert_rows(enumerate(zip(*texts, strict=True), begin), "df", bad_rows)
+        yield table, end / len(df)
