@@ -16,14 +16,13 @@ class LatentAttentionBlock(keras.layers.Layer):
 
     In space k the queries are `P_k(x)` and the values `V_k(s)`, of width `dim / K`; the similarities are
     `P_k(x) W_k s^T` (bilinear) or `P_k(x) K_k(s)^T / sqrt(dim / K)` (dot), and
-    `C = F(concat_k softmax(similarities) V_k(s))`.
+    `C = F(concat_k softmax(similarities) V_k(s))`. The feed-forward network's hidden layer is `dim / 4` wide.
 
     Args:
         dim: int, width of queries and memory.
         num_spaces: int, K, which divides `dim`.
         similarity: `bilinear` (paper) or `dot`, scaled. NOTE: `dot` repeats `model.py:320-335`.
         activation: str, of the projections.
-        inner_dim: int, of the feed-forward network's hidden layer.
         dropout: float in [0, 1), on the attention weights.
         output_dropout: float in [0, 1), on what attention and feed-forward add to their inputs.
         attend_padding: bool, where the whole memory is padding, all of it is attended alike. NOTE: True repeats
@@ -53,7 +52,6 @@ class LatentAttentionBlock(keras.layers.Layer):
         num_spaces,
         similarity="bilinear",
         activation="relu",
-        inner_dim=None,
         dropout=0.0,
         output_dropout=0.0,
         attend_padding=False,
@@ -62,7 +60,7 @@ class LatentAttentionBlock(keras.layers.Layer):
     ):
         super().__init__(**kwargs)
         self.dim, self.num_spaces, self.similarity, self.activation = dim, num_spaces, similarity, activation
-        self.inner_dim = inner_dim or max(1, dim // 4)
+        inner_dim = max(1, dim // 4)
         self.rates = {"dropout": dropout, "output_dropout": output_dropout}
         self.attend_padding = attend_padding
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -72,7 +70,7 @@ class LatentAttentionBlock(keras.layers.Layer):
         else:
             shape = (num_spaces, dim // num_spaces, dim)
             self.bilinear = self.add_weight(name="bilinear", shape=shape, initializer=self.kernel_initializer.clone())
-        self.inner, self.outer = self._dense("inner", self.inner_dim, "relu"), self._dense("outer", dim, None)
+        self.inner, self.outer = self._dense("inner", inner_dim, "relu"), self._dense("outer", dim, None)
         self.norms = [
             keras.layers.LayerNormalization(epsilon=EPSILON, name=name, dtype=self.dtype_policy)
             for name in ("attention_norm", "feed_forward_norm")
@@ -81,7 +79,7 @@ class LatentAttentionBlock(keras.layers.Layer):
         self.output_dropout = keras.layers.Dropout(output_dropout, dtype=self.dtype_policy)
         for layer in (self.query, self.value, *([self.key] if similarity == "dot" else ()), self.inner, *self.norms):
             layer.build((None, dim))
-        self.outer.build((None, self.inner_dim))
+        self.outer.build((None, inner_dim))
         self.built = True
 
     def _dense(self, name, dim, activation):
@@ -126,7 +124,6 @@ class LatentAttentionBlock(keras.layers.Layer):
             "num_spaces": self.num_spaces,
             "similarity": self.similarity,
             "activation": self.activation,
-            "inner_dim": self.inner_dim,
             **self.rates,
             "attend_padding": self.attend_padding,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),

@@ -3,10 +3,14 @@
 import keras
 from keras import ops
 
+from tfrecs.layers.attributes import AttributeTable
 from tfrecs.layers.masks import padding_mask
 from tfrecs.models import ranges
 from tfrecs.models.atrank import data
-from tfrecs.models.atrank.layers import checked, create
+from tfrecs.models.atrank.arguments import checked
+from tfrecs.models.atrank.attention import LatentAttentionBlock
+from tfrecs.models.atrank.behaviours import BehaviourEmbedding
+from tfrecs.models.atrank.objects import ObjectEmbedding
 from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.models.train_step import sum_over_replicas
 
@@ -148,7 +152,46 @@ class ATRank(SequentialRecommender):
         self.request_fields = self.fields[1:]
         self.reads_actions = bool(num_actions and (action_dim or not object_type))
         self.padded_fields = ("history", *(["bucket"] if time != "none" else []), *(["action"] if num_actions else []))
-        create(self)
+        policy = self.dtype_policy
+        self.objects = ObjectEmbedding(
+            num_items,
+            item_dim,
+            self.attribute_sizes,
+            [min(length, attribute_values or length) for length in self.attribute_lengths],
+            attribute_dim,
+            initializer,
+            name="objects",
+            dtype=policy,
+        )
+        dim = hidden_units or self.objects.width
+        self.behaviours = BehaviourEmbedding(
+            self.objects.width,
+            dim,
+            num_groups,
+            num_actions,
+            action_dim if num_actions else 0,
+            time,
+            time_dim,
+            num_buckets,
+            initializer,
+            name="behaviours",
+            dtype=policy,
+        )
+        if object_type:
+            self.kinds = AttributeTable(num_items, 0, name="kinds")
+        if candidate == "projected":
+            self.candidates = keras.layers.Dense(dim, kernel_initializer=initializer, name="candidates", dtype=policy)
+            self.candidates.build((None, self.objects.width))
+        self.item_bias = self.add_weight(name="item_bias", shape=(num_items + 1,), initializer="zeros")
+        self.embedding_dropout_layer = keras.layers.Dropout(embedding_dropout, dtype=policy)
+        block = dict(dropout=dropout, output_dropout=output_dropout, attend_padding=attend_padding, dtype=policy)
+        block |= dict(similarity=similarity, activation=activation, kernel_initializer=initializer)
+        self.self_attention = [
+            LatentAttentionBlock(dim, num_heads, name=f"self_attention_{i}", **block) for i in range(num_blocks)
+        ]
+        self.candidate_attention = [
+            LatentAttentionBlock(dim, num_heads, name=f"candidate_attention_{i}", **block) for i in range(num_blocks)
+        ]
         self.build()
 
     @classmethod

@@ -19,11 +19,6 @@ ACCEPTED = {
     "attribute_predictor": PREDICTORS,
     "item_loss": ("ce", "bpr"),
 }
-# Those that `DecoupledEncoder` takes under the same names.
-ENCODER = (
-    *("num_layers", "dim", "num_heads", "inner_dim", "activation", "fusion", "causal_fusion", "additive_mask"),
-    *("dropout", "attention_dropout", "layer_norm_epsilon"),
-)
 TUPLES = {
     "attribute_sizes": ranges.SIZE,
     "attribute_lengths": ranges.AMOUNT,
@@ -32,12 +27,15 @@ TUPLES = {
 }
 
 
-def check(arguments):
-    """Refuses bad arguments of `DIFSR`.
+def checked(arguments):
+    """The arguments, those of several values as tuples.
 
     Args:
-        arguments: dict of the constructor's arguments. Without `attribute_sizes` it is not known yet how many
-            attributes there are, and one value for each is taken on trust.
+        arguments: dict of the constructor's arguments, those of the base left out. Without `attribute_sizes` the number
+            of attributes is not known yet, and one value for each is accepted unchecked.
+
+    Returns:
+        dict.
 
     Raises:
         InputError: naming the first bad argument, and its value.
@@ -49,6 +47,7 @@ def check(arguments):
         ...
         tfrecs.errors.InputError: dim: expected a multiple of num_heads 4, got 10
     """
+    arguments = ranges.as_tuples(arguments, ("attributes", *TUPLES))
     ranges.check(arguments, ACCEPTED)
     for name, rule in TUPLES.items():
         for value in arguments[name]:
@@ -64,18 +63,14 @@ def check(arguments):
     _check_count("attribute_lengths", arguments["attribute_lengths"], (count,))
     if count and tuple(arguments["attributes"]) != ALL:
         _check_count("attributes", arguments["attributes"], (count,))
+    return arguments
 
 
-def given(scope):
-    """The constructor's own arguments among its local names; those of several values become tuples."""
-    return ranges.as_tuples(ranges.own(scope), ("attributes", *TUPLES))
-
-
-def each(values, count):
+def per_attribute(values, count):
     """One value for each of `count` attributes, where one may stand for all.
 
     Example:
-        >>> each((64,), 2), each((8, 4), 2)
+        >>> per_attribute((64,), 2), per_attribute((8, 4), 2)
         ((64, 64), (8, 4))
     """
     return tuple(values) * count if len(values) == 1 else tuple(values)

@@ -1,8 +1,9 @@
-"""What DIF-SR trains on: every position of a window, or one prefix at a time."""
+"""What DIF-SR reads of prepared data: windows or prefixes to train on, and the tables of the items' attributes."""
 
 import tensorflow as tf
 
 from tfrecs.data import windows
+from tfrecs.models import item_attributes
 
 
 def training_examples(model, items, draw, seed):
@@ -23,6 +24,24 @@ def training_examples(model, items, draw, seed):
     if model.item_loss == "bpr":
         examples["negatives"] = draw(rows, targets.shape[1])
     return examples
+
+
+def fill_tables(model, data_dir, manifest):
+    """Assigns the tables of the items' attributes.
+
+    Args:
+        model: a `DIFSR`.
+        data_dir: str.
+        manifest: its `Manifest`.
+
+    Returns:
+        tuple of str, the attributes' names.
+    """
+    names = item_attributes.chosen(model.attributes, manifest)
+    for name, table in zip(names, model.tables):
+        longest, keep_repeats = table.values.shape[1], model.repeated_attributes
+        table.values.assign(item_attributes.table(data_dir, manifest, name, longest, keep_repeats))
+    return names
 
 
 def thinned(items, rate, seed):

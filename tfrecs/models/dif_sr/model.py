@@ -1,16 +1,21 @@
 """DIF-SR: self-attention over items whose scores also weigh side information, kept apart from the items' values."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
 from tfrecs import losses
 from tfrecs.data import windows
 from tfrecs.layers.aggregation import last
+from tfrecs.layers.attributes import AttributeTable, ItemTable, PooledEmbedding
 from tfrecs.layers.masks import padding_mask
-from tfrecs.models import item_attributes
+from tfrecs.models import item_attributes, ranges
 from tfrecs.models.dif_sr import data
-from tfrecs.models.dif_sr import layers as dif_sr_layers
-from tfrecs.models.dif_sr.arguments import check, each, given
+from tfrecs.models.dif_sr.arguments import checked, per_attribute
+from tfrecs.models.dif_sr.encoder import DecoupledEncoder
+from tfrecs.models.dif_sr.item_matrix import item_matrix
+from tfrecs.models.dif_sr.predictors import AttributePredictor
 from tfrecs.models.dif_sr.repeat_bias import RepeatBias
 from tfrecs.models.item_attributes import ALL, NONE
 from tfrecs.models.recommender import SequentialRecommender
@@ -122,17 +127,49 @@ class DIFSR(SequentialRecommender):
         clip_unmerged_rows=False,
         **kwargs,
     ):
-        arguments = given(locals())
-        check(arguments)
+        arguments = checked(ranges.own(locals()))
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
         self._keep(arguments)
         self.draws_negatives = item_loss == "bpr"
         self.padded_fields = ("history", "targets", "negatives")[
             : (3 if item_loss == "bpr" else 2) if all_positions else 1
         ]
-        self.label_weights = each(self.attribute_weight, len(self.attribute_sizes))
-        for name, layers in dif_sr_layers.create(num_items, arguments, self.dtype_policy).items():
-            setattr(self, name, layers)
+        policy, sizes = self.dtype_policy, self.attribute_sizes
+        dims = per_attribute(self.attribute_dim, len(sizes))
+        self.label_weights = per_attribute(self.attribute_weight, len(sizes))
+        small = functools.partial(keras.initializers.RandomNormal, stddev=initializer_range)
+        tables, embeddings, predictors = [], [], []
+        for i, (size, longest) in enumerate(zip(sizes, self.attribute_lengths)):
+            tables.append(AttributeTable(num_items, longest, name=f"table_{i}", dtype=policy))
+            initial = small() if train_attributes else small(stddev=1.0)
+            pooled = (size, dims[i], pooling, not longest, mask_attributes, initial)
+            embeddings.append(PooledEmbedding(*pooled, trainable=train_attributes, name=f"attribute_{i}", dtype=policy))
+            if attribute_predictor != "none":
+                head = (dim, size + 1, attribute_predictor, small())
+                predictors.append(AttributePredictor(*head, name=f"predictor_{i}", dtype=policy))
+        # Made before the items and listed after them: initial draws and checkpoints depend on these orders.
+        encoder = DecoupledEncoder(
+            num_layers,
+            dim,
+            num_heads,
+            dims,
+            max_history,
+            inner_dim,
+            activation,
+            fusion,
+            causal_fusion,
+            additive_mask,
+            dropout,
+            attention_dropout,
+            small(),
+            layer_norm_epsilon,
+            name="encoder",
+            dtype=policy,
+        )
+        self.tables, self.embeddings, self.predictors = tables, embeddings, predictors
+        extended = sizes if attributes_in_items else ()
+        self.items = ItemTable(num_items, dim, extended, small(), name="items", dtype=policy)
+        self.encoder = encoder
         self.repeats = RepeatBias(name="repeats") if repeat_bias else None
         if item_loss == "ce" and self.predictors:
             self.part_names = ("item_loss", *(f"attribute_{i}_loss" for i in range(len(self.predictors))))
@@ -150,12 +187,8 @@ class DIFSR(SequentialRecommender):
 
     def adapt(self, data_dir, manifest, split):
         """Fills the tables of items' attributes."""
-        names = item_attributes.chosen(self.attributes, manifest)
+        names = data.fill_tables(self, data_dir, manifest)
         self.part_names = ("item_loss", *(f"{name}_loss" for name in names))[: len(self.loss_parts)]
-        for name, table in zip(names, self.tables):
-            table.values.assign(
-                item_attributes.table(data_dir, manifest, name, table.values.shape[1], self.repeated_attributes)
-            )
 
     def training_examples(self, sequences, draw, seed):
         """Windows or prefixes of histories with their next items; see `data.training_batches.TrainingBatches`."""
@@ -185,11 +218,11 @@ class DIFSR(SequentialRecommender):
         return self.encoder.layers_of(vectors, attributes, mask, training)
 
     @property
-    def _reads_padding(self):
+    def _padding_matters(self):
         return not self.causal_fusion and self.fusion != "sum"
 
-    def _lengthened(self, history):
-        if not self._reads_padding:
+    def _padded(self, history):
+        if not self._padding_matters:
             return history
         return tf.pad(history, [[0, 0], [0, self.max_history - tf.shape(history)[1]]])
 
@@ -197,7 +230,7 @@ class DIFSR(SequentialRecommender):
         return self.items(items, [table(items) for table in self.tables])
 
     def encode(self, inputs, training=False):
-        history = self._lengthened(inputs["history"])
+        history = self._padded(inputs["history"])
         output = self.hidden(history, self._vectors(history), training)[-1]["output"]
         query = {"vector": tf.cast(last(output, padding_mask(history)), tf.float32)}
         return query | {"history": history} if self.repeat_bias else query
@@ -215,14 +248,14 @@ class DIFSR(SequentialRecommender):
         return tf.cast(self._vectors(tf.range(1, self.num_items + 1, dtype=tf.int64)), tf.float32)
 
     def loss_terms(self, examples, training=True):
-        history, targets = self._lengthened(examples["history"]), examples["targets"]
-        matrix = dif_sr_layers.item_matrix(self.items, self.tables, self.under_xla)
+        history, targets = self._padded(examples["history"]), examples["targets"]
+        matrix = item_matrix(self.items, self.tables, self.under_xla)
         vectors = tf.cast(tf.gather(matrix, history), self.compute_dtype)
-        if self._reads_padding:  # PyTorch's padding_idx: what is read at padding gives PAD's row no gradient
+        if self._padding_matters:  # PyTorch's padding_idx: what is read at padding gives PAD's row no gradient
             vectors = tf.where(padding_mask(history)[:, :, None], vectors, tf.stop_gradient(vectors))
         output = self.hidden(history, vectors, training)[-1]["output"]
         if self.all_positions:
-            output = output[:, : tf.shape(targets)[1]]  # without what `_lengthened` added
+            output = output[:, : tf.shape(targets)[1]]  # without what `_padded` added
         else:
             output = last(output, padding_mask(history))[:, None]
         real, parts = padding_mask(targets), {"hidden": output, "target": targets}
