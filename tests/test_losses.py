@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tfrecs.losses import pairwise_hinge
+from tfrecs.models.attrec.metric_learning import pairwise_hinge
 
 # Distances and margin 1/2. Pairs positive + 1/2 - negative:
 # row 0: 1/4 + 1/2 - (1/4, 1) = 1/2, -1/4;  1 + 1/2 - (1/4, 1) = 5/4, 1/2

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrecs.models.arerec.rating_baselines import ItemMean, MatrixFactorisation
+from tfrecs.evaluation.rating_baselines import ItemMean, MatrixFactorisation
 
 CLASSES = (1.0, 2.0, 3.0, 4.0, 5.0)
 

@@ -10,11 +10,12 @@ import tensorflow as tf
 
 from tests import rated
 from tfrecs.data import training_batches
+from tfrecs.data.hashing import position
 from tfrecs.errors import InputError, NotFiniteError
 from tfrecs.evaluation import evaluator, rated_list
 from tfrecs.evaluation.rated_list import RatedList, judged_list, published_list
 from tfrecs.models.arerec import ARERec
-from tfrecs.models.arerec.random_split import held_out, position
+from tfrecs.models.arerec.random_split import held_out, random_split
 from tfrecs.runs.config import TrainConfig
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "arerec_eval.npz"
@@ -67,8 +68,8 @@ class Rater:
 
     kind_attribute = ""
 
-    def __init__(self, **attributes):
-        vars(self).update(attributes)
+    def __init__(self, own_split=None):
+        self.own_split = own_split
         self.asked = []
 
     def rate(self, inputs):
@@ -120,7 +121,7 @@ def test_ratings_that_are_no_numbers_stop_the_evaluation(rated_data, published):
 
 def test_the_random_split_is_over_whole_sequences(rated_data):
     directory, manifest, sequences = rated_data
-    rater = Rater(random_split=0.4, random_split_seed=5)
+    rater = Rater(random_split(0.4, 5))
     metrics, _ = RatedList(rater, directory, manifest, published=True, cutoffs=(1, 2))("test")
     pairs = [(user, item) for user, (_, items, *_) in sequences.items() for item in items]
     chosen = held_out(*np.array(pairs).T, 0.4, 5).numpy()
@@ -131,7 +132,7 @@ def test_the_random_split_is_over_whole_sequences(rated_data):
 def test_each_published_list_is_of_one_user(rated_data):
     """Users are read shard after shard, not in order of their ids; the lists are made anew from the sequences."""
     directory, manifest, sequences = rated_data
-    rater = Rater(random_split=0.4, random_split_seed=5)
+    rater = Rater(random_split(0.4, 5))
     metrics, _ = RatedList(rater, directory, manifest, published=True, cutoffs=(2,))("test")
     expected = []
     for user, (_, items, _, ratings) in sequences.items():
@@ -158,8 +159,9 @@ def test_the_whole_way_with_the_model(rated_data, share):
         directory, manifest, model.training_examples, ONE_EACH, 8, 0, part, model.fields
     )
     seen = [pair for batch in batches() for pair in zip(batch["user"].numpy(), batch["item"].numpy())]
-    held = [pair for pair, kept in zip(everything, model.trained_on(*np.array(everything).T).numpy()) if not kept]
     if share:
+        chosen = model.own_split(*np.array(everything).T).numpy()
+        held = [pair for pair, out in zip(everything, chosen) if out]
         assert sorted(seen + held) == sorted(everything) and len(held) > 20
     for published in (True, False):
         own, _ = RatedList(model, directory, manifest, published, cutoffs=(1, 2))("test")
@@ -178,5 +180,5 @@ def test_models_without_ratings_are_refused(rated_data):
 def test_lists_of_one_rating_are_pointed_out(rated_data, capsys, kind, share, said):
     directory, manifest, _ = rated_data
     manifest = dataclasses.replace(manifest, split={"kind": kind})
-    evaluator.create(Rater(random_split=share), TrainConfig(protocol="rated_list"), None, directory, manifest)
+    evaluator.create(Rater(random_split(share, 0)), TrainConfig(protocol="rated_list"), None, directory, manifest)
     assert capsys.readouterr().err.count("a list of one is always in order") == said

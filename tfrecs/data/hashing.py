@@ -23,6 +23,19 @@ def unit(mixed):
     return tf.cast(tf.bitwise.right_shift(mixed, constant(11)), tf.float64) / 2.0**53
 
 
+def position(users, items, seed):
+    """A pseudo-random number for each interaction, the same on any machine and in any order of reading.
+
+    Args:
+        users, items: int64 `[...]`; a repeated interaction gets the same number every time.
+        seed: int, other numbers.
+
+    Returns:
+        float64 `[...]` in [0, 1).
+    """
+    return unit(mix(mix(tf.cast(users, tf.uint64) + constant(seed)) + tf.cast(items, tf.uint64)))
+
+
 def constant(value):
     """A Python int as a uint64 scalar."""
     return tf.constant(value, tf.uint64)

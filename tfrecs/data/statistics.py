@@ -1,6 +1,7 @@
-"""Counts over the training parts, uninformed by held-out items: popularity, transitions, sampling weights."""
+"""What the training parts hold, uninformed by held-out items: popularity, transitions, sampling weights, ratings."""
 
 import numpy as np
+import tensorflow as tf
 
 from tfrecs.data.schema import PAD
 from tfrecs.data.training_batches import cut, sequences, training_ends
@@ -58,3 +59,24 @@ def transition_pairs(data_dir, manifest, split="train"):
         together = rows[1:] == rows[:-1]
         pairs.append(np.stack([values[:-1][together], values[1:][together]], axis=1))
     return np.concatenate(pairs)
+
+
+def training_ratings(data_dir, manifest, split, held_out=None):
+    """All ratings of the training parts, in memory: 20 bytes each.
+
+    Args:
+        data_dir, manifest: prepared data with ratings.
+        split: the training split.
+        held_out: `f(users, items) -> bool`, tensors of one shape: interactions of the split to leave out; default none.
+
+    Returns:
+        int64 `users [ratings]` and `items [ratings]`, float32 `ratings [ratings]`.
+    """
+    fields, blocks = ("item", "rating"), [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
+    for batch in sequences(data_dir, manifest, fields):
+        training = cut(batch, fields, training_ends(batch, split))
+        users, items = tf.gather(training["user"], training["item"].value_rowids()), training["item"].flat_values
+        kept = tf.ones_like(users, tf.bool) if held_out is None else tf.logical_not(held_out(users, items))
+        columns = (users, items, training["rating"].flat_values)
+        blocks.append(tuple(tf.boolean_mask(column, kept).numpy() for column in columns))
+    return tuple(np.concatenate(columns) for columns in zip(*blocks))

@@ -114,7 +114,7 @@ class ListJudge(Judge):
 
     def __init__(self, model, config, strategy, data_dir, manifest):
         super().__init__(model, config, strategy, data_dir, manifest)
-        if manifest.split["kind"] == "leave_one_out" and not getattr(model, "random_split", 0):
+        if manifest.split["kind"] == "leave_one_out" and model.own_split is None:
             note(
                 f"--protocol rated_list: {data_dir} holds out one rating a user, and a list of one is always in order; "
                 "data prepared with --split ratio, or --random_split, gives longer lists"

@@ -6,11 +6,10 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from tfrecs.data import training_batches
+from tfrecs.data import statistics, training_batches
+from tfrecs.data.hashing import position
 from tfrecs.errors import InputError, NotFiniteError
-from tfrecs.models.arerec import neighbours
-from tfrecs.models.arerec.random_split import held_out, position
-from tfrecs.models.arerec.rating_baselines import ItemMean, MatrixFactorisation
+from tfrecs.evaluation.rating_baselines import ItemMean, MatrixFactorisation
 from tfrecs.models.scoring import not_finite
 
 CUTOFFS = (3, 5, 7, 10)
@@ -32,8 +31,8 @@ class RatedList:
     `users@k` says how many users a metric is the mean over.
 
     Args:
-        rater: anything with `rate(inputs) -> (expected, most likely)`, as `ARERec` has it; where its `random_split` is
-            not 0, that share of whole sequences is held out, whatever `split` says.
+        rater: anything with `rate(inputs) -> (expected, most likely)`, as `ARERec` has it, with an `own_split`, which
+            decides what is held out, whatever `split` says, where it is not None.
         data_dir: str.
         manifest: its `Manifest`.
         published: bool.
@@ -114,10 +113,8 @@ class RatedList:
     def _chosen(self, batch, split):
         """Which ratings of a batch of users are held out, bool over their flat values."""
         items, rows = batch["item"], batch["item"].value_rowids()
-        share = getattr(self.rater, "random_split", 0.0)
-        if share:
-            users = tf.gather(batch["user"], rows)
-            return held_out(users, items.flat_values, share, self.rater.random_split_seed)
+        if self.rater.own_split is not None:
+            return self.rater.own_split(tf.gather(batch["user"], rows), items.flat_values)
         place = tf.range(tf.size(rows, tf.int64)) - tf.gather(items.row_starts(), rows)
         first = batch["split"][:, HELD_OUT_SPLITS[split]]
         end = batch["split"][:, 1] if split == "valid" else items.row_lengths()
@@ -145,7 +142,7 @@ def baselines(model, data_dir, manifest, trained):
     Returns:
         dict of name to rater: `constant` (the mean of all), `item_mean` and `matrix_factorisation`.
     """
-    known = neighbours.training_ratings(data_dir, manifest, trained, model.trained_on)
+    known = statistics.training_ratings(data_dir, manifest, trained, model.own_split)
     arguments = {"num_items": manifest.num_items, "rating_classes": model.rating_classes}
     found = {
         "constant": ItemMean(*known, **arguments, strength=np.inf),
@@ -153,7 +150,7 @@ def baselines(model, data_dir, manifest, trained):
         "matrix_factorisation": MatrixFactorisation(*known, **arguments, num_users=manifest.num_users),
     }
     for rater in found.values():
-        rater.random_split, rater.random_split_seed = model.random_split, model.random_split_seed
+        rater.own_split = model.own_split
     return found
 
 

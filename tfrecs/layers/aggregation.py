@@ -1,4 +1,4 @@
-"""From a vector per position to one vector per history, and distances between vectors."""
+"""From a vector per position to one vector per history."""
 
 from keras import ops
 
@@ -49,30 +49,3 @@ def last(values, valid):
     length = ops.sum(ops.cast(valid, "int32"), axis=1, keepdims=True)
     chosen = ops.equal(ops.arange(ops.shape(values)[1], dtype="int32")[None], length - 1)
     return ops.sum(ops.where(chosen[:, :, None], values, ops.zeros((), values.dtype)), axis=1)
-
-
-def weighted_squared_distance(terms):
-    """`sum_k weight_k |query_k - item_k|^2` of each row to items.
-
-    Args:
-        terms: list of `(weight, query, items)`: weight float `[batch, 1]`, query float `[batch, dim]`, items float
-            `[count, dim]`, the same for every row, or `[batch, count, dim]`.
-
-    Returns:
-        float `[batch, count]`. Shared items take one matrix product for all terms, by the binomial formula.
-
-    Example:
-        >>> one = ops.ones((1, 1))
-        >>> weighted_squared_distance([(2 * one, one, ops.convert_to_tensor([[3.0]]))]).numpy()
-        array([[8.]], dtype=float32)
-    """
-    if len(terms[0][2].shape) == 3:
-        return sum(weight * ops.sum(ops.square(query[:, None, :] - items), axis=-1) for weight, query, items in terms)
-    left = [-2.0 * weight * query for weight, query, _ in terms] + [weight for weight, _, _ in terms]
-    right = [items for _, _, items in terms] + [_squared_norm(items) for _, _, items in terms]
-    product = ops.matmul(ops.concatenate(left, axis=1), ops.transpose(ops.concatenate(right, axis=1)))
-    return product + sum(weight * _squared_norm(query) for weight, query, _ in terms)
-
-
-def _squared_norm(vectors):
-    return ops.sum(ops.square(vectors), axis=-1, keepdims=True)

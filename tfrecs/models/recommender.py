@@ -49,6 +49,7 @@ class SequentialRecommender(keras.Model):
     kind_attribute = ""  # the item attribute that tells kinds of objects apart, where an argument names it
     kind_names = ()  # the kinds' names, which `adapt` reads; kind k is called `kind_names[k - 1]`
     draws_negatives = True  # whether training examples hold items drawn at random
+    own_split = None  # `f(users, items) -> bool`: what the model itself holds out, whatever the split of the data
     # Quirks of originals, which a model may turn into arguments.
     negatives_include_pad = False
     negatives_exclude_held_out = False

@@ -213,7 +213,7 @@ def check_arguments(model_name, model_arguments, config):
         raise
     except directory.ARGUMENT_ERRORS as error:
         raise InputError(f"--model {model_name}: {listing.first_line(error)}") from None
-    if config.train_split == "all" and not (config.protocol == "rated_list" and model_arguments.get("random_split")):
+    if config.train_split == "all" and not (config.protocol == "rated_list" and model.own_split):
         raise InputError(
             f"--train_split all: has the items that --protocol {config.protocol} is judged on; only --protocol "
             "rated_list with --random_split holds out others; --train_split train leaves them out"

@@ -6,19 +6,21 @@ import keras
 import tensorflow as tf
 
 from tfrecs.models import ranges
-from tfrecs.models.arerec import region
+from tfrecs.models.arerec import data
 from tfrecs.models.arerec.arguments import CLASSES, MAX_SEQ, checked
 from tfrecs.models.arerec.attention import NeighbourAttention
-from tfrecs.models.arerec.blocks import in_blocks
-from tfrecs.models.arerec.data import RatingRecommender
 from tfrecs.models.arerec.neighbour_lists import NeighbourLists
+from tfrecs.models.arerec.random_split import random_split as create_split
 from tfrecs.models.arerec.region_embedding import RegionEmbedding
+from tfrecs.models.arerec.region_pooling import highest
+from tfrecs.models.recommender import SequentialRecommender
+from tfrecs.models.scoring import in_blocks
 
 BLOCK = 16384  # numbers per user that scoring keeps at a time: bounds memory
 
 
 @keras.saving.register_keras_serializable("tfrecs")
-class ARERec(RatingRecommender):
+class ARERec(SequentialRecommender):
     """ARERec: predicts the class of a rating from the users who rated the item before.
 
     Padungkiatwattana et al., "ARERec: Attentive Local Interaction Model for Sequential Recommendation", IEEE Access 10
@@ -76,6 +78,10 @@ class ARERec(RatingRecommender):
     `preprocess.py`, `run.py`.
     """
 
+    draws_negatives = False
+    fields = ("item", "timestamp", "rating")
+    smallest = {"num_users": 1, "num_items": 1, "num_units": 1}
+
     def __init__(
         self,
         num_users,
@@ -101,6 +107,7 @@ class ARERec(RatingRecommender):
         arguments = checked(ranges.own(locals()))
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
         self._keep(arguments)
+        self.own_split = create_split(random_split, random_split_seed)
         d, policy, rates = embedding_dim, self.dtype_policy, arguments["dropout"]
         uniform = keras.initializers.RandomUniform(-0.05, 0.05)
         self.users = self.add_weight(name="users", shape=(num_users + 1, d), initializer=uniform)
@@ -119,6 +126,23 @@ class ARERec(RatingRecommender):
         self.lists = NeighbourLists(num_items, num_units, max_seq, name="lists")
         self.seeds = keras.random.SeedGenerator(name="seed_generator")
         self.build()
+
+    @classmethod
+    def data_arguments(cls, data_dir, manifest, arguments, split="train"):
+        sizes = super().data_arguments(data_dir, manifest, arguments)
+        return sizes | {"num_units": data.num_units(data_dir, manifest, arguments, split)}
+
+    def adapt(self, data_dir, manifest, split):
+        """Fills the neighbour lists."""
+        data.fill_lists(self, data_dir, manifest, split)
+
+    def training_examples(self, sequences, draw, seed):
+        """One example for each rating of the training part that the random split leaves."""
+        return data.training_examples(sequences, self.rating_classes, self.own_split)
+
+    def history_inputs(self, sequences):
+        """User and moment."""
+        return {name: sequences[name] for name in ("user", "now") if name in sequences}
 
     def encode(self, inputs, training=False):
         query = {name: tf.cast(inputs[name], tf.int64) for name in ("user", "now") if name in inputs}
@@ -200,7 +224,7 @@ class ARERec(RatingRecommender):
             weights = self.attention.attend(query, embedded, valid)[..., None]
             for head in range(self.num_heads):
                 ratings += weights[:, head] * parts[..., head, :]
-        return tf.nn.softmax(self._logits(region.highest(ratings, valid, self.padding_floor)))
+        return tf.nn.softmax(self._logits(highest(ratings, valid, self.padding_floor)))
 
     def attend(self, user, neighbours, valid):
         """Attention weights `[batch, heads, neighbours]` and the neighbours' vectors `[batch, neighbours, dim]`."""

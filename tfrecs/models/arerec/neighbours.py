@@ -30,7 +30,7 @@ def rating_classes(ratings, classes):
     return tf.where(tf.reduce_any(same, axis=-1), found, -1)
 
 
-def count_units(data_dir, manifest, limit, classes, split="all", kept=None):
+def count_units(data_dir, manifest, limit, classes, split="all", held_out=None):
     """How many places all items' lists have; refuses ratings that have no class, of any split.
 
     Args:
@@ -38,7 +38,7 @@ def count_units(data_dir, manifest, limit, classes, split="all", kept=None):
         manifest: its `Manifest`, with ratings.
         limit: int, the longest list.
         classes: tuple of floats, the ratings there may be.
-        split, kept: as for `first_raters`.
+        split, held_out: as for `first_raters`.
 
     Returns:
         int, the sum over items of `min(interactions, limit)`.
@@ -60,19 +60,19 @@ def count_units(data_dir, manifest, limit, classes, split="all", kept=None):
             )
         training = training_batches.cut(batch, ("item",), training_batches.training_ends(batch, split))
         users, items = tf.gather(training["user"], training["item"].value_rowids()), training["item"].flat_values
-        chosen = items if kept is None else tf.boolean_mask(items, kept(users, items))
+        chosen = items if held_out is None else tf.boolean_mask(items, tf.logical_not(held_out(users, items)))
         counts += np.bincount(chosen.numpy(), minlength=len(counts))
     return int(np.minimum(counts, limit).sum())
 
 
-def first_raters(data_dir, manifest, limit, split, kept=None):
+def first_raters(data_dir, manifest, limit, split, held_out=None):
     """The first users who interacted with each item, in order of time, users of equal time in order of id.
 
     Args:
         data_dir, manifest: prepared data with timestamps.
         limit: int, users per item at most.
         split: a training split of `training_batches.TrainingBatches`.
-        kept: `f(users, items) -> bool`, tensors of one shape: interactions to count; default all of the split.
+        held_out: `f(users, items) -> bool`, tensors of one shape: interactions of the split to leave out; default none.
 
     Returns:
         int64 arrays `users [places]`, `times [places]` and `starts [items + 2]`: the list of item i lies in
@@ -84,33 +84,13 @@ def first_raters(data_dir, manifest, limit, split, kept=None):
         items, times = training["item"].flat_values, training["timestamp"].flat_values
         users = tf.gather(training["user"], training["item"].value_rowids())
         block = tf.stack([items, times, users])
-        if kept is not None:
-            block = tf.boolean_mask(block, kept(users, items), axis=1)
+        if held_out is not None:
+            block = tf.boolean_mask(block, tf.logical_not(held_out(users, items)), axis=1)
         waiting.append(block.numpy())
         if sum(block.shape[1] for block in waiting) >= max(BUFFER, lists.shape[1]):
             lists, waiting = _merge([lists, *waiting], limit), []
     items, times, users = _merge([lists, *waiting], limit)
     return users, times, np.searchsorted(items, np.arange(manifest.num_items + 2))
-
-
-def training_ratings(data_dir, manifest, split, kept=None):
-    """All ratings of the training parts, in memory: 20 bytes each.
-
-    Args:
-        data_dir, manifest: prepared data with ratings.
-        split, kept: as for `first_raters`.
-
-    Returns:
-        int64 `users [ratings]` and `items [ratings]`, float32 `ratings [ratings]`.
-    """
-    fields, found = ("item", "rating"), [(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32))]
-    for batch in training_batches.sequences(data_dir, manifest, fields, USERS):
-        training = training_batches.cut(batch, fields, training_batches.training_ends(batch, split))
-        users, items = tf.gather(training["user"], training["item"].value_rowids()), training["item"].flat_values
-        chosen = tf.ones_like(users, tf.bool) if kept is None else kept(users, items)
-        columns = (users, items, training["rating"].flat_values)
-        found.append(tuple(tf.boolean_mask(column, chosen).numpy() for column in columns))
-    return tuple(np.concatenate(columns) for columns in zip(*found))
 
 
 def _merge(blocks, limit):

@@ -1,9 +1,9 @@
-"""The two tables of local context units, read and trained a few rows at a time."""
+"""The region embedding as a layer: two tables of local context units, read and trained a few rows at a time."""
 
 import keras
 import tensorflow as tf
 
-from tfrecs.models.arerec import region
+from tfrecs.models.arerec.region_pooling import profile, winners
 
 # What the last six of ARERec's nine dropout rates act on.
 DROPPED = ("units_for_item", "units_for_user", "neighbour_profile", "item_profile", "rating", "vector")
@@ -23,7 +23,7 @@ class RegionEmbedding(keras.layers.Layer):
         num_units: int, rows of the tables, unit 0 for padding.
         region_size: int.
         dim: int, width of the embeddings.
-        padding_floor: bool, see `region.winners`.
+        padding_floor: bool, see `region_pooling.winners`.
         dropout: six floats, rates for `DROPPED`.
 
     Call arguments:
@@ -33,7 +33,7 @@ class RegionEmbedding(keras.layers.Layer):
         valid: bool `[batch, neighbours]`.
         vectors_of: `f(int [batch, count]) -> float [batch, count, dim]`, the vectors at these positions of the lists,
             to be differentiated.
-        share_ties: bool, see `region.winners`.
+        share_ties: bool, see `region_pooling.winners`.
         training: bool.
         Returns float `[batch, region_size]`.
 
@@ -58,7 +58,7 @@ class RegionEmbedding(keras.layers.Layer):
     def call(self, units, vectors, item, valid, vectors_of, share_ties=True, training=False):
         kept = self._kept(tf.shape(vectors), training)
         ratings = self._ratings(self.rows(units), vectors, item[:, None], kept)
-        best, parts = region.winners(tf.stop_gradient(ratings), valid, self.padding_floor, share_ties)
+        best, parts = winners(tf.stop_gradient(ratings), valid, self.padding_floor, share_ties)
         rows = tf.gather(units, best, batch_dims=1) * self.region_size
         rows = _listed(rows + tf.range(self.region_size, dtype=units.dtype)[:, None])
         kept = {name: _listed(_at(mask, best)) for name, mask in kept.items()}
@@ -87,7 +87,7 @@ class RegionEmbedding(keras.layers.Layer):
         """
         rows = self.rows(units)
         of_neighbours = tf.matmul(vectors, self.read(self.for_user, rows), transpose_b=True)
-        of_item = region.profile(self.read(self.for_item, rows), item[..., None, :])
+        of_item = profile(self.read(self.for_item, rows), item[..., None, :])
         return of_neighbours * of_item[..., None, :]
 
     def drop(self, name, values, training):
@@ -100,14 +100,14 @@ class RegionEmbedding(keras.layers.Layer):
         """Float `[batch, neighbours, count]` for the rows `[batch, neighbours, count]` that each neighbour owns."""
         for_user = self.read(self.for_user, rows) * kept.get("units_for_user", 1)
         for_item = self.read(self.for_item, rows) * kept.get("units_for_item", 1)
-        of_neighbour = region.profile(for_user, vectors) * kept.get("neighbour_profile", 1)
-        of_item = region.profile(for_item, item) * kept.get("item_profile", 1)
+        of_neighbour = profile(for_user, vectors) * kept.get("neighbour_profile", 1)
+        of_item = profile(for_item, item) * kept.get("item_profile", 1)
         return of_neighbour * of_item * kept.get("rating", 1)
 
     def _kept(self, shape, training):
         """Masks to multiply with, the same for finding the highest neighbour and for differentiating it."""
-        profile = tf.stack([shape[0], shape[1], self.region_size])
-        shapes = dict.fromkeys(DROPPED[:2], tf.concat([profile, shape[2:]], 0)) | dict.fromkeys(DROPPED[2:5], profile)
+        each = tf.stack([shape[0], shape[1], self.region_size])
+        shapes = dict.fromkeys(DROPPED[:2], tf.concat([each, shape[2:]], 0)) | dict.fromkeys(DROPPED[2:5], each)
         return {
             name: self.drop(name, tf.ones(shapes[name], self.compute_dtype), training)
             for name in shapes

@@ -1,4 +1,4 @@
-"""Embedding tables with bounded norms, and the sinusoidal time signal."""
+"""Embedding tables whose rows lie in the unit ball, and the sinusoidal time signal."""
 
 import keras
 import numpy as np
@@ -37,30 +37,19 @@ def unit_norm(vectors, epsilon=1e-12):
 
 @keras.saving.register_keras_serializable("tfrecs")
 class RowNorm(keras.constraints.Constraint):
-    """Constraint: every row of a table stays within a ball, after each update.
-
-    Args:
-        max_norm: float, the ball's radius.
-    """
-
-    def __init__(self, max_norm=1.0):
-        self.max_norm = max_norm
+    """Constraint: every row of a table stays within the unit ball, after each update."""
 
     def __call__(self, table):
-        return clip_norm(table, self.max_norm)
-
-    def get_config(self):
-        return {"max_norm": self.max_norm}
+        return clip_norm(table, 1.0)
 
 
 @keras.saving.register_keras_serializable("tfrecs")
 class BoundedEmbedding(keras.layers.Layer):
-    """An embedding table whose rows lie in a ball.
+    """An embedding table whose rows lie in the unit ball.
 
     Args:
         rows: int, ids are 0 to `rows - 1`; row 0 is PAD.
         dim: int, width.
-        max_norm: float, radius of the ball; or None, no bound.
         bound: `constraint`, the stored rows are projected when they are made and after each update (the paper); or
             `lookup`, stored rows grow freely and are clipped when read.
         embeddings_initializer: as for `keras.layers.Embedding`.
@@ -75,39 +64,36 @@ class BoundedEmbedding(keras.layers.Layer):
     Source: AttRec (2018), section "Model Learning": norms clipped to the unit ball.
     """
 
-    def __init__(self, rows, dim, max_norm=1.0, bound="constraint", embeddings_initializer="he_normal", **kwargs):
+    def __init__(self, rows, dim, bound="constraint", embeddings_initializer="he_normal", **kwargs):
         super().__init__(**kwargs)
-        self.rows, self.dim, self.max_norm, self.bound = rows, dim, max_norm, bound
+        self.rows, self.dim, self.bound = rows, dim, bound
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
-        constrained = bound == "constraint" and max_norm is not None
+        constrained = bound == "constraint"
         self.embeddings = self.add_weight(
             name="embeddings",
             shape=(rows, dim),
             initializer=self._initial if constrained else self.embeddings_initializer,
             # Every replica projects to the same value; TensorFlow asks how to merge them.
             aggregation="only_first_replica",
-            constraint=RowNorm(max_norm) if constrained else None,
+            constraint=RowNorm() if constrained else None,
         )
         self.built = True
 
     def _initial(self, shape, dtype=None):
         """Initial rows within the ball: few rows are drawn wide, and the constraint acts after updates only."""
-        return clip_norm(self.embeddings_initializer(shape, dtype), self.max_norm)
+        return clip_norm(self.embeddings_initializer(shape, dtype), 1.0)
 
     def call(self, ids):
         return self.read(ops.take(self.embeddings, ids, axis=0))
 
     def read(self, vectors):
         """Applies the bound to rows already gathered."""
-        if self.bound == "lookup" and self.max_norm is not None:
-            return clip_norm(vectors, self.max_norm)
-        return vectors
+        return clip_norm(vectors, 1.0) if self.bound == "lookup" else vectors
 
     def get_config(self):
         return super().get_config() | {
             "rows": self.rows,
             "dim": self.dim,
-            "max_norm": self.max_norm,
             "bound": self.bound,
             "embeddings_initializer": keras.initializers.serialize(self.embeddings_initializer),
         }

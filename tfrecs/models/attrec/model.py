@@ -5,27 +5,15 @@ import functools
 import keras
 from keras import ops
 
-from tfrecs import losses
-from tfrecs.data import windows
-from tfrecs.layers.aggregation import AGGREGATIONS, aggregate, weighted_squared_distance
+from tfrecs.layers.aggregation import aggregate
 from tfrecs.layers.masks import history_mask, padding_mask
 from tfrecs.models import ranges
-from tfrecs.models.attrec.attention import DIAGONALS, IdentityValueAttention
-from tfrecs.models.attrec.embeddings import BOUNDS, BoundedEmbedding, clip_norm, time_signal, unit_norm
+from tfrecs.models.attrec import data
+from tfrecs.models.attrec.arguments import checked
+from tfrecs.models.attrec.attention import IdentityValueAttention
+from tfrecs.models.attrec.embeddings import BoundedEmbedding, clip_norm, time_signal, unit_norm
+from tfrecs.models.attrec.metric_learning import pairwise_hinge, weighted_squared_distance
 from tfrecs.models.recommender import SequentialRecommender
-
-ACCEPTED = {
-    **dict.fromkeys(("embedding_dim", "max_history", "num_targets", "num_negatives"), ranges.SIZE),
-    **dict.fromkeys(("margin", "l2"), ranges.AMOUNT),
-    "user_weight": ranges.SHARE,
-    "dropout": ranges.RATE,
-    "signal_exponent": ranges.POSITIVE,
-    "aggregation": AGGREGATIONS,
-    "prediction_aggregation": (None, *AGGREGATIONS),
-    "diagonal": DIAGONALS,
-    "norm_bound": BOUNDS,
-    "pair_reduction": losses.REDUCTIONS,
-}
 
 
 @keras.saving.register_keras_serializable("tfrecs")
@@ -110,8 +98,7 @@ class AttRec(SequentialRecommender):
         clip_unmerged_rows=False,
         **kwargs,
     ):
-        arguments = ranges.own(locals())
-        ranges.check(arguments, ACCEPTED)
+        arguments = checked(ranges.own(locals()))
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
         self._keep(arguments)
         d, policy = embedding_dim, self.dtype_policy
@@ -134,25 +121,11 @@ class AttRec(SequentialRecommender):
 
     def training_examples(self, sequences, draw, seed):
         """Sliding windows: L items, the T after them, N negatives; see `data.training_batches.TrainingBatches`."""
-        items = sequences["item"]
-        min_history, min_targets = (1, 1) if self.partial_windows else (self.max_history, self.num_targets)
-        positions = windows.target_positions(items.row_lengths(), min_history, min_targets)
-        rows, starts = positions.value_rowids(), positions.flat_values
-        return {
-            "user": ops.take(sequences["user"], rows),
-            "history": windows.history_before(items, rows, starts, self.max_history),
-            "targets": windows.items_from(items, rows, starts, self.num_targets),
-            "negatives": draw(rows, self.num_negatives),
-        }
+        return data.training_examples(self, sequences, draw)
 
     def history_inputs(self, sequences):
         """The last L items of each history."""
-        items = sequences["item"]
-        rows = ops.arange(items.nrows(), dtype="int64")
-        return {
-            "user": sequences["user"],
-            "history": windows.history_before(items, rows, items.row_lengths(), self.max_history),
-        }
+        return data.history_inputs(self, sequences)
 
     def encode(self, inputs, training=False):
         history = inputs["history"]
@@ -195,5 +168,5 @@ class AttRec(SequentialRecommender):
         positive, negative = distance[:, : self.num_targets], distance[:, self.num_targets :]
         # Whole windows hold no padding: there id 0 is an item like any other, as in the published code.
         real = padding_mask(examples["targets"]) if self.partial_windows else ops.ones_like(positive)
-        terms = losses.pairwise_hinge(positive, negative, self.margin, real, self.pair_reduction)
+        terms = pairwise_hinge(positive, negative, self.margin, real, self.pair_reduction)
         return terms, ops.ones_like(terms)

@@ -5,16 +5,17 @@ import functools
 import keras
 import tensorflow as tf
 
-from tfrecs import losses
 from tfrecs.data import windows
 from tfrecs.layers.aggregation import last
 from tfrecs.layers.attributes import AttributeTable, ItemTable, PooledEmbedding
 from tfrecs.layers.masks import padding_mask
+from tfrecs.losses import softmax_cross_entropy
 from tfrecs.models import item_attributes, ranges
 from tfrecs.models.dif_sr import data
 from tfrecs.models.dif_sr.arguments import checked, per_attribute
 from tfrecs.models.dif_sr.encoder import DecoupledEncoder
 from tfrecs.models.dif_sr.item_matrix import item_matrix
+from tfrecs.models.dif_sr.losses import bayesian_ranking, multi_label_cross_entropy
 from tfrecs.models.dif_sr.predictors import AttributePredictor
 from tfrecs.models.dif_sr.repeat_bias import RepeatBias
 from tfrecs.models.item_attributes import ALL, NONE
@@ -276,17 +277,17 @@ class DIFSR(SequentialRecommender):
             if self.repeat_bias:
                 positive += self.repeats.of(rows, target)
                 negative += self.repeats.of(rows, rows["negative"])
-            terms = losses.bayesian_ranking(positive, negative)
+            terms = bayesian_ranking(positive, negative)
         else:
             first = 0 if self.pad_class else 1
             items = tf.cast(matrix[first:], self.compute_dtype)
-            terms = losses.softmax_cross_entropy(hidden, items, tf.maximum(target - first, 0))
+            terms = softmax_cross_entropy(hidden, items, tf.maximum(target - first, 0))
             if self.repeat_bias:
                 terms = self.repeats.cross_entropy(rows, terms, target, scores("target"))
             parts = [terms]
             for table, predictor, weight in zip(self.tables, self.predictors, self.label_weights):
                 logits = tf.cast(predictor(hidden), tf.float32)
-                parts.append(weight * losses.multi_label_cross_entropy(logits, table(target)))
+                parts.append(weight * multi_label_cross_entropy(logits, table(target)))
             terms = tf.add_n(parts)
             for mean, part in zip(self.loss_parts, parts):
                 mean.update_state(part, sample_weight=tf.cast(padding_mask(target), tf.float32))

@@ -19,11 +19,14 @@ ACCEPTED = {
 }
 
 
-def check(arguments):
-    """Refuses bad arguments of `SASRec`.
+def checked(arguments):
+    """The arguments.
 
     Args:
-        arguments: dict of the constructor's arguments.
+        arguments: dict of the constructor's arguments, those of the base left out.
+
+    Returns:
+        dict.
 
     Raises:
         InputError: naming the first bad argument, and its value.
@@ -39,3 +42,4 @@ def check(arguments):
     if arguments["dim"] % arguments["num_heads"]:
         dim, heads = arguments["dim"], arguments["num_heads"]
         raise InputError(f"{option('dim')}: expected a multiple of {option('num_heads')} {heads}, got {dim}")
+    return arguments

@@ -3,15 +3,15 @@
 import keras
 import tensorflow as tf
 
-from tfrecs import losses
 from tfrecs.data import windows
 from tfrecs.layers.aggregation import last
 from tfrecs.layers.attributes import ItemTable
 from tfrecs.layers.masks import padding_mask
+from tfrecs.losses import softmax_cross_entropy
 from tfrecs.models import ranges
 from tfrecs.models.recommender import SequentialRecommender
-from tfrecs.models.sasrec import data
-from tfrecs.models.sasrec.arguments import check
+from tfrecs.models.sasrec import data, losses
+from tfrecs.models.sasrec.arguments import checked
 from tfrecs.models.sasrec.encoder import CausalEncoder
 
 
@@ -96,8 +96,7 @@ class SASRec(SequentialRecommender):
         clip_unmerged_rows=False,
         **kwargs,
     ):
-        arguments = ranges.own(locals())
-        check(arguments)
+        arguments = checked(ranges.own(locals()))
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
         self._keep(arguments)
         self.draws_negatives = item_loss != "ce"
@@ -185,7 +184,7 @@ class SASRec(SequentialRecommender):
             hidden, target = hidden[real], targets[real]
         if self.item_loss == "ce":
             items = tf.cast(matrix[1:], self.compute_dtype)
-            terms = losses.softmax_cross_entropy(hidden, items, tf.maximum(target - 1, 0))
+            terms = softmax_cross_entropy(hidden, items, tf.maximum(target - 1, 0))
         else:
             terms = self._sampled_softmax_terms(hidden, target, examples)
         return terms, tf.cast(padding_mask(target), tf.float32)

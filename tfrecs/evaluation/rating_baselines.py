@@ -8,7 +8,7 @@ class ItemMean:
     """Predicts an item's mean rating, drawn towards the mean of all by `strength` ratings of that value.
 
     Args:
-        users, items: int arrays `[ratings]`, as from `neighbours.training_ratings`.
+        users, items: int arrays `[ratings]`, as from `data.statistics.training_ratings`.
         ratings: float array `[ratings]`.
         num_items: int.
         rating_classes: floats, the ratings there are.

@@ -1,4 +1,4 @@
-"""ARERec's region embedding: projects an item and its neighbours into a small region space and max-pools."""
+"""Projection of vectors into the region, and max pooling over an item's neighbours there, as pure functions."""
 
 from keras import ops
 

@@ -1,0 +1,36 @@
+"""What AttRec trains on: sliding windows with the items after them and negatives."""
+
+import tensorflow as tf
+
+from tfrecs.data import windows
+
+
+def training_examples(model, sequences, draw):
+    """Windows of L items, the T items after them and N negatives.
+
+    Args:
+        model: an `AttRec`.
+        sequences: dict of `user` int64 `[users]` and ragged `item` int64 `[users, (time)]`.
+        draw: `f(rows, count)`, gives negatives, see `data.training_batches.TrainingBatches`.
+
+    Returns:
+        dict of int64 `user [windows]`, `history [windows, L]`, `targets [windows, T]` and `negatives [windows, N]`.
+    """
+    items = sequences["item"]
+    min_history, min_targets = (1, 1) if model.partial_windows else (model.max_history, model.num_targets)
+    positions = windows.target_positions(items.row_lengths(), min_history, min_targets)
+    rows, starts = positions.value_rowids(), positions.flat_values
+    return {
+        "user": tf.gather(sequences["user"], rows),
+        "history": windows.history_before(items, rows, starts, model.max_history),
+        "targets": windows.items_from(items, rows, starts, model.num_targets),
+        "negatives": draw(rows, model.num_negatives),
+    }
+
+
+def history_inputs(model, sequences):
+    """The user and the last L items of each history; arguments as for `training_examples`."""
+    items = sequences["item"]
+    rows = tf.range(items.nrows(), dtype=tf.int64)
+    history = windows.history_before(items, rows, items.row_lengths(), model.max_history)
+    return {"user": sequences["user"], "history": history}
