@@ -53,7 +53,7 @@ class Ours:
         self.run = Experiment("attrec", {}, config, data_dir, load(data_dir), os.path.join(data_dir, "run"))
         self.batches, self.steps = self.run.training_batches("train"), steps
         self.step = tf.function(self.run.model.train_step, reduce_retracing=True)
-        self.run.judge.evaluate("test")  # traces what the rounds time
+        self.run.evaluator.evaluate("test")  # traces what the rounds time
 
     def __call__(self):
         windows, started = 0, None
@@ -65,7 +65,7 @@ class Ours:
             if number == self.steps + 4:
                 break
         train_seconds = time.perf_counter() - started
-        test, seconds = self.run.judge.evaluate("test")
+        test, seconds = self.run.evaluator.evaluate("test")
         return {"train": windows / train_seconds, "eval": test["users"] / seconds}
 
 

@@ -7,23 +7,11 @@ import os
 import platform
 import shlex
 
+from tfrecs.evaluation.protocols import PROTOCOLS
+from tfrecs.models import MODELS
+
 ORDER_RULE = "equal timestamps in input order"  # said with every figure: it decides which item is the last one
-SASREC = ("--model", "dif_sr", "--attributes", "none")
-# Row to the flags that make it; `sasrec` is DIF-SR's causal attention without any attribute.
-ROWS = {
-    "attrec": ("--model", "attrec"),
-    "atrank": ("--model", "atrank"),
-    "arerec": ("--model", "arerec"),
-    "dif_sr": ("--model", "dif_sr"),
-    "sasrec": SASREC,
-}
-BASELINES = ("popularity", "transitions", "constant", "item_mean", "matrix_factorisation")
-COLUMNS = {
-    "full_ranking": ("hr@10", "ndcg@10", "hr@50", "mrr"),
-    "recbole": ("recall@20", "ndcg@20", "recall@10", "ndcg@10"),
-    "pair_auc": ("auc", "gauc"),
-    "rated_list": ("hr@10", "ndcg@10", "hr@3", "ndcg@3"),
-}
+ROWS = {name: ("--model", name) for name in MODELS}  # row to the flags that make it
 
 
 @dataclasses.dataclass
@@ -45,7 +33,7 @@ class Block:
     @property
     def columns(self):
         """The metrics shown, the first of which orders the rows."""
-        return COLUMNS[self.metrics["protocol"]]
+        return PROTOCOLS[self.metrics["protocol"]].compared
 
     def records(self):
         """The models and the baselines, best first, then what could not run.
@@ -64,7 +52,7 @@ class Block:
             record["share_of_best_reachable"] = metrics.get("share_of_oracle_hr@10")
             record |= {"epochs": metrics["best_epoch"], "train_seconds": metrics["train_seconds"], "recipe": command}
             found.append(record)
-            for baseline in BASELINES:
+            for baseline in PROTOCOLS[self.metrics["protocol"]].baselines:
                 if f"{baseline}_{self.columns[0]}" in metrics and baseline not in baselines:
                     baselines[baseline] = self._baseline(baseline, metrics)
         ranked = sorted([*found, *baselines.values()], key=lambda record: -record[self.columns[0]])

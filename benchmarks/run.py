@@ -165,7 +165,7 @@ def main(argv=None):
     parser.add_argument("--name", help="of the reports; a leaderboard's is leaderboard-DATA by default")
     parser.add_argument("--seeds", type=int, default=5, help="how many training seeds, from 0; default %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="of a leaderboard; default %(default)s")
-    parser.add_argument("--protocols", nargs="+", choices=leaderboard.COLUMNS, help="one block of a leaderboard each")
+    parser.add_argument("--protocols", nargs="+", choices=leaderboard.PROTOCOLS, help="one block of a leaderboard each")
     parser.add_argument("--row", action="append", default=[], metavar="ROW=FLAGS", help="more flags for one row")
     parser.add_argument("--run_dirs", help="keeps the runs there, and takes from there what is finished")
     parser.add_argument("--results", default=os.path.join(HERE, "results"), help="the directory for the reports")

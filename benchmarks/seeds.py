@@ -6,12 +6,14 @@ import statistics
 
 import leaderboard
 
+from tfrecs.evaluation.protocols import PROTOCOLS
+
 FULL_RANKING = ("hr@10", "hr@50", "ndcg@10", "mrr")
 
 
 def columns(metrics):
     """The metrics to show of a run."""
-    return FULL_RANKING if metrics["protocol"] == "full_ranking" else leaderboard.COLUMNS[metrics["protocol"]]
+    return FULL_RANKING if metrics["protocol"] == "full_ranking" else PROTOCOLS[metrics["protocol"]].compared
 
 
 def summary(name, arguments, split, runs):
@@ -64,7 +66,7 @@ def _rows(first, runs):
             [statistics.mean(run[f"test_{name}_{end}"] for run in runs) for end in ("low", "high")] for name in names
         ]
         rows["95 % interval over users"] = [f"[{low:.4f}, {high:.4f}]" for low, high in ends]
-    for baseline in leaderboard.BASELINES:
+    for baseline in PROTOCOLS[first["protocol"]].baselines:
         if f"{baseline}_{names[0]}" in first:
             rows[baseline] = [f"{statistics.mean(run[f'{baseline}_{name}'] for run in runs):.4f}" for name in names]
     return [f"| {label} | {' | '.join(cells)} |" for label, cells in rows.items()]

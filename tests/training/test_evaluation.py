@@ -9,7 +9,7 @@ from tfrecs.data.manifest import Manifest
 from tfrecs.errors import NotFiniteError
 from tfrecs.evaluation import measurement
 from tfrecs.evaluation.baselines import Popularity, Transitions
-from tfrecs.evaluation.protocols import FullRanking, PairAUC
+from tfrecs.evaluation.held_out_item import FullRanking, PairAUC
 from tfrecs.models.attrec import AttRec
 from tfrecs.training import strategy
 
@@ -38,7 +38,7 @@ def data(tmp_path_factory):
 
 
 def evaluator(measure, replicas=None):
-    return measurement.Evaluator(measure, FullRanking().summarise, replicas)
+    return measurement.Measurement(measure, FullRanking().summarise, replicas)
 
 
 def expected_ranks(data, scores, exclude_seen=True):
@@ -147,7 +147,7 @@ def test_scores_that_are_no_numbers_stop_the_evaluation(data, value, replicas):
             lambda ids: tf.gather(scores, ids, axis=1), batch["target"], batch["seen"], NUM_ITEMS
         )
 
-    evaluate = measurement.Evaluator(measure, FullRanking().summarise, strategy.create(replicas), "Mine")
+    evaluate = measurement.Measurement(measure, FullRanking().summarise, strategy.create(replicas), "Mine")
     count = NUM_USERS - NUM_USERS // 5
     with pytest.raises(NotFiniteError, match=f"Mine: NaN or infinite scores for 3 of {count} test users"):
         evaluate(batches(4), "test")
@@ -215,7 +215,7 @@ def test_negatives_are_unseen_and_the_same_at_every_look(data):
 @pytest.mark.parametrize("count", [1, 7])
 def test_pair_auc_by_hand(data, count):
     protocol = PairAUC(count)
-    found, _ = measurement.Evaluator(protocol.measure(Table()), protocol.summarise)(data[1](5, num_negatives=count))
+    found, _ = measurement.Measurement(protocol.measure(Table()), protocol.summarise)(data[1](5, num_negatives=count))
     wins = [
         user_scores(user)[data[0][user][1][0]] > user_scores(user)[row]
         for user, row in negatives_of(data, 6, count).items()
@@ -241,7 +241,7 @@ def test_pairs_of_one_kind_by_hand(data):
                 wins[kind].append(np.mean(user_scores(user)[target[0]] > user_scores(user)[drawn[user]]))
     protocol = PairAUC(6, KINDS)
     batches = data[1](4, num_negatives=6, kinds=KINDS.of_item)
-    found, _ = measurement.Evaluator(protocol.measure(Table()), protocol.summarise)(batches)
+    found, _ = measurement.Measurement(protocol.measure(Table()), protocol.summarise)(batches)
     assert protocol.names == ("auc", "gauc", "auc_query", "auc_item")
     expected = {"auc_query": np.mean(wins[1]), "auc_item": np.mean(wins[2]), "auc": np.mean(wins[1] + wins[2])}
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-6)
@@ -254,7 +254,7 @@ def test_the_loss_of_pairs_is_the_models_own(data):
             return tf.reduce_sum(scores, axis=1)
 
     protocol = PairAUC(2)
-    found, _ = measurement.Evaluator(protocol.measure(WithLoss()), protocol.summarise)(data[1](4, num_negatives=2))
+    found, _ = measurement.Measurement(protocol.measure(WithLoss()), protocol.summarise)(data[1](4, num_negatives=2))
     sums = [user_scores(user)[[data[0][user][1][0], *row]].sum() for user, row in negatives_of(data, 6, 2).items()]
     assert found["loss"] == pytest.approx(np.mean(sums), abs=1e-6) and "loss" not in protocol.names
 

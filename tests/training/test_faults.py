@@ -9,7 +9,7 @@ import pytest
 
 from tfrecs import optimizers
 from tfrecs.errors import InputError
-from tfrecs.evaluation.evaluator import Judge
+from tfrecs.evaluation.evaluator import Evaluator
 from tfrecs.models.attrec import AttRec
 from tfrecs.runs import directory as runs
 from tfrecs.runs import listing, record
@@ -133,7 +133,7 @@ def test_a_full_disk_below_the_json_file_takes_the_tensors_along(tmp_path):
 
 
 def test_data_without_validation_items_cannot_choose_an_epoch(tmp_path, command, monkeypatch):
-    monkeypatch.setattr(Judge, "is_idle", lambda self, split: split == "valid")
+    monkeypatch.setattr(Evaluator, "is_empty", lambda self, split: split == "valid")
     for flag in ("--retrain", "--patience"):
         code, _, stderr = command(tmp_path / "run", *FLAGS, "--retrain", "0", flag, "1")
         assert code == 2 and f"{flag}: no user of " in stderr and "has a valid item to choose the epoch by" in stderr

@@ -12,8 +12,8 @@ from tests import rated
 from tfrecs.data import training_batches
 from tfrecs.data.hashing import position
 from tfrecs.errors import InputError, NotFiniteError
-from tfrecs.evaluation import evaluator, rated_list
-from tfrecs.evaluation.rated_list import RatedList, judged_list, published_list
+from tfrecs.evaluation import evaluator, rating_baselines
+from tfrecs.evaluation.rated_list import RatedList, corrected_list, published_list
 from tfrecs.models.arerec import ARERec
 from tfrecs.models.arerec.random_split import held_out, random_split
 from tfrecs.runs.config import TrainConfig
@@ -42,25 +42,25 @@ def test_judged_by_hand():
     """Ranked 2, 5, 3, 4 by prediction; gains 2^rating - 1, discounts 1, 1/log2(3)."""
     predicted, ratings = np.array([0.1, 0.9, 0.2, 0.5]), np.array([4.0, 2.0, 3.0, 5.0])
     third = np.log2(3.0)
-    hr, ndcg = judged_list(predicted, ratings, 2, 4.0)
+    hr, ndcg = corrected_list(predicted, ratings, 2, 4.0)
     assert hr == 1 / 2  # of 4 and 5, only 5 is among the first two
     assert ndcg == pytest.approx((3 + 31 / third) / (31 + 15 / third))
-    assert judged_list(predicted, ratings, 1, 4.0) == (0.0, pytest.approx(3 / 31))
-    assert judged_list(predicted, ratings, 4, 4.0)[0] == 1.0
-    assert judged_list(-ratings, ratings, 9, 4.0)[0] == 1.0  # fewer items than k: all are listed
-    assert np.isnan(judged_list(predicted, ratings, 2, 5.5)[0])
-    assert judged_list(ratings, ratings, 3, 4.0) == (1.0, 1.0)
+    assert corrected_list(predicted, ratings, 1, 4.0) == (0.0, pytest.approx(3 / 31))
+    assert corrected_list(predicted, ratings, 4, 4.0)[0] == 1.0
+    assert corrected_list(-ratings, ratings, 9, 4.0)[0] == 1.0  # fewer items than k: all are listed
+    assert np.isnan(corrected_list(predicted, ratings, 2, 5.5)[0])
+    assert corrected_list(ratings, ratings, 3, 4.0) == (1.0, 1.0)
 
 
 def test_equal_predictions_are_averaged_over_their_orders():
     ratings = np.array([5.0, 1.0, 1.0])
-    hr, ndcg = judged_list(np.zeros(3), ratings, 1, 5.0)
+    hr, ndcg = corrected_list(np.zeros(3), ratings, 1, 5.0)
     assert hr == pytest.approx(1 / 3)
     assert ndcg == pytest.approx((31 + 1 + 1) / 3 / 31)
     random = np.random.default_rng(0)
     predicted, ratings = random.integers(0, 3, 7).astype(float), random.integers(1, 6, 7).astype(float)
-    orders = [judged_list(predicted + 1e-6 * random.random(7), ratings, 3, 4.0) for _ in range(20000)]
-    np.testing.assert_allclose(judged_list(predicted, ratings, 3, 4.0), np.mean(orders, axis=0), atol=0.01)
+    orders = [corrected_list(predicted + 1e-6 * random.random(7), ratings, 3, 4.0) for _ in range(20000)]
+    np.testing.assert_allclose(corrected_list(predicted, ratings, 3, 4.0), np.mean(orders, axis=0), atol=0.01)
 
 
 class Rater:
@@ -88,7 +88,7 @@ def test_each_held_out_rating_is_judged_once(rated_data):
     directory, manifest, sequences = rated_data
     for split, boundary in (("valid", 0), ("test", 1)):
         rater = Rater()
-        metrics, seconds = RatedList(rater, directory, manifest, cutoffs=(1, 2))(split)
+        metrics, seconds = RatedList((1, 2)).measurement(rater, directory, manifest)(split)
         expected, errors = [], []
         for user, (ends, items, _, ratings) in sequences.items():
             own = slice(ends[boundary], ends[1] if split == "valid" else None)
@@ -116,13 +116,13 @@ def test_ratings_that_are_no_numbers_stop_the_evaluation(rated_data, published):
     count, bad = sum(map(bool, held_out_items)), sum(broken in items for items in held_out_items)
     assert 0 < bad < count
     with pytest.raises(NotFiniteError, match=f"Broken: NaN or infinite scores for {bad} of {count} test users"):
-        RatedList(Broken(), directory, manifest, published)("test")
+        RatedList((), published).measurement(Broken(), directory, manifest)("test")
 
 
 def test_the_random_split_is_over_whole_sequences(rated_data):
     directory, manifest, sequences = rated_data
     rater = Rater(random_split(0.4, 5))
-    metrics, _ = RatedList(rater, directory, manifest, published=True, cutoffs=(1, 2))("test")
+    metrics, _ = RatedList((1, 2), published=True).measurement(rater, directory, manifest, rater.own_split)("test")
     pairs = [(user, item) for user, (_, items, *_) in sequences.items() for item in items]
     chosen = held_out(*np.array(pairs).T, 0.4, 5).numpy()
     assert sorted(rater.asked) == sorted(pair for pair, out in zip(pairs, chosen) if out)
@@ -133,7 +133,7 @@ def test_each_published_list_is_of_one_user(rated_data):
     """Users are read shard after shard, not in order of their ids; the lists are made anew from the sequences."""
     directory, manifest, sequences = rated_data
     rater = Rater(random_split(0.4, 5))
-    metrics, _ = RatedList(rater, directory, manifest, published=True, cutoffs=(2,))("test")
+    metrics, _ = RatedList((2,), published=True).measurement(rater, directory, manifest, rater.own_split)("test")
     expected = []
     for user, (_, items, _, ratings) in sequences.items():
         users, items, ratings = np.full(len(items), user), np.array(items, np.int64), np.array(ratings, np.float64)
@@ -164,16 +164,17 @@ def test_the_whole_way_with_the_model(rated_data, share):
         held = [pair for pair, out in zip(everything, chosen) if out]
         assert sorted(seen + held) == sorted(everything) and len(held) > 20
     for published in (True, False):
-        own, _ = RatedList(model, directory, manifest, published, cutoffs=(1, 2))("test")
-        for name, rater in rated_list.baselines(model, directory, manifest, part).items():
-            found, _ = RatedList(rater, directory, manifest, published, cutoffs=(1, 2))("test")
+        data, lists = (directory, manifest), RatedList((1, 2), published)
+        own, _ = lists.measurement(model, *data, model.own_split)("test")
+        for name, rater in rating_baselines.fit(*data, part, model.rating_classes, model.own_split).items():
+            found, _ = lists.measurement(rater, *data, model.own_split)("test")
             assert found.keys() == own.keys() and found["users"] == own["users"], name
             assert all(np.isfinite(value) for value in [*found.values(), *own.values()])
 
 
 def test_models_without_ratings_are_refused(rated_data):
     with pytest.raises(InputError, match="--protocol rated_list: object predicts no ratings"):
-        RatedList(object(), *rated_data[:2])
+        RatedList().measurement(object(), *rated_data[:2])
 
 
 @pytest.mark.parametrize("kind, share, said", [("leave_one_out", 0.0, 1), ("leave_one_out", 0.3, 0), ("ratio", 0.0, 0)])

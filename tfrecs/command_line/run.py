@@ -157,7 +157,7 @@ def _check_raw(raw_dir, data_dir, manifest):
 
 
 def _print_recommendations(experiment, data_dir, manifest, count):
-    batch = next(iter(experiment.judge.batches("test", max_users=1)), None)
+    batch = next(iter(experiment.evaluator.batches("test", max_users=1)), None)
     if batch is None:
         return
     users, items = (read_vocabulary(data_dir, manifest, name) for name in ("user", "item"))

@@ -1,21 +1,22 @@
 """Evaluates a model and its baselines under one protocol."""
 
 from tfrecs.data import evaluation_batches, kinds, statistics
-from tfrecs.evaluation import measurement, protocols, rated_list
+from tfrecs.evaluation import protocols, rated_list, rating_baselines
 from tfrecs.evaluation.baselines import Popularity, Transitions
+from tfrecs.evaluation.measurement import Measurement
 from tfrecs.progress import note
 
 CHECKED_USERS = 64  # users whose scores are looked at where no validation does
 
 
 def create(model, config, strategy, data_dir, manifest):
-    """The judge of a configuration's protocol; arguments as for `Judge`."""
-    kind = ListJudge if config.protocol == "rated_list" else Judge
-    return kind(model, config, strategy, data_dir, manifest)
+    """The evaluator of a configuration's protocol; arguments as for `Evaluator`."""
+    classes = {cls.__name__: cls for cls in (Evaluator, ListEvaluator)}
+    return classes[protocols.PROTOCOLS[config.protocol].evaluator](model, config, strategy, data_dir, manifest)
 
 
-class Judge:
-    """Measures one model, and baselines beside it, under the protocol of a configuration.
+class Evaluator:
+    """Measures one model, and its baselines, under the protocol of a configuration.
 
     Args:
         model: a built model.
@@ -28,10 +29,10 @@ class Judge:
     def __init__(self, model, config, strategy, data_dir, manifest):
         self.model, self.config, self.data_dir, self.manifest = model, config, data_dir, manifest
         self.kinds = kinds.load(data_dir, manifest, model.kind_attribute)
-        protocols.check_metric(config.select_metric, config, self.kinds)
+        protocols.check_metric(config, self.kinds)
         self.protocol = protocols.create(config, self.kinds)
         self._batches = {}
-        self._evaluate = self._evaluator(model, strategy)
+        self._measure = self._measurement(model, strategy)
 
     def evaluate(self, split):
         """Metrics of the model as it stands, and the seconds they took; `split` is `valid` or `test`.
@@ -39,7 +40,7 @@ class Judge:
         Raises:
             NotFiniteError: the model's scores are NaN or infinite.
         """
-        return self._evaluate(self.batches(split), split)
+        return self._measure(self.batches(split), split)
 
     def check(self):
         """Looks at the scores of a few users, whatever they are worth, where no validation does.
@@ -47,7 +48,7 @@ class Judge:
         Raises:
             NotFiniteError: the model's scores are NaN or infinite.
         """
-        self._evaluate(self.batches("test", CHECKED_USERS), "test")
+        self._measure(self.batches("test", CHECKED_USERS), "test")
 
     def measure_users(self, split):
         """What `evaluate` averages.
@@ -59,25 +60,24 @@ class Judge:
             `(metrics, values, ranks, seconds)`: as from `evaluate`; dict of metric to float array, a value per user;
             `(user ids, ranks)`, both int64 `[users]`, or None where the protocol ranks no catalogue; float.
         """
-        users, measured, seconds = self._evaluate.measure_users(self.batches(split), split)
+        users, measured, seconds = self._measure.measure_users(self.batches(split), split)
         ranks = (users, measured) if self.protocol.measures_ranks else None
         return self.protocol.summarise(measured), self.protocol.of_users(measured), ranks, seconds
 
-    def baselines(self, split, trained_on):
+    def evaluate_baselines(self, split, trained_on):
         """Metrics of the baselines on the same users, items and exclusions.
 
         Args:
             split: `valid` or `test`.
-            trained_on: str, the training split of the weights that are judged: the baselines learn from the same.
+            trained_on: str, the training split of the weights that are evaluated: the baselines learn from the same.
 
         Returns:
             dict of name to dict of metrics.
         """
-        rivals = self._rivals(trained_on)
-        return {name: self._score(rival, split) for name, rival in rivals.items()}
+        return {name: self._score(baseline, split) for name, baseline in self.fit_baselines(trained_on).items()}
 
-    def is_idle(self, split):
-        """Whether the split holds out nothing to judge by."""
+    def is_empty(self, split):
+        """Whether the split holds out nothing to evaluate on."""
         return next(iter(self.batches(split)), None) is None
 
     def batches(self, split, max_users=None):
@@ -96,21 +96,21 @@ class Judge:
             )
         return self._batches[split, max_users]
 
-    def _evaluator(self, scorer, replicas=None):
-        measure, name = self.protocol.measure(scorer), type(scorer).__name__
-        return measurement.Evaluator(measure, self.protocol.summarise, replicas, name)
-
-    def _score(self, scorer, split):
-        return self._evaluator(scorer)(self.batches(split), split)[0]
-
-    def _rivals(self, trained):
-        counts = statistics.item_counts(self.data_dir, self.manifest, trained)
-        pairs = statistics.transition_pairs(self.data_dir, self.manifest, trained)
+    def fit_baselines(self, trained_on):
+        """The protocol's baselines by name, fitted to the training split `trained_on`."""
+        counts = statistics.item_counts(self.data_dir, self.manifest, trained_on)
+        pairs = statistics.transition_pairs(self.data_dir, self.manifest, trained_on)
         return {"popularity": Popularity(counts), "transitions": Transitions(counts, pairs)}
 
+    def _measurement(self, scorer, strategy=None):
+        return Measurement(self.protocol.measure(scorer), self.protocol.summarise, strategy, type(scorer).__name__)
 
-class ListJudge(Judge):
-    """The judge of `rated_list`, whose metrics belong to lists, not to one held-out item."""
+    def _score(self, scorer, split):
+        return self._measurement(scorer)(self.batches(split), split)[0]
+
+
+class ListEvaluator(Evaluator):
+    """The evaluator of `rated_list`, whose metrics belong to lists, not to one held-out item."""
 
     def __init__(self, model, config, strategy, data_dir, manifest):
         super().__init__(model, config, strategy, data_dir, manifest)
@@ -121,24 +121,25 @@ class ListJudge(Judge):
             )
 
     def evaluate(self, split):
-        return self._evaluate(split)
+        return self._measure(split)
 
     def check(self):
-        self._evaluate("test", CHECKED_USERS)
+        self._measure("test", CHECKED_USERS)
 
     def measure_users(self, split):
-        metrics, seconds = self._evaluate(split)  # of lists, whose metrics are no means over users' ranks
+        metrics, seconds = self._measure(split)  # of lists, whose metrics are no means over users' ranks
         return metrics, {}, None, seconds
 
-    def is_idle(self, split):
-        return next(self._evaluate.lists(split), None) is None
+    def is_empty(self, split):
+        ratings = rated_list.held_out_ratings(self.data_dir, self.manifest, split, self.model.own_split)
+        return next(ratings, None) is None
 
-    def _evaluator(self, scorer, replicas=None):
-        published, cutoffs = self.config.published_lists, self.protocol.cutoffs
-        return rated_list.RatedList(scorer, self.data_dir, self.manifest, published, cutoffs=cutoffs)
+    def fit_baselines(self, trained_on):
+        model = self.model
+        return rating_baselines.fit(self.data_dir, self.manifest, trained_on, model.rating_classes, model.own_split)
+
+    def _measurement(self, scorer, strategy=None):
+        return self.protocol.measurement(scorer, self.data_dir, self.manifest, self.model.own_split)
 
     def _score(self, scorer, split):
-        return self._evaluator(scorer)(split)[0]
-
-    def _rivals(self, trained):
-        return rated_list.baselines(self.model, self.data_dir, self.manifest, trained)
+        return self._measurement(scorer)(split)[0]

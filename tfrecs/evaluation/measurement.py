@@ -1,4 +1,4 @@
-"""Evaluation of anything that scores items: models on any strategy, and the counting baselines."""
+"""Measures every user of a split once: of a model on any strategy, or of a counting baseline."""
 
 import time
 
@@ -9,8 +9,8 @@ from tfrecs.errors import NotFiniteError
 from tfrecs.models.scoring import not_finite
 
 
-class Evaluator:
-    """Measures each user's held-out item once and summarises; traced once, used for every epoch.
+class Measurement:
+    """Measures the held-out item of each user once and summarises; traced once, used for every epoch.
 
     Args:
         measure: `f(batch) -> (values [batch, ...], sound bool [batch])`, traceable by `tf.function`; `sound` is False

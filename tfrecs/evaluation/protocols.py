@@ -1,221 +1,132 @@
-"""How a held-out item is judged: what is measured of each user, and what is reported of all."""
+"""The protocols by name, in one table: what each of them reports, shows and compares with."""
 
-import numpy as np
-import tensorflow as tf
+import dataclasses
+import importlib
 
-from tfrecs import metrics
-from tfrecs.data.schema import PAD
 from tfrecs.errors import InputError, nearest
-from tfrecs.evaluation import rated_list
 
 
-class FullRanking:
-    """Every item is a candidate; `metrics.pessimistic_rank` of the held-out one.
-
-    Args:
-        exclude_seen: bool, leave the items of the history out; False lets them compete.
-        recall: bool, report HR@k under the name Recall@k too, which with one relevant item is the same number.
-        topk: ints, cutoffs besides `metrics.CUTOFFS`.
-
-    Example:
-        >>> FullRanking().summarise(np.array([1, 3]))["mrr"]
-        0.6666666716337204
-    """
-
-    num_negatives = 0
-    measures_ranks = True  # what is measured of a user is the rank of the held-out item
-
-    def __init__(self, exclude_seen=True, recall=False, topk=()):
-        self.exclude_seen, self.recall = exclude_seen, recall
-        self.cutoffs = tuple(sorted({*metrics.CUTOFFS, *topk}))
-
-    @property
-    def names(self):
-        """The metrics reported, by which an epoch may be chosen."""
-        return tuple(self._named(metrics.of_rank(tf.ones([1], tf.int64), self.cutoffs)))
-
-    def measure(self, ranker):
-        """`f(batch) -> (int64 ranks [batch], sound bool [batch])`.
-
-        `ranker` is anything with `checked_rank(inputs, target, excluded)`, see `metrics.checked_rank`.
-        """
-
-        def rank(batch):
-            excluded = batch["seen"] if self.exclude_seen else batch["seen"][:, :0]
-            return ranker.checked_rank(batch, batch["target"], excluded)
-
-        return rank
-
-    def summarise(self, ranks):
-        """Means over users, each counted once.
-
-        Args:
-            ranks: int array `[users]`, from 1.
-
-        Returns:
-            dict of metric to float, and `users`; no metrics where there is no user.
-        """
-        return _means(self.of_users(ranks), len(ranks))
-
-    def of_users(self, ranks):
-        """The metrics of each user: dict of metric to float array `[users]`; arguments as for `summarise`."""
-        values = self._named(metrics.of_rank(tf.constant(ranks, tf.int64), self.cutoffs))
-        return {name: value.numpy() for name, value in values.items()}
-
-    def _named(self, values):
-        if not self.recall:
-            return values
-        return values | {name.replace("hr@", "recall@"): value for name, value in values.items() if "hr@" in name}
-
-
-class PairAUC:
-    """The held-out item against items the user never met, the same ones at every look.
-
-    `auc` is the share of pairs in which the held-out item scores higher, a tie counting as lost (ATRank,
-    `atrank/model.py:197`); `gauc` is the mean over users of the area under each one's own curve, a tie counting half.
-    With kinds, the unseen items are of the held-out one's kind, and `auc_<kind>` is that of the users whose held-out
-    item is of it (`multi/train.py`). `loss` is a model's own, of the held-out item and its unseen ones.
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """What is known of a protocol before anything is measured.
 
     Args:
-        num_negatives: int, unseen items per user.
-        kinds: `data.kinds.Kinds`, or None.
-
-    Example:
-        >>> summary = PairAUC(2).summarise(np.array([[1.0, 0.0, 1.0], [0.0, 0.5, 1.0]]))
-        >>> summary["auc"], summary["gauc"]
-        (0.5, 0.625)
+        measured_by: str, `module:Class` of `tfrecs.evaluation`: what is measured and how it is summarised. The class
+            has `from_config(config, kinds)`; its module, which needs TensorFlow, is imported when it is used.
+        evaluator: str, the class of `evaluator.py` that runs it.
+        default_metric: str, what an epoch is chosen by where no metric is named.
+        followed: tuple of str, the metrics that the console and the curves show of every epoch; curves also show the
+            level of the baselines in the first.
+        shown: tuple of str, the columns of a run's table of test metrics.
+        compared: tuple of str, the columns of a leaderboard; the first one orders its rows.
+        baselines: tuple of str, what stands beside every model.
+        exclude_seen: bool, whether seen items are left out of the ranking; None: `--exclude_seen` decides.
+        candidates: str, what the held-out items compete with, for titles; empty: all items.
+        oracle: str, where the best reachable values of embedded data hold: `always`, `within_kind` or `never`.
+        ranks_lists: bool, whether there are metrics with cutoffs, which `--topk` adds to.
+        by_kind: bool, whether metrics are reported by kind of object too, as `auc_<kind>`.
     """
 
-    exclude_seen = True
-    measures_ranks = False
+    measured_by: str
+    default_metric: str
+    followed: tuple
+    shown: tuple
+    compared: tuple
+    evaluator: str = "Evaluator"
+    baselines: tuple = ("popularity", "transitions")
+    exclude_seen: bool | None = None
+    candidates: str = ""
+    oracle: str = "always"
+    ranks_lists: bool = True
+    by_kind: bool = False
 
-    def __init__(self, num_negatives=1, kinds=None):
-        self.num_negatives, self.kinds = num_negatives, kinds
+    def follows(self, metric):
+        """Whether the console and the curves show a metric, those by kind included.
 
-    @property
-    def names(self):
-        """The metrics reported, by which an epoch may be chosen."""
-        return ("auc", "gauc", *(f"auc_{name}" for name in (self.kinds.names if self.kinds else ())))
-
-    def measure(self, scorer):
-        """`f(batch) -> (float32 [batch, columns], sound bool [batch])`.
-
-        The values are what `summarise` takes; a NaN wins nothing and is won against by nothing. `scorer` is anything
-        with `score(inputs, items)`, and maybe a `pair_loss` of its own; the batch holds `target` and `negatives`.
+        Example:
+            >>> [PROTOCOLS["pair_auc"].follows(name) for name in ("auc", "gauc", "auc_query")]
+            [True, False, True]
         """
-        loss = getattr(scorer, "pair_loss", None)
-        kind_of = tf.constant(self.kinds.of_item) if self.kinds else None
-
-        def compare(batch):
-            candidates = tf.concat([batch["target"][:, tf.newaxis], batch["negatives"]], axis=1)
-            scores = scorer.score(batch, candidates)
-            positive, negative = scores[:, :1], scores[:, 1:]
-            won = tf.reduce_mean(tf.cast(positive > negative, tf.float32), axis=1)
-            drawn = tf.reduce_mean(tf.cast(tf.equal(positive, negative), tf.float32), axis=1)
-            columns = [won, drawn, tf.cast(batch["negatives"][:, 0] != PAD, tf.float32)]
-            columns += [tf.cast(tf.gather(kind_of, batch["target"]), tf.float32)] if self.kinds else []
-            columns += [loss(tf.cast(scores, tf.float32))] if loss else []
-            return tf.stack(columns, axis=1), tf.reduce_all(metrics.is_score(scores), axis=1)
-
-        return compare
-
-    def summarise(self, shares):
-        """Means over users who have an unseen item.
-
-        Args:
-            shares: float array `[users, columns]`: the shares of negatives won and drawn, 1 where there were any;
-                with kinds, that of the held-out item; and, where a model has one, the loss.
-
-        Returns:
-            dict of `auc`, `gauc`, `auc_<kind>` of every kind that was held out, `loss` where there is one, and
-            `users`; no metrics where there is no user.
-        """
-        values = self.of_users(shares)
-        return _means(values, len(values["auc"]))
-
-    def of_users(self, shares):
-        """The metrics of each user who has an unseen item; as `FullRanking.of_users`, those by kind of fewer users."""
-        known = 4 if self.kinds else 3
-        shares = np.reshape(shares, [len(shares), -1]) if len(shares) else np.zeros([0, known])
-        shares = shares[shares[:, 2] > 0]
-        won, drawn = shares[:, 0], shares[:, 1]
-        values = {"auc": won, "gauc": won + drawn / 2}
-        for kind, name in enumerate(self.kinds.names if self.kinds else (), 1):
-            if (shares[:, 3] == kind).any():
-                values[f"auc_{name}"] = won[shares[:, 3] == kind]
-        return values | ({"loss": shares[:, known]} if shares.shape[1] > known else {})
+        return metric.partition("_")[0] in self.followed
 
 
-class RatedLists:
-    """Each user's own held-out items, ranked by predicted rating; `rated_list.RatedList` does the judging.
-
-    Args:
-        topk: ints, cutoffs besides `rated_list.CUTOFFS`.
-    """
-
-    num_negatives = 0
-    exclude_seen = False
-
-    def __init__(self, topk=()):
-        self.cutoffs = tuple(sorted({*rated_list.CUTOFFS, *topk}))
-        self.names = rated_list.names(self.cutoffs)
-
-
-# What an epoch is chosen by where a protocol is asked for and no metric named.
-DEFAULT_METRICS = {"full_ranking": "ndcg@10", "recbole": "recall@20", "pair_auc": "auc", "rated_list": "ndcg@10"}
-
-
-# What the console says of every epoch, and what curves are drawn of; the first has the baselines' level.
-FOLLOWED = {
-    "full_ranking": ("ndcg@10", "hr@10", "hr@50", "mrr"),
-    "recbole": ("ndcg@20", "recall@20", "mrr"),
-    "pair_auc": ("auc",),
-    "rated_list": ("ndcg@10", "hr@10", "rmse"),
+PROTOCOLS = {
+    "full_ranking": Protocol(
+        "held_out_item:FullRanking",
+        default_metric="ndcg@10",
+        followed=("ndcg@10", "hr@10", "hr@50", "mrr"),
+        shown=("hr@5", "hr@10", "hr@20", "hr@50", "ndcg@10", "mrr"),
+        compared=("hr@10", "ndcg@10", "hr@50", "mrr"),
+    ),
+    "recbole": Protocol(
+        "held_out_item:FullRanking",
+        default_metric="recall@20",
+        followed=("ndcg@20", "recall@20", "mrr"),
+        shown=("recall@5", "recall@10", "recall@20", "recall@50", "ndcg@10", "ndcg@20", "mrr"),
+        compared=("recall@20", "ndcg@20", "recall@10", "ndcg@10"),
+        exclude_seen=False,
+    ),
+    "pair_auc": Protocol(
+        "held_out_item:PairAUC",
+        default_metric="auc",
+        followed=("auc",),
+        shown=("auc", "gauc"),
+        compared=("auc", "gauc"),
+        exclude_seen=True,
+        candidates="against unseen items",
+        oracle="within_kind",
+        ranks_lists=False,
+        by_kind=True,
+    ),
+    "rated_list": Protocol(
+        "rated_list:RatedList",
+        default_metric="ndcg@10",
+        followed=("ndcg@10", "hr@10", "rmse"),
+        shown=("hr@3", "hr@5", "hr@10", "ndcg@3", "ndcg@5", "ndcg@10", "rmse"),
+        compared=("hr@10", "ndcg@10", "hr@3", "ndcg@3"),
+        evaluator="ListEvaluator",
+        baselines=("constant", "item_mean", "matrix_factorisation"),
+        exclude_seen=False,
+        candidates="each user's own held-out items",
+        oracle="never",
+    ),
 }
-
-
-def is_followed(protocol, name):
-    """Whether a metric is one that an epoch's line and the curves show, those by kind included.
-
-    Example:
-        >>> [is_followed("pair_auc", name) for name in ("auc", "gauc", "auc_query")]
-        [True, False, True]
-    """
-    return name.partition("_")[0] in FOLLOWED[protocol]
+DEFAULT_METRICS = {name: protocol.default_metric for name, protocol in PROTOCOLS.items()}
 
 
 def create(config, kinds=None):
-    """The protocol of a `TrainConfig`, and `data.kinds.Kinds` where the data has them.
+    """What measures under the protocol of a `TrainConfig`.
 
-    NOTE: `recbole` keeps seen items whatever `exclude_seen` says, as RecBole's full ranking of repeatable data does.
+    Args:
+        config: `TrainConfig`.
+        kinds: `data.kinds.Kinds`, where the data has them.
+
+    Returns:
+        an object of the class that the table names: it has `names`, `exclude_seen`, `num_negatives`, `kinds` and
+        `measures_ranks`.
 
     Example:
         >>> from tfrecs.runs.config import TrainConfig
         >>> create(TrainConfig(protocol="recbole")).exclude_seen
         False
     """
-    if config.protocol == "rated_list":
-        return RatedLists(config.topk)
-    if config.protocol == "pair_auc":
-        return PairAUC(config.num_eval_negatives, kinds)
-    if config.protocol == "recbole":
-        return FullRanking(exclude_seen=False, recall=True, topk=config.topk)
-    return FullRanking(config.exclude_seen, topk=config.topk)
+    module, _, name = PROTOCOLS[config.protocol].measured_by.partition(":")
+    return getattr(importlib.import_module(f"tfrecs.evaluation.{module}"), name).from_config(config, kinds)
 
 
-def check_metric(metric, config, kinds=None):
-    """Refuses a metric that the protocol does not report; arguments as for `create`.
+def check_metric(config, kinds=None, kinds_known=True):
+    """Refuses a `select_metric` that the protocol does not report.
+
+    Args:
+        config, kinds: as for `create`.
+        kinds_known: bool, whether `kinds` are those of the data; before, a metric by kind is accepted unchecked.
 
     Raises:
         InputError: naming the nearest one.
     """
-    names = create(config, kinds).names
+    names, metric = create(config, kinds).names, config.select_metric
+    if PROTOCOLS[config.protocol].by_kind and not kinds_known:
+        metric = metric.partition("_")[0]
     if metric not in names:
         hint = nearest(config.select_metric, names)
         raise InputError(f"--select_metric: no metric {config.select_metric!r} of --protocol {config.protocol}; {hint}")
-
-
-def _means(values, users):
-    if not users:
-        return {"users": 0}
-    return {name: float(np.mean(value, dtype=np.float64)) for name, value in values.items()} | {"users": users}

@@ -3,6 +3,30 @@
 import numpy as np
 import tensorflow as tf
 
+from tfrecs.data import statistics
+
+
+def fit(data_dir, manifest, split, rating_classes, own_split=None):
+    """Fits the baselines to the ratings that a model trains on.
+
+    Args:
+        data_dir: str.
+        manifest: its `Manifest`, with ratings.
+        split: str, the training split.
+        rating_classes: floats, the ratings there are.
+        own_split: `f(users, items) -> bool`, what the model holds out by itself, or None.
+
+    Returns:
+        dict of name to rater: `constant` (the mean of all), `item_mean` and `matrix_factorisation`.
+    """
+    known = statistics.training_ratings(data_dir, manifest, split, own_split)
+    arguments = {"num_items": manifest.num_items, "rating_classes": rating_classes}
+    return {
+        "constant": ItemMean(*known, **arguments, strength=np.inf),
+        "item_mean": ItemMean(*known, **arguments),
+        "matrix_factorisation": MatrixFactorisation(*known, **arguments, num_users=manifest.num_users),
+    }
+
 
 class ItemMean:
     """Predicts an item's mean rating, drawn towards the mean of all by `strength` ratings of that value.

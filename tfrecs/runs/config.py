@@ -5,6 +5,7 @@ import math
 import typing
 
 from tfrecs.errors import InputError, nearest
+from tfrecs.evaluation.protocols import PROTOCOLS
 
 LARGEST = 2**31 - 1
 # What may differ when a run is resumed: how long it goes on and what it keeps, never what it computes.
@@ -22,7 +23,8 @@ ADAMS = ("adam", "lazy_adam")  # those with `beta_2`
 DEFAULT_TOPK = (10,)  # every protocol with lists reports it anyway
 # What may differ, besides, when a run is only judged.
 JUDGED_BY = ("topk", "protocol", "exclude_seen", "num_eval_negatives", "published_lists")
-SEEN_EXCLUDED = {"recbole": False, "pair_auc": True, "rated_list": False}  # by protocols that leave no choice
+# By protocols that leave no choice.
+SEEN_EXCLUDED = {name: known.exclude_seen for name, known in PROTOCOLS.items() if known.exclude_seen is not None}
 AT_LEAST_0 = ("batch_tokens", "decay_epochs", "patience", "save_checkpoints_epochs", "save_checkpoints_steps", "seed")
 
 
@@ -115,7 +117,7 @@ class TrainConfig:
         "train_split": ("train", "train_valid", "all"),
         "validation_split": ("valid", "test"),
         "negative_sampling": ("uniform", "popularity"),
-        "protocol": ("full_ranking", "recbole", "pair_auc", "rated_list"),
+        "protocol": tuple(PROTOCOLS),
         "strategy": ("auto", "none", "mirrored"),
         "precision": ("float32", "mixed_bfloat16"),
     }
@@ -145,8 +147,8 @@ class TrainConfig:
         object.__setattr__(self, "topk", tuple(self.topk))  # JSON has lists
         if not self.topk or not all(isinstance(k, int) and 1 <= k <= LARGEST for k in self.topk):
             raise InputError(f"--topk: expected integers of at least 1, got {','.join(map(str, self.topk))}")
-        if self.topk != DEFAULT_TOPK and self.protocol == "pair_auc":
-            raise InputError("--topk: --protocol pair_auc ranks no list")
+        if self.topk != DEFAULT_TOPK and not PROTOCOLS[self.protocol].ranks_lists:
+            raise InputError(f"--topk: --protocol {self.protocol} ranks no list")
         for name in ("learning_rate", "epsilon"):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"--{name}: expected a number above 0, got {getattr(self, name)}")

@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 import tfrecs
 from tfrecs import files
-from tfrecs.evaluation import protocols
+from tfrecs.evaluation.protocols import PROTOCOLS
 from tfrecs.runs import record
 
 try:
@@ -122,7 +122,7 @@ def plot_history(run_dir, history, title, protocol, baselines):
         run_dir: str.
         history: list of dict, as for `write_history`; nothing is drawn without a row.
         title: str, what the run is.
-        protocol: str; of its metrics those are drawn that `protocols.FOLLOWED` names.
+        protocol: str; of its metrics those are drawn that `protocols.PROTOCOLS` has it follow.
         baselines: dict of label to a metric on the test split, drawn as lines.
     """
     if not history:
@@ -138,7 +138,7 @@ def plot_history(run_dir, history, title, protocol, baselines):
         axes, label = loss_axes, f"{prefix} loss" if metric else "training loss"
         if name != "loss" and metric != "loss":
             axes, label = metric_axes, name
-            if not protocols.is_followed(protocol, metric):
+            if not PROTOCOLS[protocol].follows(metric):
                 continue
         rows = [row for row in history if name in row]  # an epoch without validation has none of its metrics
         axes.plot([row["epoch"] for row in rows], [row[name] for row in rows], label=label)

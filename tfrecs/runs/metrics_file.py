@@ -1,20 +1,13 @@
-"""What a run found out, as the flat content of `metrics.json` and as tables to read."""
+"""The content of `metrics.json`, flat, and the same as tables to read."""
 
 from tfrecs.data import kinds
-from tfrecs.evaluation import intervals, protocols
+from tfrecs.evaluation import intervals
+from tfrecs.evaluation.protocols import PROTOCOLS
 from tfrecs.progress import note
 from tfrecs.runs import history
 
-# What tables show of each protocol, before the same by kind.
-SHOWN = {
-    "full_ranking": ("hr@5", "hr@10", "hr@20", "hr@50", "ndcg@10", "mrr"),
-    "recbole": ("recall@5", "recall@10", "recall@20", "recall@50", "ndcg@10", "ndcg@20", "mrr"),
-    "pair_auc": ("auc", "gauc"),
-    "rated_list": ("hr@3", "hr@5", "hr@10", "ndcg@3", "ndcg@5", "ndcg@10", "rmse"),
-}
 # Said with every figure: which item is the last one depends on it.
 ORDER_RULE = "equal timestamps in input order"
-BASELINES = ("popularity", "transitions", "constant", "item_mean", "matrix_factorisation")
 
 
 def of_training(progress, retrained=None):
@@ -54,26 +47,26 @@ def of_epoch(progress, epoch):
 
 
 def of_test(experiment):
-    """Looks at the test split once: the model and the baselines, on the same users.
+    """Evaluates the test split once: the model and the baselines, on the same users.
 
     Args:
-        experiment: `Experiment` with the weights to be judged.
+        experiment: `Experiment` with the weights to evaluate.
 
     Returns:
         `(metrics, ranks)`. Metrics are a dict of `test_*`, `popularity_*`, `transitions_*`, `oracle_*` and
         `share_of_oracle_*`, with `test_users`, `eval_seconds`, and for each test metric that is a mean over users
-        `test_*_low` and `test_*_high`, its 95 % bootstrap interval over users. Ranks as from `Judge.measure_users`.
+        `test_*_low` and `test_*_high`, its 95 % bootstrap interval over users. Ranks as from `Evaluator.measure_users`.
     """
-    test, of_users, ranks, seconds = experiment.judge.measure_users("test")
+    test, of_users, ranks, seconds = experiment.evaluator.measure_users("test")
     if not test["users"]:
         note(f"no user of {experiment.data_dir} has a test item: there is nothing to judge the model by")
-    rivals = experiment.judge.baselines("test", experiment.trained_on)
-    groups = {"test": test, **rivals, "oracle": _oracle(experiment, test)}
+    baselines = experiment.evaluator.evaluate_baselines("test", experiment.trained_on)
+    groups = {"test": test, **baselines, "oracle": _oracle(experiment, test)}
     metrics = {"test_users": test["users"], "eval_seconds": seconds}
     for group, values in groups.items():
         metrics |= {f"{group}_{name}": value for name, value in values.items() if name not in ("users", "num_users")}
-    if experiment.config.protocol == "pair_auc" and experiment.judge.kinds:
-        metrics["unseen_items_share"] = experiment.judge.kinds.attribute
+    if experiment.evaluator.protocol.kinds:
+        metrics["unseen_items_share"] = experiment.evaluator.protocol.kinds.attribute
     for name, value in groups["oracle"].items():
         if f"test_{name}" in metrics and value:
             metrics[f"share_of_oracle_{name}"] = metrics[f"test_{name}"] / value
@@ -88,9 +81,9 @@ def _oracle(experiment, test):
     The oracle ranks the whole catalogue, or within the attribute `kind`; of a user's own items, or of other kinds,
     another ranking may be better.
     """
-    within = experiment.judge.kinds.attribute if experiment.judge.kinds else None
-    protocol = experiment.config.protocol
-    if protocol == "rated_list" or (protocol == "pair_auc" and within != kinds.ATTRIBUTE):
+    within = experiment.evaluator.kinds.attribute if experiment.evaluator.kinds else None
+    holds = PROTOCOLS[experiment.config.protocol].oracle
+    if holds == "never" or (holds == "within_kind" and within != kinds.ATTRIBUTE):
         return {}
     return {name: value for name, value in (experiment.manifest.oracle or {}).items() if name in test}
 
@@ -110,8 +103,8 @@ def title(metrics, split):
     """
     ranked = "seen items excluded" if metrics["exclude_seen"] else "seen items included"
     same = f" of the same {metrics['unseen_items_share']}" if "unseen_items_share" in metrics else ""
-    others = {"pair_auc": f"against unseen items{same}", "rated_list": "each user's own held-out items"}
-    ranked = others.get(metrics["protocol"], ranked)
+    candidates = PROTOCOLS[metrics["protocol"]].candidates
+    ranked = f"{candidates}{same}" if candidates else ranked
     users = f", {metrics[f'{split}_users']} users" if f"{split}_users" in metrics else ""
     epochs = f", epoch {metrics['best_epoch']} of {metrics['epochs_run']}" if "best_epoch" in metrics else ""
     again = ", retrained on validation" if metrics.get("retrained_on_validation") else ""
@@ -130,7 +123,8 @@ def tables(metrics):
     Returns:
         str.
     """
-    labels = {"test": metrics["model"]} | {name: name.replace("_", " ") for name in BASELINES}
+    protocol = PROTOCOLS[metrics["protocol"]]
+    labels = {"test": metrics["model"]} | {name: name.replace("_", " ") for name in protocol.baselines}
     labels["oracle"] = "best reachable"
     rows = {
         label: {
@@ -140,7 +134,7 @@ def tables(metrics):
     }
     rows = {label: values for label, values in rows.items() if values}
     by_kind = [name for name in rows.get("popularity", {}) if name.startswith("auc_")]
-    shown = (*SHOWN[metrics["protocol"]], *by_kind)
+    shown = (*protocol.shown, *by_kind)
     ends = {
         f"95 % {end}": {name: metrics[key] for name in shown if (key := f"test_{name}_{end}") in metrics}
         for end in ("low", "high")
@@ -163,7 +157,8 @@ def plot(run_dir, progress, metrics, split):
         metrics: dict, the content of `metrics.json`.
         split: str, what was trained on, for the title.
     """
-    first, protocol = protocols.FOLLOWED[metrics["protocol"]][0], metrics["protocol"]
-    keys = {f"{name}, test {first}": f"{name}_{first}" for name in BASELINES}
+    protocol = PROTOCOLS[metrics["protocol"]]
+    first = protocol.followed[0]
+    keys = {f"{name}, test {first}": f"{name}_{first}" for name in protocol.baselines}
     levels = {label: metrics[key] for label, key in keys.items() if key in metrics}
-    history.plot_history(run_dir, progress.history, title(metrics, split), protocol, levels)
+    history.plot_history(run_dir, progress.history, title(metrics, split), metrics["protocol"], levels)

@@ -34,9 +34,9 @@ class Experiment:
         run_dir: str, made if absent.
 
     Attributes:
-        model: the model of the phase that is trained or judged.
+        model: the model of the phase that is trained or evaluated.
         trained_on: str, the split that this phase trains on.
-        judge: `evaluator.Judge` of the model.
+        evaluator: `evaluation.evaluator.Evaluator` of the model.
     """
 
     def __init__(self, model_name, model_arguments, config, data_dir, manifest, run_dir):
@@ -48,7 +48,7 @@ class Experiment:
         self._checked = False
 
     def _build(self, split):
-        """The model and its judge for what a phase trains on."""
+        """The model and its evaluator for what a phase trains on."""
         self.trained_on = split
         cls = MODELS[self.model_name]
         decided = cls.data_arguments(self.data_dir, self.manifest, self.arguments, split)
@@ -60,11 +60,11 @@ class Experiment:
             model.under_xla, model.weight_decay = self.config.jit_compile, self.config.weight_decay
             model.optimizer.build(model.trainable_variables)
         model.adapt(self.data_dir, self.manifest, split)
-        self.judge = evaluator.create(model, self.config, self.strategy, self.data_dir, self.manifest)
+        self.evaluator = evaluator.create(model, self.config, self.strategy, self.data_dir, self.manifest)
         return model
 
     def train(self, resume=False, name=None, describe=None, tensorboard=False, overwrite=False):
-        """Trains, from scratch or from a checkpoint, then loads the weights to be judged.
+        """Trains, from scratch or from a checkpoint, then loads the weights to evaluate.
 
         Args:
             resume: bool, continue from the newest checkpoint; from scratch where there is none.
@@ -107,7 +107,7 @@ class Experiment:
         return progress, retrained
 
     def load(self, name=None):
-        """Loads the weights that a finished run is judged by.
+        """Loads the weights that a finished run is evaluated by.
 
         Args:
             name: str or None, a checkpoint; default see `directory.judged`.
@@ -133,7 +133,7 @@ class Experiment:
                 f"{self.data_dir}: no training examples: every history is too short, or leaves no item as a negative"
             )
         split = self.config.validation_split
-        if (self.config.patience or self.config.retrain) and self.judge.is_idle(split):
+        if (self.config.patience or self.config.retrain) and self.evaluator.is_empty(split):
             flag = "--retrain" if self.config.retrain else "--patience"
             raise InputError(f"{flag}: no user of {self.data_dir} has a {split} item to choose the epoch by")
         self._checked = True
@@ -150,8 +150,8 @@ class Experiment:
             note(f"resuming from {os.path.join(run_dir, name)}")
         record = history.History(run_dir, tensorboard)
         record(progress)
-        validate = (lambda: self.judge.evaluate(config.validation_split)) if validated else None
-        check = None if validated else self.judge.check
+        validate = (lambda: self.evaluator.evaluate(config.validation_split)) if validated else None
+        check = None if validated else self.evaluator.check
         return Loop(self.model, self.strategy, config, store, batches, validate, check, record).run(progress)
 
     @functools.cached_property
@@ -179,7 +179,7 @@ class Experiment:
             model.negatives_exclude_held_out,
             config.batch_tokens,
             model.padded_fields,
-            self.judge.kinds.of_item if model.kind_attribute else None,
+            self.evaluator.kinds.of_item if model.kind_attribute else None,
         )
 
     def description(self):
@@ -218,9 +218,7 @@ def check_arguments(model_name, model_arguments, config):
             f"--train_split all: has the items that --protocol {config.protocol} is judged on; only --protocol "
             "rated_list with --random_split holds out others; --train_split train leaves them out"
         )
-    # Which kinds there are, and so whether there is an `auc_<kind>`, is known with the data: `Judge` looks then.
-    metric = config.select_metric
-    protocols.check_metric(metric.partition("_")[0] if config.protocol == "pair_auc" else metric, config)
+    protocols.check_metric(config, kinds_known=False)
 
 
 def check_data(model_name, model_arguments, config, data_dir, manifest):

@@ -5,7 +5,7 @@ import time
 import tensorflow as tf
 
 from tfrecs.errors import NotFiniteError
-from tfrecs.evaluation import protocols
+from tfrecs.evaluation.protocols import PROTOCOLS
 from tfrecs.progress import ProgressLine
 
 CHECK_EVERY = 50  # steps between looks at the loss: a look waits for the device
@@ -158,7 +158,7 @@ class Loop:
     def _is_shown(self, name):
         metric = name.removeprefix(f"{self.config.validation_split}_")
         chosen_by = metric == self.config.select_metric
-        return metric.endswith("loss") or chosen_by or protocols.is_followed(self.config.protocol, metric)
+        return metric.endswith("loss") or chosen_by or PROTOCOLS[self.config.protocol].follows(metric)
 
     def _note_best(self, progress, row):
         value = row.get(f"{self.config.validation_split}_{self.config.select_metric}")

@@ -99,7 +99,7 @@ def run(recipe, data_dir, manifest, run_dir, actions, named=(), stack=None):
         "dataset": manifest.name,
         "protocol": config.protocol,
         "seed": config.seed,
-        "exclude_seen": experiment.judge.protocol.exclude_seen,
+        "exclude_seen": experiment.evaluator.protocol.exclude_seen,
         "retrained_on_validation": config.retrain,
         "num_users": manifest.num_users,
         "num_items": manifest.num_items,
