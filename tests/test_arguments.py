@@ -25,7 +25,7 @@ def test_every_argument_of_a_model_and_of_training_is_in_the_help(capsys):
         shown = capsys.readouterr().out
         parameters = inspect.signature(MODELS[model].__init__).parameters.values()
         names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD][1:]
-        decided = MODELS[model].smallest
+        decided = MODELS[model].minimal_sizes
         assert {"num_users", "num_items"} <= decided.keys() <= set(names)
         names = [name for name in names if name not in decided]
         fields = [field.name for field in dataclasses.fields(TrainConfig)]

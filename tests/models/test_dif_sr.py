@@ -231,5 +231,5 @@ def test_one_number_is_a_tuple_of_one():
 @pytest.mark.parametrize("preset", sorted(PRESETS["dif_sr"]))
 def test_presets(preset):
     arguments = PRESETS["dif_sr"][preset]["model"]
-    config = DIFSR(**DIFSR.smallest | arguments).get_config()
+    config = DIFSR(**DIFSR.minimal_sizes | arguments).get_config()
     assert config | arguments == config

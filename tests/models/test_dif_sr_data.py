@@ -45,19 +45,22 @@ def test_padded_tables():
 
 def test_which_attributes():
     some, none = (types.SimpleNamespace(attributes=given) for given in ({"brand": "token", "genre": "list"}, {}))
-    assert item_attributes.chosen(("all",), some) == ("brand", "genre")
-    assert item_attributes.chosen(("genre",), some) == ("genre",) and item_attributes.chosen((), some) == ()
-    assert item_attributes.chosen(("none",), some) == () and item_attributes.missing(("none",), none) == []
+    assert item_attributes.attribute_names(("all",), some) == ("brand", "genre")
+    assert (
+        item_attributes.attribute_names(("genre",), some) == ("genre",)
+        and item_attributes.attribute_names((), some) == ()
+    )
+    assert item_attributes.attribute_names(("none",), some) == () and item_attributes.missing(("none",), none) == []
     assert item_attributes.missing(("all",), none) == ["item attributes"] and item_attributes.missing((), none) == []
     assert item_attributes.missing(("brand",), none) == ["brand"] and item_attributes.missing(("brand",), some) == []
     with pytest.raises(InputError, match="^attributes: the data has no 'brnd'; did you mean 'brand'?"):
-        item_attributes.chosen(("brnd",), some)
+        item_attributes.attribute_names(("brnd",), some)
     with pytest.raises(InputError, match="^attributes genre,genre: names 'genre' twice"):
-        item_attributes.chosen(("genre", "genre"), some)
+        item_attributes.attribute_names(("genre", "genre"), some)
     with pytest.raises(InputError, match="^attributes brand,genre: 'genre' is the object_type, which is no feature"):
         atrank_data.attribute_names(some, {"attributes": ("brand", "genre"), "object_type": "genre"})
     for names, lacking in (("none", []), ("first", []), ("all", []), ("brand", ["brand"])):
-        assert atrank_data.missing(none, {"attributes": (names,), "time": "none"}) == lacking
+        assert atrank_data.missing_columns(none, {"attributes": (names,), "time": "none"}) == lacking
 
 
 def test_two_replicas_equal_one_device():

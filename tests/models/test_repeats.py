@@ -24,7 +24,7 @@ def case():
 @pytest.mark.parametrize("fusion", ["sum", "gate"])
 def test_the_loss_with_a_repeat_bias_is_that_of_the_shifted_scores(case, fusion, all_positions):
     model = case.make(fusion=fusion, all_positions=all_positions, attribute_predictor="none")
-    model.repeats.weight.assign(-0.13)
+    model.repeat_bias_layer.weight.assign(-0.13)
     history, targets = np.array([[3, 5, 3, 2], [1, 12, 0, 0]]), np.array([[5, 3, 2, 9], [12, 1, 0, 0]])
     ends = [(row, end) for row in range(2) for end in range(4) if targets[row, end]]
     if not all_positions:
@@ -36,9 +36,9 @@ def test_the_loss_with_a_repeat_bias_is_that_of_the_shifted_scores(case, fusion,
         scores = model.score({"history": tf.constant(history[row : row + 1, : end + 1])}, ITEMS).numpy()[0]
         target = targets[row, end if all_positions else 0]
         expected.append(np.log(np.exp(scores).sum()) - scores[target - 1])
-        model.repeats.weight.assign(0.0)
+        model.repeat_bias_layer.weight.assign(0.0)
         plain = model.score({"history": tf.constant(history[row : row + 1, : end + 1])}, ITEMS).numpy()[0]
-        model.repeats.weight.assign(-0.13)
+        model.repeat_bias_layer.weight.assign(-0.13)
         met = np.isin(ITEMS, history[row, : end + 1])
         np.testing.assert_allclose(scores - plain, -1.3 * met, atol=1e-5)
     np.testing.assert_allclose(found, expected, atol=2e-5)
@@ -55,7 +55,7 @@ def test_the_repeat_bias_learns_what_users_do(case):
             negatives = np.maximum(negatives, 1)
             dataset = tf.data.Dataset.from_tensors({"history": histories, "targets": targets, "negatives": negatives})
             model.fit(dataset, epochs=3, verbose=0)
-            assert np.sign(model.repeats.weight.numpy()) == sign
+            assert np.sign(model.repeat_bias_layer.weight.numpy()) == sign
 
 
 def test_no_preset_excludes_seen_items_by_the_bias():

@@ -174,7 +174,7 @@ def test_bad_arguments(name, value, expected):
 @pytest.mark.parametrize("preset", sorted(PRESETS["sasrec"]))
 def test_presets(preset):
     arguments = PRESETS["sasrec"][preset]["model"]
-    config = SASRec(**SASRec.smallest | arguments).get_config()
+    config = SASRec(**SASRec.minimal_sizes | arguments).get_config()
     assert config | arguments == config
 
 

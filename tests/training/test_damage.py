@@ -211,7 +211,7 @@ def test_settings_of_a_second_phase_that_are_damaged_are_not_taken_for_others(di
     ],
 )
 def test_lists_of_wrong_values_in_a_configuration(directory, model, name, value):
-    arguments = MODELS[model].smallest | {name: value}
+    arguments = MODELS[model].minimal_sizes | {name: value}
     runs.write_config(directory, {"model": model, "model_arguments": arguments, "train": {}})
     with pytest.raises(InputError):
         runs.load_model(directory)

@@ -79,7 +79,7 @@ def test_the_arithmetic_is_that_of_the_variables_and_of_the_data(monkeypatch, da
 
 @pytest.mark.parametrize("model", MODELS)
 def test_an_outline_has_every_variable_and_no_memory(model):
-    sizes = MODELS[model].smallest
+    sizes = MODELS[model].minimal_sizes
     real = MODELS[model](**sizes)
     outline = memory.outline(MODELS[model], sizes)
     assert [(v.name, tuple(v.shape)) for v in outline.weights] == [(v.name, tuple(v.shape)) for v in real.weights]

@@ -9,7 +9,7 @@ from tfrecs.models import ranges
 ALL, NONE = ("all",), ("none",)
 
 
-def chosen(attributes, manifest):
+def attribute_names(attributes, manifest):
     """The names behind the argument `attributes`.
 
     Args:
@@ -34,7 +34,7 @@ def chosen(attributes, manifest):
 
 
 def missing(attributes, manifest):
-    """Names of attributes that the data lacks; see `SequentialRecommender.missing`."""
+    """Names of attributes that the data lacks; see `SequentialRecommender.missing_columns`."""
     attributes = ranges.as_tuple("attributes", attributes)
     if manifest.attributes or attributes in ((), NONE):
         return []
@@ -43,7 +43,7 @@ def missing(attributes, manifest):
 
 def sizes(attributes, data_dir, manifest):
     """The arguments `attribute_sizes` and `attribute_lengths` of the model, read off prepared data."""
-    names = chosen(attributes, manifest)
+    names = attribute_names(attributes, manifest)
     tables = item_attributes(data_dir, manifest) if names else {}
     longest = {name: int(np.diff(tables[name][1]).max(initial=0)) for name in names}
     return {

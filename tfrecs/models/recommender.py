@@ -23,7 +23,7 @@ class SequentialRecommender(keras.Model):
     - `score_items(query, items)`: higher is better; `items` `[count]` gives `[batch, count]`, `items`
       `[batch, count]` gives each row its own candidates;
 
-    and, where it reads more of the data than users and items, says so in the attributes below, `missing`,
+    and, where it reads more of the data than users and items, says so in the attributes below, `missing_columns`,
     `data_arguments` and `adapt`. Constructor arguments without a default are sizes that the data decides; all others
     are flags of the command line.
 
@@ -40,16 +40,19 @@ class SequentialRecommender(keras.Model):
 
     cutoffs = metrics.CUTOFFS
     fields = ("item",)  # what a record must hold, and what `training_examples` and `history_inputs` are given
-    request_fields = ()  # of `timestamp` and `action`: what a served request carries beside user and history
+    request_fields = ()  # of `timestamp` and `action`: what a served request holds besides user and history
     padded_fields = ("history",)  # example tensors `[rows, time]`, cut to the longest row of a batch made by tokens
-    reads_less = {}  # arguments that make the model do without what not all data have
+    fallback_arguments = {}  # arguments under which the model runs on data without the optional columns
     reads_users = True  # whether the user's own id matters, not only the history
     candidate_chunk = 65536  # candidates scored at a time: bounds memory
-    smallest = {"num_users": 1, "num_items": 1}  # for every argument without a default, to check the others by
+    minimal_sizes = {
+        "num_users": 1,
+        "num_items": 1,
+    }  # of the arguments without a default, to check the others with
     kind_attribute = ""  # the item attribute that tells kinds of objects apart, where an argument names it
     kind_names = ()  # the kinds' names, which `adapt` reads; kind k is called `kind_names[k - 1]`
     draws_negatives = True  # whether training examples hold items drawn at random
-    own_split = None  # `f(users, items) -> bool`: what the model itself holds out, whatever the split of the data
+    own_split = None  # `f(users, items) -> bool`, what the model itself holds out instead of the data's split
     # Quirks of originals, which a model may turn into arguments.
     negatives_include_pad = False
     negatives_exclude_held_out = False
@@ -95,7 +98,7 @@ class SequentialRecommender(keras.Model):
         self.under_xla = bool(self.jit_compile)
 
     @classmethod
-    def missing(cls, manifest, arguments):
+    def missing_columns(cls, manifest, arguments):
         """What the data lacks for this model.
 
         Args:
@@ -109,7 +112,7 @@ class SequentialRecommender(keras.Model):
 
     @classmethod
     def data_arguments(cls, data_dir, manifest, arguments, split="train"):
-        """The constructor arguments without a default, read off the data; arguments as for `missing` and `adapt`."""
+        """The constructor arguments without a default; this method's own are as for `missing_columns` and `adapt`."""
         return {"num_users": manifest.num_users, "num_items": manifest.num_items}
 
     def adapt(self, data_dir, manifest, split):

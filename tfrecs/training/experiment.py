@@ -207,7 +207,7 @@ def check_arguments(model_name, model_arguments, config):
     """
     keras.utils.set_random_seed(config.seed)
     try:
-        model = memory.outline(MODELS[model_name], {**MODELS[model_name].smallest, **model_arguments})
+        model = memory.outline(MODELS[model_name], {**MODELS[model_name].minimal_sizes, **model_arguments})
         memory.check(model, config)
     except InputError:
         raise
@@ -231,7 +231,7 @@ def check_data(model_name, model_arguments, config, data_dir, manifest):
     Raises:
         InputError: naming the missing columns and the models that would work; or with the memory that is needed.
     """
-    missing = MODELS[model_name].missing(manifest, model_arguments)
+    missing = MODELS[model_name].missing_columns(manifest, model_arguments)
     if missing:
         working = [found for name in MODELS if (found := _usable(name, manifest))]
         raise InputError(
@@ -245,11 +245,11 @@ def check_data(model_name, model_arguments, config, data_dir, manifest):
 def _usable(name, manifest):
     """A model's name, with the flags it needs to do with the data; None where it cannot."""
     model = MODELS[name]
-    if not model.missing(manifest, {}):
+    if not model.missing_columns(manifest, {}):
         return name
-    if not model.missing(manifest, model.reads_less):
+    if not model.missing_columns(manifest, model.fallback_arguments):
         return " ".join(
-            [f"{name} with", *(f"--{key} {options.spelled(value)}" for key, value in model.reads_less.items())]
+            [f"{name} with", *(f"--{key} {options.spelled(value)}" for key, value in model.fallback_arguments.items())]
         )
     return None
 

@@ -159,7 +159,7 @@ def _stored(recipe, data_dir, manifest, run_dir, actions, named):
             f"afresh with {option('load_model')} 0 {option('overwrite')} 1 or in another {option('run_dir')}"
         )
     directory.check_data(run_dir, stored, data_dir, manifest, actions.train)
-    decided = MODELS[stored["model"]].smallest
+    decided = MODELS[stored["model"]].minimal_sizes
     model_arguments = {k: v for k, v in stored["model_arguments"].items() if k not in decided}
     try:
         config = recipes.configure(stored["train"], recipe.given_config)

@@ -80,7 +80,7 @@ class ARERec(SequentialRecommender):
 
     draws_negatives = False
     fields = ("item", "timestamp", "rating")
-    smallest = {"num_users": 1, "num_items": 1, "num_units": 1}
+    minimal_sizes = {"num_users": 1, "num_items": 1, "num_units": 1}
 
     def __init__(
         self,

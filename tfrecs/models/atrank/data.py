@@ -14,8 +14,8 @@ from tfrecs.models.kinds import kind_id
 FIRST = ("first",)
 
 
-def missing(manifest, arguments):
-    """Names of columns and attributes that the data lacks; see `SequentialRecommender.missing`."""
+def missing_columns(manifest, arguments):
+    """Names of columns and attributes that the data lacks; see `SequentialRecommender.missing_columns`."""
     lacking = [] if arguments.get("time") == "none" or "timestamp" in manifest.fields else ["timestamp"]
     kind = arguments.get("object_type")
     lacking += [kind] if kind and kind not in manifest.attributes else []
@@ -24,7 +24,7 @@ def missing(manifest, arguments):
     return lacking + (item_attributes.missing(names, manifest) if names not in (item_attributes.ALL, FIRST) else [])
 
 
-def require(model, present, wanted):
+def require_inputs(model, present, wanted):
     """Refuses what lacks a tensor that the model reads: zeros in its place would train without a word.
 
     Args:
@@ -52,7 +52,7 @@ def attribute_names(manifest, arguments):
     known = [name for name in manifest.attributes if name != kind]
     if names == FIRST:
         return ("category",) if "category" in known else tuple(known[:1])
-    return tuple(name for name in item_attributes.chosen(names, manifest) if name != kind)
+    return tuple(name for name in item_attributes.attribute_names(names, manifest) if name != kind)
 
 
 def sizes(data_dir, manifest, arguments):
@@ -84,7 +84,7 @@ def _check_kinds(data_dir, manifest, arguments):
         )
 
 
-def fill(model, data_dir, manifest):
+def fill_tables(model, data_dir, manifest):
     """Assigns the tables of attributes and kinds."""
     arguments = {"attributes": model.attributes, "object_type": model.object_type}
     tables = dict(zip(attribute_names(manifest, arguments), model.objects.tables, strict=True))
@@ -92,12 +92,12 @@ def fill(model, data_dir, manifest):
         tables[model.object_type] = model.kinds
         model.kind_names = kinds.load(data_dir, manifest, model.object_type).names
     for name, table in tables.items():
-        longest = manifest_length(data_dir, manifest, name)
+        longest = most_values(data_dir, manifest, name)
         values = item_attributes.table(data_dir, manifest, name, longest, keep_repeats=False)
         table.values.assign(values[:, : table.values.shape[1]])
 
 
-def manifest_length(data_dir, manifest, name):
+def most_values(data_dir, manifest, name):
     """int, values of an item at most, at least 1."""
     return max(1, item_attributes.sizes((name,), data_dir, manifest)["attribute_lengths"][0])
 
@@ -170,7 +170,7 @@ def behaviours_before(model, sequences, rows, ends, now, width):
     Returns:
         dict of int64 `[windows, width]`.
     """
-    require(model, sequences, {"timestamp": model.time != "none", "action": model.num_actions})
+    require_inputs(model, sequences, {"timestamp": model.time != "none", "action": model.num_actions})
     history = windows.history_before(sequences["item"], rows, ends, width)
     if model.history_kind:
         history = tf.where(_is_of_kind(model, history, model.history_kind), history, PAD)

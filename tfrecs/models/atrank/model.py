@@ -90,10 +90,10 @@ class ATRank(SequentialRecommender):
     (heterogeneous behaviours).
     """
 
-    reads_less = {"time": "none"}
+    fallback_arguments = {"time": "none"}
     reads_users = False
     candidate_chunk = 512
-    smallest = {
+    minimal_sizes = {
         "num_users": 1,
         "num_items": 1,
         "attribute_sizes": (1,),
@@ -195,8 +195,8 @@ class ATRank(SequentialRecommender):
         self.build()
 
     @classmethod
-    def missing(cls, manifest, arguments):
-        return data.missing(manifest, arguments)
+    def missing_columns(cls, manifest, arguments):
+        return data.missing_columns(manifest, arguments)
 
     @classmethod
     def data_arguments(cls, data_dir, manifest, arguments, split="train"):
@@ -205,7 +205,7 @@ class ATRank(SequentialRecommender):
 
     def adapt(self, data_dir, manifest, split):
         """Fills the tables of the items' attributes and kinds."""
-        data.fill(self, data_dir, manifest)
+        data.fill_tables(self, data_dir, manifest)
 
     def training_examples(self, sequences, draw, seed):
         """Every prefix with the item after it and its negatives; see `data.training_batches.TrainingBatches`."""
@@ -222,7 +222,7 @@ class ATRank(SequentialRecommender):
     def encode_with_weights(self, inputs, training=False):
         """What `encode` gives, and the attention weights of the last block `[batch, K, time, time]`."""
         history = inputs["history"]
-        data.require(self, inputs, {"bucket": self.time != "none", "action": self.reads_actions})
+        data.require_inputs(self, inputs, {"bucket": self.time != "none", "action": self.reads_actions})
         valid = inputs["valid"] if "valid" in inputs else padding_mask(history)
         action = inputs.get("action", ops.zeros_like(history))
         groups = self.kind_of(history) if self.object_type or not self.num_actions else ops.maximum(action, 1)

@@ -37,7 +37,7 @@ def fill_tables(model, data_dir, manifest):
     Returns:
         tuple of str, the attributes' names.
     """
-    names = item_attributes.chosen(model.attributes, manifest)
+    names = item_attributes.attribute_names(model.attributes, manifest)
     for name, table in zip(names, model.tables):
         longest, keep_repeats = table.values.shape[1], model.repeated_attributes
         table.values.assign(item_attributes.table(data_dir, manifest, name, longest, keep_repeats))

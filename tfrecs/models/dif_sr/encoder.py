@@ -106,9 +106,9 @@ class DecoupledEncoder(keras.layers.Layer):
         self.built = True
 
     def call(self, values, attributes, mask, training=False):
-        return self.layers_of(values, attributes, mask, training)[-1]["output"]
+        return self.layer_outputs(values, attributes, mask, training)[-1]["output"]
 
-    def layers_of(self, values, attributes, mask, training=False):
+    def layer_outputs(self, values, attributes, mask, training=False):
         """What each layer gives, in order.
 
         Returns:

@@ -87,9 +87,9 @@ class DIFSR(SequentialRecommender):
     `recbole/model/sequential_recommender/sasrecd.py`.
     """
 
-    reads_less = {"attributes": NONE}
+    fallback_arguments = {"attributes": NONE}
     reads_users = False
-    smallest = {"num_users": 1, "num_items": 1, "attribute_sizes": (), "attribute_lengths": ()}
+    minimal_sizes = {"num_users": 1, "num_items": 1, "attribute_sizes": (), "attribute_lengths": ()}
 
     def __init__(
         self,
@@ -171,14 +171,14 @@ class DIFSR(SequentialRecommender):
         extended = sizes if attributes_in_items else ()
         self.items = ItemTable(num_items, dim, extended, small(), name="items", dtype=policy)
         self.encoder = encoder
-        self.repeats = RepeatBias(name="repeats") if repeat_bias else None
+        self.repeat_bias_layer = RepeatBias(name="repeats") if repeat_bias else None
         if item_loss == "ce" and self.predictors:
             self.part_names = ("item_loss", *(f"attribute_{i}_loss" for i in range(len(self.predictors))))
             self.loss_parts = [keras.metrics.Mean(name=name) for name in self.part_names]
         self.build()
 
     @classmethod
-    def missing(cls, manifest, arguments):
+    def missing_columns(cls, manifest, arguments):
         return item_attributes.missing(arguments.get("attributes", ALL), manifest)
 
     @classmethod
@@ -207,7 +207,7 @@ class DIFSR(SequentialRecommender):
             vectors: float `[batch, time, dim]`, the items' vectors.
 
         Returns:
-            list of dicts, see `DecoupledEncoder.layers_of`.
+            list of dicts, see `DecoupledEncoder.layer_outputs`.
         """
         time = tf.shape(history)[1]
         mask = tf.linalg.band_part(tf.ones([time, time], tf.bool), -1, 0)
@@ -216,7 +216,7 @@ class DIFSR(SequentialRecommender):
             # nothing reads, differ; the published code masks them, and a comparison with it sees that.
             mask = mask & padding_mask(history)[:, None, None, :]
         attributes = [embedding(table(history)) for table, embedding in zip(self.tables, self.embeddings)]
-        return self.encoder.layers_of(vectors, attributes, mask, training)
+        return self.encoder.layer_outputs(vectors, attributes, mask, training)
 
     @property
     def _padding_matters(self):
@@ -242,7 +242,7 @@ class DIFSR(SequentialRecommender):
             scores = tf.matmul(query["vector"], vectors, transpose_b=True)
         else:
             scores = tf.einsum("bd,bnd->bn", query["vector"], vectors)
-        return scores + self.repeats(query["history"], items) if self.repeat_bias else scores
+        return scores + self.repeat_bias_layer(query["history"], items) if self.repeat_bias else scores
 
     def item_vectors(self):
         """The items' vectors, those of their attributes added; see `SequentialRecommender.item_vectors`."""
@@ -261,7 +261,7 @@ class DIFSR(SequentialRecommender):
             output = last(output, padding_mask(history))[:, None]
         real, parts = padding_mask(targets), {"hidden": output, "target": targets}
         if self.repeat_bias:
-            parts |= self.repeats.parts(examples["history"], vectors, output)
+            parts |= self.repeat_bias_layer.loss_inputs(examples["history"], vectors, output)
         if self.item_loss == "bpr":
             parts["negative"] = examples["negatives"]
         # Logits of real positions only: the product with all items is most of the work. XLA knows no shape that
@@ -275,15 +275,15 @@ class DIFSR(SequentialRecommender):
         if self.item_loss == "bpr":
             positive, negative = scores("target"), scores("negative")
             if self.repeat_bias:
-                positive += self.repeats.of(rows, target)
-                negative += self.repeats.of(rows, rows["negative"])
+                positive += self.repeat_bias_layer.of_items(rows, target)
+                negative += self.repeat_bias_layer.of_items(rows, rows["negative"])
             terms = bayesian_ranking(positive, negative)
         else:
             first = 0 if self.pad_class else 1
             items = tf.cast(matrix[first:], self.compute_dtype)
             terms = softmax_cross_entropy(hidden, items, tf.maximum(target - first, 0))
             if self.repeat_bias:
-                terms = self.repeats.cross_entropy(rows, terms, target, scores("target"))
+                terms = self.repeat_bias_layer.cross_entropy(rows, terms, target, scores("target"))
             parts = [terms]
             for table, predictor, weight in zip(self.tables, self.predictors, self.label_weights):
                 logits = tf.cast(predictor(hidden), tf.float32)

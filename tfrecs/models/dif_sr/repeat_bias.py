@@ -48,7 +48,7 @@ class RepeatBias(keras.layers.Layer):
             met = tf.reduce_any(items[:, :, None] == history[:, None], axis=2) & (items != 0)
         return tf.where(met, self.bias, 0.0)
 
-    def parts(self, history, vectors, output):
+    def loss_inputs(self, history, vectors, output):
         """What the loss reads of each position: the items met so far, each once, and their scores without the bias.
 
         Args:
@@ -69,8 +69,8 @@ class RepeatBias(keras.layers.Layer):
             "met_score": tf.cast(tf.matmul(output, vectors[:, :time], transpose_b=True), tf.float32),
         }
 
-    def of(self, rows, items):
-        """The bias of one item for each row, float32 `[rows]`; `rows` as from `parts`, `[rows, time]`."""
+    def of_items(self, rows, items):
+        """The bias of one item for each row, float32 `[rows]`; `rows` as from `loss_inputs`, `[rows, time]`."""
         return tf.where(tf.reduce_any(items[:, None] == rows["met_item"], axis=1), self.bias, 0.0)
 
     def cross_entropy(self, rows, terms, targets, target_scores):
@@ -81,7 +81,7 @@ class RepeatBias(keras.layers.Layer):
         (Recall@20 .166, NDCG@20 .083; with the bias trained apart .174, .089).
 
         Args:
-            rows: dict as from `parts`, `[rows, time]`.
+            rows: dict as from `loss_inputs`, `[rows, time]`.
             terms: float32 `[rows]`, cross-entropy over all items of the scores without the bias.
             targets: int64 `[rows]`.
             target_scores: float32 `[rows]`, without the bias.
@@ -92,4 +92,4 @@ class RepeatBias(keras.layers.Layer):
         share = tf.exp(tf.minimum(rows["met_score"] - (terms + target_scores)[:, None], 0.0))
         share = tf.stop_gradient(tf.reduce_sum(tf.where(rows["met_item"] != 0, share, 0.0), axis=1))
         shifted = tf.math.log1p(tf.math.expm1(self.bias) * tf.minimum(share, 1.0 - 1e-6))
-        return terms + shifted - self.of(rows, targets)
+        return terms + shifted - self.of_items(rows, targets)
