@@ -15,6 +15,7 @@ MAX_LINES = 300
 RANKS = {
     "": 0,
     "errors": 1,
+    "lazy": 1,
     "startup": 1,
     "files": 2,
     "json_schema": 2,

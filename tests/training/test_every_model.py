@@ -3,14 +3,12 @@
 import pytest
 
 from tfrecs.models import MODELS
+from tfrecs.models.presets import MODULES
 from tfrecs.runs import listing
 
 SMALL = {
-    "arerec": ("--embedding_dim", "4", "--max_seq", "6"),
-    "atrank": ("--item_dim", "4", "--attribute_dim", "4", "--time_dim", "4", "--hidden_units", "8", "--num_heads", "2"),
-    "attrec": ("--embedding_dim", "4"),
-    "dif_sr": ("--dim", "8", "--num_heads", "2", "--num_layers", "1", "--inner_dim", "8", "--batch_tokens", "60"),
-    "sasrec": ("--dim", "8", "--num_heads", "2", "--num_layers", "1", "--inner_dim", "8", "--batch_tokens", "60"),
+    name: [text for flag, value in module.SMALLEST_RUN.items() for text in (f"--{flag}", str(value))]
+    for name, module in MODULES.items()
 }
 FLAGS = (
     *("--batch_size", "64", "--epochs", "2", "--decay_epochs", "0", "--retrain", "0"),

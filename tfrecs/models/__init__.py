@@ -1,9 +1,47 @@
-"""The models by the name the command line knows them by."""
+"""The models by the name that the command line knows them by; a model is imported when its class is asked for."""
 
-from tfrecs.models.arerec import ARERec
-from tfrecs.models.atrank import ATRank
-from tfrecs.models.attrec import AttRec
-from tfrecs.models.dif_sr import DIFSR
-from tfrecs.models.sasrec import SASRec
+import collections.abc
+import importlib
 
-MODELS = {"arerec": ARERec, "atrank": ATRank, "attrec": AttRec, "dif_sr": DIFSR, "sasrec": SASRec}
+from tfrecs import lazy
+
+
+class Models(collections.abc.Mapping):
+    """The classes of the models by name. To list the names, or to read presets, imports no TensorFlow.
+
+    Args:
+        classes: dict of name to the name of the class; model NAME is in `tfrecs/models/NAME/`, its class in `model.py`,
+            its presets in `presets.py`.
+
+    Example:
+        >>> MODELS["attrec"].__name__, len(MODELS.presets("attrec").PRESETS) > 1
+        ('AttRec', True)
+    """
+
+    def __init__(self, classes):
+        self._classes = classes
+
+    def __getitem__(self, name):
+        class_name = self._classes[name]
+        return getattr(importlib.import_module(f"{__name__}.{name}.model"), class_name)
+
+    def __contains__(self, name):
+        return name in self._classes
+
+    def __iter__(self):
+        return iter(self._classes)
+
+    def __len__(self):
+        return len(self._classes)
+
+    def presets(self, name):
+        """The module of a model's presets, see `tfrecs.models.presets`."""
+        if name not in self._classes:
+            raise KeyError(name)
+        return importlib.import_module(f"{__name__}.{name}.presets")
+
+
+CLASSES = {"arerec": "ARERec", "atrank": "ATRank", "attrec": "AttRec", "dif_sr": "DIFSR", "sasrec": "SASRec"}
+MODELS = Models(CLASSES)
+
+__getattr__, __dir__ = lazy.attributes(__name__, {cls: f"{name}.model" for name, cls in CLASSES.items()})

@@ -1,5 +1,5 @@
 """ARERec: predicts a user's rating of an item from the users who rated it earlier."""
 
-from tfrecs.models.arerec.model import ARERec
+from tfrecs import lazy
 
-__all__ = ["ARERec"]
+__getattr__, __dir__ = lazy.attributes(__name__, {"ARERec": "model"})

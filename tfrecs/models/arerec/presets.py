@@ -35,6 +35,7 @@ PRESETS = {
         ),
     },
 }
+SMALLEST_RUN = dict(embedding_dim=4, max_seq=6)  # for tests: seconds an epoch
 # The original's flag names: (ours, how the value changes).
 ALIASES = {
     "emb_size": ("embedding_dim", None),

@@ -1,5 +1,5 @@
 """ATRank: self-attention over heterogeneous behaviours, read by attention from each candidate."""
 
-from tfrecs.models.atrank.model import ATRank
+from tfrecs import lazy
 
-__all__ = ["ATRank"]
+__getattr__, __dir__ = lazy.attributes(__name__, {"ATRank": "model"})

@@ -64,6 +64,7 @@ PRESETS["multi"] = {
     "training": PRESETS["original"]["training"] | dict(learning_rate=0.1),
     "data": {"kinds": 1},
 }
+SMALLEST_RUN = dict(item_dim=4, attribute_dim=4, time_dim=4, hidden_units=8, num_heads=2)  # for tests: seconds an epoch
 # The original's flag names: (ours, how the value changes).
 ALIASES = {
     "itemid_embedding_size": ("item_dim", None),

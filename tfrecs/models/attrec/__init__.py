@@ -1,5 +1,5 @@
 """AttRec: metric learning from a user's long-term taste and self-attention over the last few items."""
 
-from tfrecs.models.attrec.model import AttRec
+from tfrecs import lazy
 
-__all__ = ["AttRec"]
+__getattr__, __dir__ = lazy.attributes(__name__, {"AttRec": "model"})

@@ -43,6 +43,7 @@ PRESETS["port2024"] = {
     "model": PRESETS["original"]["model"] | dict(shared_projection=False, prediction_aggregation="max"),
     "training": PRESETS["original"]["training"],
 }
+SMALLEST_RUN = dict(embedding_dim=4)  # for tests: seconds an epoch
 # The originals' flag names: (ours, how the value changes).
 ALIASES = {
     "emb_size": ("embedding_dim", None),

@@ -1,5 +1,5 @@
 """DIF-SR: self-attention whose scores also weigh side information."""
 
-from tfrecs.models.dif_sr.model import DIFSR
+from tfrecs import lazy
 
-__all__ = ["DIFSR"]
+__getattr__, __dir__ = lazy.attributes(__name__, {"DIFSR": "model"})

@@ -78,6 +78,8 @@ PRESETS["first_release"] = {
     "model": PRESETS["original"]["model"] | dict(num_heads=4, max_history=7, attribute_dim=(256,)),
     "training": PRESETS["original"]["training"],
 }
+ORIGINAL_NAMES = ("SASRecD",)
+SMALLEST_RUN = dict(dim=8, num_heads=2, num_layers=1, inner_dim=8, batch_tokens=60)  # for tests: seconds an epoch
 # The original's names: (ours, how the value changes).
 ALIASES = {
     "n_layers": ("num_layers", None),

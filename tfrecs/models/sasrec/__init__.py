@@ -1,5 +1,5 @@
 """SASRec: causal self-attention over the items of a history."""
 
-from tfrecs.models.sasrec.model import SASRec
+from tfrecs import lazy
 
-__all__ = ["SASRec"]
+__getattr__, __dir__ = lazy.attributes(__name__, {"SASRec": "model"})

@@ -38,5 +38,6 @@ PRESETS = {
         ),
     },
 }
+SMALLEST_RUN = dict(dim=8, num_heads=2, num_layers=1, inner_dim=8, batch_tokens=60)  # for tests: seconds an epoch
 # The original's names: (ours, how the value changes). Its --hidden_units and --dropout_rate are two arguments each.
 ALIASES = {"maxlen": ("max_history", None), "num_blocks": ("num_layers", None)}

@@ -1,0 +1,41 @@
+"""The one dictionary of models: names and presets are known without TensorFlow, classes when they are asked for."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import tfrecs.models
+from tfrecs.models import MODELS
+from tfrecs.models.presets import MODULES
+from tfrecs.models.recommender import SequentialRecommender
+from tfrecs.runs.config import TrainConfig
+
+
+def test_names_and_presets_are_known_without_tensorflow():
+    program = (
+        "import sys; from tfrecs.models import MODELS, presets; import tfrecs.models.attrec, tfrecs.runs.config; "
+        "assert set(MODELS) == set(presets.PRESETS) and 'nothing' not in MODELS and 'attrec' in MODELS; "
+        "dir(tfrecs.models); found = {'tensorflow', 'keras', 'numpy'} & set(sys.modules); assert not found, found; "
+        "assert tfrecs.models.attrec.AttRec is MODELS['attrec'] and 'tensorflow' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_classes_are_found_by_their_names():
+    assert set(dir(tfrecs.models)) == {cls.__name__ for cls in MODELS.values()}
+    for name, cls in MODELS.items():
+        assert issubclass(cls, SequentialRecommender) and getattr(tfrecs.models, cls.__name__) is cls
+        assert cls.__module__ == f"tfrecs.models.{name}.model"
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = tfrecs.models.Nothing
+    for look in (MODELS.__getitem__, MODELS.presets):
+        with pytest.raises(KeyError):
+            look("nothing")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_smallest_run_names_arguments_there_are(name):
+    known = {*inspect.signature(MODELS[name]).parameters, *TrainConfig.__dataclass_fields__}
+    assert MODULES[name].SMALLEST_RUN and set(MODULES[name].SMALLEST_RUN) <= known
