@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from tfrecs.layers.aggregation import AGGREGATIONS, aggregate
+from tfrecs.models.attrec.aggregation import AGGREGATIONS, aggregate
 from tfrecs.models.attrec.metric_learning import weighted_squared_distance
 
 LENGTHS = [4, 2, 1, 0]

@@ -5,8 +5,7 @@ import pytest
 from keras import ops
 
 from tfrecs.layers.attributes import ItemTable, PooledEmbedding
-from tfrecs.models.dif_sr.attention import DecoupledAttention
-from tfrecs.models.dif_sr.fusion import ScoreFusion
+from tfrecs.models.dif_sr.attention import DecoupledAttention, ScoreFusion
 
 RANDOM = np.random.default_rng(0)
 SCORES = [RANDOM.normal(size=(2, 3, 4, 4)).astype(np.float32) for _ in range(2)] + [

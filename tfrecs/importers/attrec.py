@@ -6,8 +6,8 @@ import tensorflow as tf
 from keras import ops
 
 from tfrecs.errors import InputError
-from tfrecs.layers.masks import history_mask
 from tfrecs.models.attrec import AttRec
+from tfrecs.models.attrec.aggregation import history_mask
 from tfrecs.models.presets import ALIASES, PRESETS
 
 SOURCES = ("slientGe/AttRec", "LeeIsBadK/AttRec-implement-project")

@@ -1,8 +1,8 @@
 """What AttRec's constructor accepts."""
 
 from tfrecs import losses
-from tfrecs.layers.aggregation import AGGREGATIONS
 from tfrecs.models import ranges
+from tfrecs.models.attrec.aggregation import AGGREGATIONS
 from tfrecs.models.attrec.attention import DIAGONALS
 from tfrecs.models.attrec.embeddings import BOUNDS
 

@@ -1,9 +1,9 @@
-"""Attention layers."""
+"""AttRec's self-attention, and the mask that keeps a position from attending to itself."""
 
 import keras
 from keras import ops
 
-from tfrecs.layers.masks import masked_softmax, off_diagonal_mask
+from tfrecs.layers.masks import masked_softmax
 
 DIAGONALS = ("masked", "zeroed")
 
@@ -89,3 +89,23 @@ class IdentityValueAttention(keras.layers.Layer):
             "dropout": self.rate,
             "kernel_initializer": self.kernel_initializer,
         }
+
+
+def off_diagonal_mask(valid):
+    """Each position may use every other valid position; itself only where there is no other.
+
+    Without the exception a history of one item would have nothing to attend to.
+
+    Args:
+        valid: bool `[batch, time]`.
+
+    Returns:
+        bool `[batch, time (query), time (key)]`; no row of a valid query is all False.
+
+    Example:
+        >>> off_diagonal_mask(ops.convert_to_tensor([[True, False]])).numpy().tolist()
+        [[[True, False], [True, False]]]
+    """
+    same = ops.eye(ops.shape(valid)[1], dtype="bool")[None]
+    alone = (ops.sum(ops.cast(valid, "int32"), axis=1) <= 1)[:, None, None]
+    return ops.logical_and(valid[:, None, :], ops.logical_or(ops.logical_not(same), alone))

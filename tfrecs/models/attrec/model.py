@@ -5,10 +5,10 @@ import functools
 import keras
 from keras import ops
 
-from tfrecs.layers.aggregation import aggregate
-from tfrecs.layers.masks import history_mask, padding_mask
+from tfrecs.layers.masks import padding_mask
 from tfrecs.models import ranges
 from tfrecs.models.attrec import data
+from tfrecs.models.attrec.aggregation import aggregate, history_mask
 from tfrecs.models.attrec.arguments import checked
 from tfrecs.models.attrec.attention import IdentityValueAttention
 from tfrecs.models.attrec.embeddings import BoundedEmbedding, clip_norm, time_signal, unit_norm

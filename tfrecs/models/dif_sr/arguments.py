@@ -4,7 +4,7 @@ from tfrecs.errors import InputError, option
 from tfrecs.layers.attributes import POOLINGS
 from tfrecs.layers.feed_forward import ACTIVATIONS
 from tfrecs.models import ranges
-from tfrecs.models.dif_sr.fusion import FUSIONS
+from tfrecs.models.dif_sr.attention import FUSIONS
 from tfrecs.models.dif_sr.predictors import PREDICTORS
 from tfrecs.models.item_attributes import ALL
 

@@ -6,15 +6,13 @@ import keras
 import tensorflow as tf
 
 from tfrecs.data import windows
-from tfrecs.layers.aggregation import last
 from tfrecs.layers.attributes import AttributeTable, ItemTable, PooledEmbedding
-from tfrecs.layers.masks import padding_mask
+from tfrecs.layers.masks import last_valid, padding_mask
 from tfrecs.losses import softmax_cross_entropy
 from tfrecs.models import item_attributes, ranges
 from tfrecs.models.dif_sr import data
 from tfrecs.models.dif_sr.arguments import checked, per_attribute
 from tfrecs.models.dif_sr.encoder import DecoupledEncoder
-from tfrecs.models.dif_sr.item_matrix import item_matrix
 from tfrecs.models.dif_sr.losses import bayesian_ranking, multi_label_cross_entropy
 from tfrecs.models.dif_sr.predictors import AttributePredictor
 from tfrecs.models.dif_sr.repeat_bias import RepeatBias
@@ -45,7 +43,7 @@ class DIFSR(SequentialRecommender):
         item_dropout: float in [0, 1), each item of a history is left out of training at this rate, anew in each epoch;
             what remains is trained as if it were the history. NOTE: our addition; no part of the paper.
         activation: `gelu`, `relu`, `swish`, `tanh` or `sigmoid`, of the feed-forward layers.
-        fusion: `sum`, `concat` or `gate`, see `fusion.ScoreFusion`.
+        fusion: `sum`, `concat` or `gate`, see `attention.ScoreFusion`.
         pooling: `mean`, `sum` or `max` over the values of an attribute.
         attribute_predictor: `linear`, `mlp` or `none`. NOTE: the published `MLP` (`sasrecd.py:81-90`) raises a
             TypeError; here it is one hidden layer with layer normalisation in place of batch normalisation.
@@ -58,7 +56,7 @@ class DIFSR(SequentialRecommender):
             attributes' values. NOTE: our addition; no part of the paper.
         all_positions: bool, train every position of a history at once; a history longer than `max_history` is cut
             into overlapping windows. NOTE: False trains one prefix per example, as RecBole's augmentation gives them.
-        causal_fusion: bool. NOTE: False repeats `layers.py:495-504`, see `fusion.ScoreFusion`; the output
+        causal_fusion: bool. NOTE: False repeats `layers.py:495-504`, see `attention.ScoreFusion`; the output
             then depends on padding, and histories are always padded to `max_history`.
         additive_mask: bool. NOTE: True repeats `sasrecd.py:138`, see `attention.DecoupledAttention`.
         train_attributes: bool, learn the attributes' embeddings. NOTE: False repeats `layers.py:769-772`: they lie in
@@ -233,7 +231,7 @@ class DIFSR(SequentialRecommender):
     def encode(self, inputs, training=False):
         history = self._padded(inputs["history"])
         output = self.hidden(history, self._vectors(history), training)[-1]["output"]
-        query = {"vector": tf.cast(last(output, padding_mask(history)), tf.float32)}
+        query = {"vector": tf.cast(last_valid(output, padding_mask(history)), tf.float32)}
         return query | {"history": history} if self.repeat_bias else query
 
     def score_items(self, query, items):
@@ -250,7 +248,7 @@ class DIFSR(SequentialRecommender):
 
     def loss_terms(self, examples, training=True):
         history, targets = self._padded(examples["history"]), examples["targets"]
-        matrix = item_matrix(self.items, self.tables, self.under_xla)
+        matrix = self.items.matrix([table.values for table in self.tables], self.under_xla)
         vectors = tf.cast(tf.gather(matrix, history), self.compute_dtype)
         if self._padding_matters:  # PyTorch's padding_idx: what is read at padding gives PAD's row no gradient
             vectors = tf.where(padding_mask(history)[:, :, None], vectors, tf.stop_gradient(vectors))
@@ -258,7 +256,7 @@ class DIFSR(SequentialRecommender):
         if self.all_positions:
             output = output[:, : tf.shape(targets)[1]]  # without what `_padded` added
         else:
-            output = last(output, padding_mask(history))[:, None]
+            output = last_valid(output, padding_mask(history))[:, None]
         real, parts = padding_mask(targets), {"hidden": output, "target": targets}
         if self.repeat_bias:
             parts |= self.repeat_bias_layer.loss_inputs(examples["history"], vectors, output)

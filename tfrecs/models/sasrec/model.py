@@ -4,9 +4,8 @@ import keras
 import tensorflow as tf
 
 from tfrecs.data import windows
-from tfrecs.layers.aggregation import last
 from tfrecs.layers.attributes import ItemTable
-from tfrecs.layers.masks import padding_mask
+from tfrecs.layers.masks import last_valid, padding_mask
 from tfrecs.losses import softmax_cross_entropy
 from tfrecs.models import ranges
 from tfrecs.models.recommender import SequentialRecommender
@@ -154,7 +153,7 @@ class SASRec(SequentialRecommender):
     def encode(self, inputs, training=False):
         history = inputs["history"]
         output = self.hidden(history, self.items(history), training)
-        return {"vector": tf.cast(last(output, padding_mask(history)), tf.float32)}
+        return {"vector": tf.cast(last_valid(output, padding_mask(history)), tf.float32)}
 
     def score_items(self, query, items):
         vectors = tf.cast(self.items(items), tf.float32)

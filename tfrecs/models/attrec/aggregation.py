@@ -1,8 +1,31 @@
-"""From a vector per position to one vector per history."""
+"""From the attention's output at each position to one vector per history."""
 
 from keras import ops
 
+from tfrecs.layers.masks import padding_mask
+
 AGGREGATIONS = ("mean", "sum", "max", "min")
+
+
+def history_mask(inputs):
+    """Which positions of a history count.
+
+    Args:
+        inputs: dict of `history` int `[batch, time]` and, optionally, `length` int `[batch]`: the first so many
+            positions count, whatever their ids. NOTE: only AttRec's code reads PAD as an item of a history.
+
+    Returns:
+        bool `[batch, time]`; without `length`, where `history` is not padding.
+
+    Example:
+        >>> history = ops.convert_to_tensor([[0, 4, 0]])
+        >>> history_mask({"history": history, "length": ops.convert_to_tensor([2])}).numpy().tolist()
+        [[True, True, False]]
+    """
+    if "length" not in inputs:
+        return padding_mask(inputs["history"])
+    positions = ops.arange(ops.shape(inputs["history"])[1], dtype="int64")
+    return positions[None] < ops.cast(inputs["length"], "int64")[:, None]
 
 
 def aggregate(values, valid, how, mask_padding=True):
@@ -30,22 +53,3 @@ def aggregate(values, valid, how, mask_padding=True):
         worst = ops.where(mask > 0, values, -1e9 if how == "max" else 1e9)
         values = ops.where(ops.any(valid, axis=1)[:, None, None], worst, ops.zeros_like(values))
     return ops.max(values, axis=1) if how == "max" else ops.min(values, axis=1)
-
-
-def last(values, valid):
-    """The vector of the last valid position of left-aligned rows.
-
-    Args:
-        values: float `[batch, time, dim]`.
-        valid: bool `[batch, time]`, no valid position after one that is not.
-
-    Returns:
-        float `[batch, dim]`; zeros for a row without a valid position.
-
-    Example:
-        >>> last(ops.convert_to_tensor([[[1.0], [9.0]]]), ops.convert_to_tensor([[True, False]])).numpy()
-        array([[1.]], dtype=float32)
-    """
-    length = ops.sum(ops.cast(valid, "int32"), axis=1, keepdims=True)
-    chosen = ops.equal(ops.arange(ops.shape(values)[1], dtype="int32")[None], length - 1)
-    return ops.sum(ops.where(chosen[:, :, None], values, ops.zeros((), values.dtype)), axis=1)
