@@ -50,8 +50,8 @@ def _damage(random, pickled):
 def _read(path):
     """Everything that converting takes from a checkpoint, as a digest."""
     with convert._blaming(path):
-        weights, attributes = dif_sr_files.read(path), dif_sr_files.held(path)
-    digest = hashlib.sha256(repr(dif_sr_files.beside(path)).encode())
+        weights, attributes = dif_sr_files.read(path), dif_sr_files.tables_in_checkpoint(path)
+    digest = hashlib.sha256(repr(dif_sr_files.stored_flags(path)).encode())
     for arrays in (weights, attributes):
         for name, array in sorted(arrays.items()):
             digest.update(repr((name, array.shape, array.dtype)).encode() + array.tobytes())

@@ -34,10 +34,10 @@ def test_the_original_is_met(golden, name):
 
 def arguments(**changes):
     """A wrong model: constructor arguments on top of the golden file's."""
-    described = attrec.described
+    described = attrec.arguments_from_config
 
     def wrong(monkeypatch):
-        monkeypatch.setattr(attrec, "described", lambda config: described(config) | changes)
+        monkeypatch.setattr(attrec, "arguments_from_config", lambda config: described(config) | changes)
 
     return wrong
 

@@ -45,8 +45,10 @@ def unclipped(monkeypatch):
 
 
 def other_categories(monkeypatch):
-    right = atrank.fill
-    monkeypatch.setattr(atrank, "fill", lambda model, tables: right(model, tables | {"cate_list": np.zeros(23, int)}))
+    right = atrank.fill_tables
+    monkeypatch.setattr(
+        atrank, "fill_tables", lambda model, tables: right(model, tables | {"cate_list": np.zeros(23, int)})
+    )
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,10 @@ def test_the_original_is_met(golden, name):
 
 def arguments(**changes):
     """A wrong model: constructor arguments on top of the golden file's."""
-    described = dif_sr.described
-    return lambda monkeypatch: monkeypatch.setattr(dif_sr, "described", lambda config: described(config) | changes)
+    described = dif_sr.arguments_from_config
+    return lambda monkeypatch: monkeypatch.setattr(
+        dif_sr, "arguments_from_config", lambda config: described(config) | changes
+    )
 
 
 def epsilon(monkeypatch):

@@ -78,7 +78,7 @@ def test_histories_scores_and_metrics(recorded, prepared, split):
         {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
         for prefix in ("weights/", "input/")
     )
-    model = dif_sr.model_of(json.loads(str(arrays["config"])), weights, fed)
+    model = dif_sr.build_from_golden(json.loads(str(arrays["config"])), weights, fed)
     port(weights, dif_sr.name_table(model), "weights/")
     inputs = {"history": tf.constant(history)}
     scores = model.score(inputs, tf.range(model.num_items + 1, dtype=tf.int64))

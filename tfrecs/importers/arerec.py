@@ -62,7 +62,7 @@ def build(weights, arguments):
         arguments: dict of constructor arguments on top of the preset's.
 
     Returns:
-        an `ARERec`. Its neighbour lists are empty: see `fill`.
+        an `ARERec`. Its neighbour lists are empty: see `fill_tables`.
 
     Raises:
         InputError: the weights are not ARERec's, or an argument contradicts them.
@@ -85,7 +85,7 @@ def build(weights, arguments):
     return ARERec(**sizes, **published | arguments | read_off | {"rating_classes": classes})
 
 
-def model_of(config, weights, inputs):
+def build_from_golden(config, weights, inputs):
     """The model of a golden file.
 
     Raises:
@@ -165,7 +165,7 @@ def outputs(model, batch):
     return found
 
 
-def fill(model, tables):
+def fill_tables(model, tables):
     """Fills the neighbour lists of a converted model.
 
     Args:

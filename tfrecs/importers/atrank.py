@@ -24,7 +24,7 @@ IGNORED = (
     r"^user_(emb_w|count)$",
 )
 BLOCKS = "all/user_hist_group/num_blocks_"
-# Flags in the configuration that the original stores beside a checkpoint, and in that of a golden file.
+# Flags in the configuration that the original stores with a checkpoint, and in that of a golden file.
 STORED = ("num_heads", "dropout", "regulation_rate", "max_gradient_norm", "optimizer", "learning_rate")
 
 
@@ -119,7 +119,7 @@ def _from_1(variable):
     return Part(variable, lambda value: value[1:])
 
 
-def model_of(config, weights, inputs):
+def build_from_golden(config, weights, inputs):
     """The model of a golden file, its categories assigned.
 
     Raises:
@@ -129,11 +129,11 @@ def model_of(config, weights, inputs):
         raise InputError(f"dropout {config['dropout']}: a step with random dropout cannot be repeated")
     arguments = {"num_heads": config["num_heads"], "activation_penalty": config["regulation_rate"], "dropout": 0.0}
     model = build(weights, arguments)
-    fill(model, inputs)
+    fill_tables(model, inputs)
     return model
 
 
-def fill(model, tables):
+def fill_tables(model, tables):
     """Assigns which category (and shop and brand) each item has, which lies in no checkpoint.
 
     Args:
@@ -223,14 +223,14 @@ def _head_major(weights):
 
 
 def read(checkpoint):
-    """The arrays of a checkpoint; the number of users lies in the configuration beside it, if anywhere."""
+    """The arrays of a checkpoint; the number of users is in the configuration stored with it, if anywhere."""
     arrays = read_checkpoint(checkpoint)
     count = _stored(checkpoint).get("user_count")
     return arrays | ({} if count is None else {"user_count": np.int64(count)})
 
 
-def beside(checkpoint):
-    """Flags from the configuration that `model.py:229-231` stores beside a checkpoint, where it is there."""
+def stored_flags(checkpoint):
+    """Flags from the configuration that `model.py:229-231` stores with a checkpoint, where there is one."""
     stored = _stored(checkpoint)
     return [text for name in STORED if name in stored for text in (f"--{name}", str(stored[name]))]
 

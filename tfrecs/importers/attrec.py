@@ -19,7 +19,7 @@ KEY_KERNEL = "AttRec/attention/qk_map_1/kernel"
 DESCRIBED = ("sequence_length", "target_length", "neg_sample_count", "w", "gamma", "keep_prob")
 
 
-def described(config):
+def arguments_from_config(config):
     """The constructor arguments that a golden file's `config` holds under the original's flag names.
 
     Args:
@@ -74,9 +74,9 @@ def build(weights, arguments):
     return AttRec(**sizes, **{**chosen, **arguments, "embedding_dim": dim})
 
 
-def model_of(config, weights, inputs):
-    """The model of a golden file; see `described` and `build`."""
-    return build(weights, described(config))
+def build_from_golden(config, weights, inputs):
+    """The model of a golden file; see `arguments_from_config` and `build`."""
+    return build(weights, arguments_from_config(config))
 
 
 def name_table(model):
@@ -147,7 +147,7 @@ def outputs(model, batch):
     }
 
 
-def disorder(found, recorded):
+def ranking_disagreement(found, recorded):
     """How far a recorded ranking contradicts our scores.
 
     Args:
@@ -159,7 +159,8 @@ def disorder(found, recorded):
         relative to distances above 1; 0 where the order is ours, infinite where an item is listed twice.
 
     Example:
-        >>> disorder({"predict_score": np.array([[0.1, 0.4, 0.3]])}, {"topk_index": np.array([[0, 1]])}).round(3)
+        >>> scores, order = np.array([[0.1, 0.4, 0.3]]), np.array([[0, 1]])
+        >>> ranking_disagreement({"predict_score": scores}, {"topk_index": order}).round(3)
         array([0.1])
     """
     order, distance = recorded.get("topk_index"), np.asarray(found["predict_score"], np.float64)

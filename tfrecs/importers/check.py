@@ -4,7 +4,7 @@ An original is a module of this package, listed in `ORIGINALS`, with
 
 - `SOURCES`: texts, one of which the golden file's `source` contains;
 - `IGNORED`: regular expressions of names among the weights that no variable of ours stands for;
-- `model_of(config, weights, inputs)`: the model, its variables not assigned, its constant tables filled;
+- `build_from_golden(config, weights, inputs)`: the model, its variables not assigned, its constant tables filled;
 - `name_table(model)`: original name to variable, or to a `porter.Part` of one; names whose variable is not trained are
   compared with `grad_untrained/` and are not expected to be updated;
 - `batches(inputs)`: dict of prefix (of the names of outputs and gradients) to examples; `{"": examples}` for one;
@@ -15,7 +15,7 @@ An original is a module of this package, listed in `ORIGINALS`, with
 and optionally
 
 - `steps(config)`: list of `(prefix, learning rate or None)`, the steps recorded; default three on the batch `""`;
-- `disorder(found, recorded)`: how far a recorded ranking contradicts our outputs.
+- `ranking_disagreement(found, recorded)`: how far a recorded ranking contradicts our outputs.
 
 What the file records and a model does not produce is not compared; gradients, updates, loss and an output must be.
 """
@@ -126,7 +126,7 @@ def _compare(path, arrays):
     if original is None:
         raise InputError(f"no model for {source!r}")
     weights, inputs = _group(arrays, "weights/"), _group(arrays, "input/")
-    model = original.model_of(config, weights, inputs)
+    model = original.build_from_golden(config, weights, inputs)
     table = parts(original.name_table(model))
     port(weights, table, "weights/", original.IGNORED)
     weights = {name: weights[name] for name in table}
@@ -139,9 +139,11 @@ def _compare(path, arrays):
         for prefix, batch in batches.items()
         for name, value in original.outputs(model, batch).items()
     }
-    if hasattr(original, "disorder"):
+    if hasattr(original, "ranking_disagreement"):
         # A ranking is right where our scores do not contradict it, whatever the order of equal ones.
-        outputs["output/topk_index"] = original.disorder(_group(outputs, "output/"), _group(arrays, "output/"))
+        outputs["output/topk_index"] = original.ranking_disagreement(
+            _group(outputs, "output/"), _group(arrays, "output/")
+        )
         recorded["output/topk_index"] = np.zeros_like(outputs["output/topk_index"])
     steps = Steps(model, table, batches, order, original.optimizer(config), original.loss)
     found = outputs | steps(weights)

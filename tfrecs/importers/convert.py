@@ -1,4 +1,4 @@
-"""Turns a checkpoint of an original into a run directory of ours, strictly and whole or not at all."""
+"""Converts a checkpoint of an original into a run directory: strictly, and written atomically."""
 
 import contextlib
 import dataclasses
@@ -72,17 +72,17 @@ def convert(name, checkpoint, out, given=None, tables=None):
     and optionally
 
     - `read(checkpoint)`: dict of original name to array, where it is no TensorFlow 1 checkpoint; raises `InputError`;
-    - `beside(checkpoint)`: dict of hyper-parameters that the original stored with its checkpoint, under our names;
-    - `held(checkpoint)`: dict of constant tables, under their original names, that lie in the checkpoint after all;
-    - `fill(model, tables)`: assigns constant tables that are no weights, `tables` by their original names, and
+    - `stored_flags(checkpoint)`: dict of hyper-parameters that the original stored with its checkpoint, by our names;
+    - `tables_in_checkpoint(checkpoint)`: dict of the constant tables that a checkpoint does hold, by original names;
+    - `fill_tables(model, tables)`: assigns constant tables that are no weights, `tables` by their original names, and
       returns a sentence for the report; called with `{}` where none are given;
-    - `sizes(tables, arguments)`: dict of arguments that such tables decide; `arguments` as for `build`;
+    - `sizes_from_tables(tables, arguments)`: dict of arguments that such tables decide; `arguments` as for `build`;
     - `ITEM_IDS`: a sentence, where ids are not those of the original.
 
     Args:
         name: str, a key of `IMPORTERS`.
         checkpoint: str, the prefix given to `tf.train.Saver`, or its directory.
-        out: str, the run directory; must not exist. It appears whole or not at all.
+        out: str, the run directory; must not exist. It is written atomically.
         given: dict of hyper-parameters that a checkpoint does not hold; by default as stored with the checkpoint, else
             as published.
         tables: str or None, an `.npz` file of constant tables; it wins over those that a checkpoint holds.
@@ -112,13 +112,15 @@ def convert(name, checkpoint, out, given=None, tables=None):
         preset = importer.preset(arrays)
     except InputError as error:
         raise InputError(f"--checkpoint {checkpoint}: {error}") from None
-    stored = importer.beside(checkpoint) if hasattr(importer, "beside") else {}
+    stored = importer.stored_flags(checkpoint) if hasattr(importer, "stored_flags") else {}
     recipe = recipes.create(name, preset, {**stored, **(given or {})})
     with _blaming(f"--checkpoint {checkpoint}"):
-        found = importer.held(checkpoint) if hasattr(importer, "held") else {}
+        found = importer.tables_in_checkpoint(checkpoint) if hasattr(importer, "tables_in_checkpoint") else {}
     found |= _tables(importer, tables)
     with _blaming(f"--tables {tables or checkpoint}"):
-        sizes = importer.sizes(found, recipe.model_arguments) if hasattr(importer, "sizes") else {}
+        sizes = (
+            importer.sizes_from_tables(found, recipe.model_arguments) if hasattr(importer, "sizes_from_tables") else {}
+        )
     with _blaming(f"--checkpoint {checkpoint}"):
         model = importer.build(arrays, recipe.model_arguments | sizes)
     table = importer.name_table(model)
@@ -140,7 +142,7 @@ def convert(name, checkpoint, out, given=None, tables=None):
 def _tables(importer, path):
     if path is None:
         return {}
-    if not hasattr(importer, "fill"):
+    if not hasattr(importer, "fill_tables"):
         raise InputError(f"--tables {path}: this model has no constant tables outside its checkpoint")
     try:
         with np.load(path) as file:
@@ -163,7 +165,7 @@ def _blaming(source):
 def _fill(importer, model, tables, path):
     try:
         with _blaming("cannot be used"):
-            return importer.fill(model, tables) if hasattr(importer, "fill") else ""
+            return importer.fill_tables(model, tables) if hasattr(importer, "fill_tables") else ""
     except InputError as error:
         raise InputError(f"--tables {path}: {error}") from None
 

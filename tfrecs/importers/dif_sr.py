@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfrecs.errors import InputError
-from tfrecs.importers.dif_sr_files import beside as beside  # hooks of `check` and `convert`
-from tfrecs.importers.dif_sr_files import held as held
 from tfrecs.importers.dif_sr_files import read as read
-from tfrecs.importers.dif_sr_names import LIST, TOKEN, described
+from tfrecs.importers.dif_sr_files import stored_flags as stored_flags  # hooks of `check` and `convert`
+from tfrecs.importers.dif_sr_files import tables_in_checkpoint as tables_in_checkpoint
+from tfrecs.importers.dif_sr_names import LIST, TOKEN, arguments_from_config
 from tfrecs.importers.dif_sr_names import name_table as name_table
 from tfrecs.importers.torch_files import TorchAdam
 from tfrecs.layers.masks import padding_mask
@@ -40,7 +40,7 @@ def build(weights, arguments):
         arguments: dict of constructor arguments on top of the preset's; `attribute_lengths` may be among them.
 
     Returns:
-        a `DIFSR`. The table of the items' attributes is empty: see `fill`.
+        a `DIFSR`. The table of the items' attributes is empty: see `fill_tables`.
 
     Raises:
         InputError: the weights are not DIF-SR's, or an argument contradicts them.
@@ -67,22 +67,22 @@ def build(weights, arguments):
     return DIFSR(**{**sizes, **chosen, **found})
 
 
-def model_of(config, weights, inputs):
+def build_from_golden(config, weights, inputs):
     """The model of a golden file, with the table of the items' attributes.
 
     Raises:
         InputError: a training step of this configuration cannot be repeated.
     """
-    arguments = described(config)
+    arguments = arguments_from_config(config)
     for name in ("dropout", "attention_dropout"):
         if arguments[name]:
             raise InputError(f"{name} {arguments[name]}: a step with random dropout cannot be repeated")
-    model = build(weights, arguments | sizes(inputs, arguments))
-    fill(model, inputs)
+    model = build(weights, arguments | sizes_from_tables(inputs, arguments))
+    fill_tables(model, inputs)
     return model
 
 
-def sizes(tables, arguments):
+def sizes_from_tables(tables, arguments):
     """The constructor arguments that depend on tables outside the weights.
 
     Args:
@@ -98,12 +98,12 @@ def sizes(tables, arguments):
     return {"attribute_lengths": tuple(table.shape[1] if table.ndim == 2 else 0 for table in found)}
 
 
-def fill(model, tables):
+def fill_tables(model, tables):
     """Assigns the table of the items' attributes, which are no weights, and says so where it is not given.
 
     Args:
         model: `DIFSR`.
-        tables: dict, as for `sizes`.
+        tables: dict, as for `sizes_from_tables`.
     """
     for name, table, size in zip(model.attributes, model.tables, model.attribute_sizes):
         if f"item_attributes/{name}" not in tables:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tfrecs.errors import InputError
-from tfrecs.importers.dif_sr_names import LIST, TOKEN, described
+from tfrecs.importers.dif_sr_names import LIST, TOKEN, arguments_from_config
 from tfrecs.importers.torch_files import load
 
 PARTS = ("config", "state_dict", "other_parameter")
@@ -31,16 +31,16 @@ def read(checkpoint):
     return {name: _array(checkpoint, name, tensor) for name, tensor in weights.items()}
 
 
-def beside(checkpoint):
+def stored_flags(checkpoint):
     """Hyper-parameters from the configuration that the checkpoint holds, under our names."""
     config, *_ = _content(checkpoint)
     try:
-        return described(config)
+        return arguments_from_config(config)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"--checkpoint {checkpoint}: its configuration lacks, or has no valid, {error}") from None
 
 
-def held(checkpoint):
+def tables_in_checkpoint(checkpoint):
     """The items' attributes as the layers that RecBole saves remember them: `item_attributes/NAME`, int arrays."""
     *_, layers = _content(checkpoint)
     found = {}

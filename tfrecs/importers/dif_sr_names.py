@@ -17,7 +17,7 @@ DESCRIBED = (
 )
 
 
-def described(config):
+def arguments_from_config(config):
     """The constructor arguments that the original's configuration holds.
 
     Args:
@@ -30,7 +30,7 @@ def described(config):
         KeyError: a value is missing.
 
     Example:
-        >>> sorted(described({name: "CE" for name in (*DESCRIBED, "attribute_predictor")}))[:3]
+        >>> sorted(arguments_from_config({name: "CE" for name in (*DESCRIBED, "attribute_predictor")}))[:3]
         ['activation', 'attention_dropout', 'attribute_dim']
     """
     arguments = {}
