@@ -11,7 +11,7 @@ from tfrecs.errors import InputError
 from tfrecs.importers import atrank_multi as multi
 from tfrecs.importers.porter import Part, read_checkpoint
 from tfrecs.models.atrank import ATRank
-from tfrecs.models.presets import PRESETS
+from tfrecs.models.presets import ALIASES, PRESETS
 
 SOURCES = ("jinze1994/ATRank",)
 ITEM_IDS = "item ids are the original's plus 1"
@@ -25,7 +25,14 @@ IGNORED = (
 )
 BLOCKS = "all/user_hist_group/num_blocks_"
 # Flags in the configuration that the original stores with a checkpoint, and in that of a golden file.
-STORED = ("num_heads", "dropout", "regulation_rate", "max_gradient_norm", "optimizer", "learning_rate")
+STORED = {
+    "num_heads": int,
+    "dropout": float,
+    "regulation_rate": float,
+    "max_gradient_norm": float,
+    "optimizer": str,
+    "learning_rate": float,
+}
 
 
 def preset(weights):
@@ -230,9 +237,15 @@ def read(checkpoint):
 
 
 def stored_flags(checkpoint):
-    """Flags from the configuration that `model.py:229-231` stores with a checkpoint, where there is one."""
-    stored = _stored(checkpoint)
-    return [text for name in STORED if name in stored for text in (f"--{name}", str(stored[name]))]
+    """Values from the configuration that `model.py:229-231` stores with a checkpoint, by our names."""
+    stored, values = _stored(checkpoint), {}
+    for name, kind in STORED.items():
+        if name in stored:
+            try:
+                values[ALIASES["atrank"].get(name, (name, None))[0]] = kind(stored[name])
+            except (ValueError, TypeError):
+                raise InputError(f"--checkpoint {checkpoint}: {name}: no {kind.__name__}: {stored[name]!r}") from None
+    return values
 
 
 def _stored(checkpoint):
