@@ -19,7 +19,7 @@ class Protocol:
             level of the baselines in the first.
         shown: tuple of str, the columns of a run's table of test metrics.
         compared: tuple of str, the columns of a leaderboard; the first one orders its rows.
-        baselines: tuple of str, what stands beside every model.
+        baselines: tuple of str, the baselines that are evaluated with every model.
         exclude_seen: bool, whether seen items are left out of the ranking; None: `--exclude_seen` decides.
         candidates: str, what the held-out items compete with, for titles; empty: all items.
         oracle: str, where the best reachable values of embedded data hold: `always`, `within_kind` or `never`.

@@ -9,9 +9,9 @@ POOLINGS = ("mean", "sum", "max")
 
 @keras.saving.register_keras_serializable("tfrecs")
 class AttributeTable(keras.layers.Layer):
-    """Which values of one attribute each item has; not trained, it travels with the weights.
+    """Which values of one attribute each item has; not trained, but saved with the weights.
 
-    A new table holds -1 throughout: it is not filled yet, which checkpoints and `.keras` files remember.
+    All entries of a new table are -1: it is not filled yet, and checkpoints and `.keras` files keep that state.
 
     Args:
         num_items: int, ids are 1 to `num_items`.
@@ -121,9 +121,9 @@ class PooledEmbedding(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("tfrecs")
 class ItemTable(keras.layers.Layer):
-    """Item vectors: a row of each item's own, plus, for each attribute given, the sum of its values' rows.
+    """Item vectors: a row for each item, plus, for each attribute, the sum of the rows of its values.
 
-    Items that few users met share what is learnt about their attributes.
+    Items with few interactions share what is learnt about their attributes.
 
     Args:
         num_items: int, ids are 1 to `num_items`; row 0 is PAD.

@@ -32,7 +32,7 @@ class SequentialRecommender(keras.Model):
         num_items: int, ids are 1 to `num_items`; 0 is PAD.
         loss_reduction: `mean` over the real examples of the global batch, or `sum`.
         clip_unmerged_rows: bool, the norm that `global_clipnorm` compares counts a repeated embedding row once per
-            repeat. NOTE: True repeats `tf.clip_by_global_norm` of TF 1 on IndexedSlices.
+            repeat. NOTE: True reproduces `tf.clip_by_global_norm` of TF 1 on IndexedSlices.
 
     The base works with plain `compile / fit / evaluate / predict`. In `compile`, `global_clipnorm` of the optimizer is
     honoured after the sum over replicas; `clipnorm` and `clipvalue` are not supported on several replicas.

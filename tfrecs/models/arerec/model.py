@@ -51,15 +51,15 @@ class ARERec(SequentialRecommender):
             profile, item profile, rating, rating vector.
         l2: five floats, weights of the squared kernels of query, key, value, concat and the classes, without 1/2.
         neighbours: `earlier`, training interactions strictly before the moment of the rating, never the user's own;
-            or `all`. NOTE: `all` repeats `dataset.py:311-325`: the list holds every interaction, later ones, held-out
-            ones and the very one to be predicted: a leak.
-        padding_floor: bool, NOTE: True repeats `model.py:66-70`: padding rates 0 before the maximum, so that the
+            or `all`. NOTE: `all` reproduces `dataset.py:311-325`: the list holds every interaction, also later ones,
+            held-out ones and the very one to be predicted: a leak.
+        padding_floor: bool, NOTE: True reproduces `model.py:66-70`: padding rates 0 before the maximum, so that the
             vector of a short list is never negative. False leaves padding out.
         random_split: float, this share of all interactions, at random, is held out of training; 0 is off. NOTE: 0.2
-            repeats `dataset.py:332`, but drawn by a hash of user and item; train on split `all` then.
+            reproduces `dataset.py:332`, but drawn by a hash of user and item; train on split `all` then.
         random_split_seed: int, another random split.
         probability_floor: float, probabilities are clipped to it and to 1 less it in the loss; 0 is off. NOTE: 1e-7
-            repeats `run.py:368`: Keras clips probabilities, and then no gradient passes.
+            reproduces `run.py:368`: Keras clips probabilities, and then no gradient passes.
         loss_reduction, clip_unmerged_rows: see `SequentialRecommender`.
 
     Inputs:

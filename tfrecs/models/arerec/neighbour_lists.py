@@ -1,4 +1,4 @@
-"""Each item's neighbours as tables that travel with the model."""
+"""Each item's neighbours as tables that are saved with the model."""
 
 import keras
 import numpy as np
@@ -10,10 +10,10 @@ from tfrecs.errors import InputError
 class NeighbourLists(keras.layers.Layer):
     """The first users who rated each item, in order of time, and the local context unit each of them owns.
 
-    Lists of all items lie behind one another, so that memory grows with the places there are. Unit u belongs to user
-    `users[u]` at `times[u]`; item i's list is the units `starts[i]` to `starts[i + 1]`, the latter exclusive. Unit 0
-    is padding. All three are weights that are not trained; before `fill`, `starts` is 0 throughout, which checkpoints
-    and `.keras` files remember.
+    The lists of all items are stored one after another, so that memory grows with their total length. Unit u belongs to
+    user `users[u]` at `times[u]`; item i's list is the units `starts[i]` to `starts[i + 1]`, the latter exclusive. Unit
+    0 is padding. All three are weights that are not trained. Before `fill`, all of `starts` is 0, and checkpoints and
+    `.keras` files keep that state.
 
     Args:
         num_items: int, ids are 1 to `num_items`.

@@ -75,8 +75,8 @@ def first_raters(data_dir, manifest, limit, split, held_out=None):
         held_out: `f(users, items) -> bool`, tensors of one shape: interactions of the split to leave out; default none.
 
     Returns:
-        int64 arrays `users [places]`, `times [places]` and `starts [items + 2]`: the list of item i lies in
-        `starts[i]` to `starts[i + 1]`. Memory grows with these lists, not with the data.
+        int64 arrays `users [places]`, `times [places]` and `starts [items + 2]`: the list of item i is
+        `starts[i]` to `starts[i + 1]`, the latter exclusive. Memory grows with these lists, not with the data.
     """
     fields, lists, waiting = ("item", "timestamp"), np.zeros([3, 0], np.int64), []
     for batch in training_batches.sequences(data_dir, manifest, fields, USERS):

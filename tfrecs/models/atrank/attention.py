@@ -21,11 +21,11 @@ class LatentAttentionBlock(keras.layers.Layer):
     Args:
         dim: int, width of queries and memory.
         num_spaces: int, K, which divides `dim`.
-        similarity: `bilinear` (paper) or `dot`, scaled. NOTE: `dot` repeats `model.py:320-335`.
+        similarity: `bilinear` (paper) or `dot`, scaled. NOTE: `dot` reproduces `model.py:320-335`.
         activation: str, of the projections.
         dropout: float in [0, 1), on the attention weights.
         output_dropout: float in [0, 1), on what attention and feed-forward add to their inputs.
-        attend_padding: bool, where the whole memory is padding, all of it is attended alike. NOTE: True repeats
+        attend_padding: bool, where the whole memory is padding, all of it is attended alike. NOTE: True reproduces
             `model.py:343-349`; otherwise nothing is attended.
         kernel_initializer: as for `keras.layers.Dense`.
 

@@ -56,7 +56,7 @@ def attribute_names(manifest, arguments):
 
 
 def sizes(data_dir, manifest, arguments):
-    """The arguments of the model that the data decides, beside users and items."""
+    """The sizes that the data decides, except for the numbers of users and items."""
     kind = arguments.get("object_type")
     num_actions = manifest.vocabularies["action"].size if "action" in manifest.fields else 0
     num_groups = manifest.vocabularies[kind].size if kind else max(1, num_actions)

@@ -47,31 +47,31 @@ class ATRank(SequentialRecommender):
             with `object_type`, actions are not read then.
         time: the time feature: `embedding`, a vector for each bucket and group (paper); `one_hot`; `tanh`, a dense
             layer of the bucket's number is added instead of the projection; or `none`. NOTE: `one_hot` repeats
-            `model.py:71`; `tanh` repeats `model.py:75-78` but for the TypeError it raises as published.
+            `model.py:71`; `tanh` reproduces `model.py:75-78` but for the TypeError it raises as published.
         time_dim: int, width of a time bucket's vector.
         num_buckets: int.
         time_unit: float, seconds, the end of the first bucket; the next ones double.
-        bucket_rule: see `behaviours.time_buckets`. NOTE: `calendar` repeats `build_dataset.py:14-22`.
+        bucket_rule: see `behaviours.time_buckets`. NOTE: `calendar` reproduces `build_dataset.py:14-22`.
         hidden_units: int, the one width; 0 for that of an item's vectors, own and attributes'.
         num_blocks: int, of either attention.
         num_heads: int, K latent spaces; divides the width.
         similarity, activation: see `LatentAttentionBlock`.
         candidate: `projected` by a layer of its own; `group`, by its kind's layer, action and time being zeros; or
-            `raw`. NOTE: `raw` repeats `model.py:59-62,97`, where an item's vectors are as wide as the behaviours';
-            `group` repeats `multi/model.py:113-136`.
+            `raw`. NOTE: `raw` reproduces `model.py:59-62,97`, where an item's vectors are as wide as the behaviours';
+            `group` reproduces `multi/model.py:113-136`.
         dropout, output_dropout: see `LatentAttentionBlock`.
         embedding_dropout: float in [0, 1), on the vectors of behaviours and candidates.
         activation_penalty: float, weight of `(|e|^2 + |h|^2) / 2`.
-        sum_penalty: bool, the penalty is summed over the batch, not averaged. NOTE: True repeats `model.py:110-119`.
+        sum_penalty: bool, the penalty is summed over the batch, not averaged. NOTE: True reproduces `model.py:110-119`.
         attend_padding: see `LatentAttentionBlock`: only for users without any history.
         max_history: int, behaviours that are read. NOTE: the code reads them all.
         num_negatives: int, per positive, of the same kind. NOTE: drawn anew each epoch; `build_dataset.py:30-34` draws
             one for all.
-        split_pairs: bool, a positive and its negative are two examples, shuffled apart. NOTE: True repeats
+        split_pairs: bool, a positive and its negative are two examples, shuffled apart. NOTE: True reproduces
             `build_dataset.py:40-41,46`.
         initializer: str, of tables and projections.
-        negatives_exclude_held_out: bool. NOTE: True repeats `build_dataset.py:30-33`, which never draws the validation
-            and test items: a leak.
+        negatives_exclude_held_out: bool. NOTE: True reproduces `build_dataset.py:30-33`, which never draws the
+            validation and test items: a leak.
         loss_reduction, clip_unmerged_rows: see `SequentialRecommender`.
 
     Inputs:

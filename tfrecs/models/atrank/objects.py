@@ -1,4 +1,4 @@
-"""Items as vectors: their own beside those of their attributes."""
+"""Item vectors: an item's own, concatenated with those of its attributes."""
 
 import keras
 from keras import ops
@@ -8,7 +8,7 @@ from tfrecs.layers.attributes import AttributeTable, PooledEmbedding
 
 @keras.saving.register_keras_serializable("tfrecs")
 class ObjectEmbedding(keras.layers.Layer):
-    """An item's own vector beside the mean vector of each of its attributes, shared by all behaviours.
+    """An item's own vector, concatenated with the mean vector of each of its attributes; shared by all behaviours.
 
     Args:
         num_items: int, ids are 1 to `num_items`; 0 is PAD.

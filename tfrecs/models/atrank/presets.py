@@ -13,7 +13,7 @@ def _time(concat_time_emb):
 
 PRESETS = {
     # Chosen on ml-100k's validation items (seed 0, one epoch): buckets from a minute up, not a day (paper), since
-    # most of what a user does there lies within hours (AUC against 100 negatives .913, with days .899); eight negatives
+    # most of what a user does there is within hours (AUC against 100 negatives .913, with days .899); eight negatives
     # a positive (.922). Actions are read where the data have any, also where `object_type` makes other groups.
     "recommended": {
         "model": dict(time_unit=60.0, num_buckets=22, num_negatives=8, action_dim=16),

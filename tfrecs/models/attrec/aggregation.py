@@ -35,7 +35,7 @@ def aggregate(values, valid, how, mask_padding=True):
         values: float `[batch, time, dim]`.
         valid: bool `[batch, time]`.
         how: one of `AGGREGATIONS`.
-        mask_padding: bool, padded positions take no part. NOTE: False repeats AttRec's code, whose mean still
+        mask_padding: bool, padded positions take no part. NOTE: False reproduces AttRec's code, whose mean still
             divides by the number of valid positions.
 
     Returns:

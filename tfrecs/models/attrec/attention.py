@@ -20,7 +20,7 @@ class IdentityValueAttention(keras.layers.Layer):
         shared_projection: bool, `W_Q = W_K` (paper, below equation 3).
         diagonal: `masked`, left out before the softmax (paper); or `zeroed`, its scores are set to 0 and still
             get weight. NOTE: `model_AttRec.py:93-97`.
-        mask_padding: bool, padded keys get no weight. NOTE: False repeats `model_AttRec.py`, which attends them.
+        mask_padding: bool, padded keys get no weight. NOTE: False reproduces `model_AttRec.py`, which attends them.
         dropout: float in [0, 1), on the projections.
         kernel_initializer: str, as for `keras.layers.Dense`.
 

@@ -22,7 +22,7 @@ class DecoupledAttention(keras.layers.Layer):
         max_length: int, see `ScoreFusion`.
         fusion: `sum`, `concat` or `gate`, see `ScoreFusion`.
         causal_fusion: bool, see `ScoreFusion`.
-        additive_mask: bool, a masked score is lowered by 10000. NOTE: True repeats DIF-SR's `sasrecd.py:138`, which
+        additive_mask: bool, a masked score is lowered by 10000. NOTE: True reproduces DIF-SR's `sasrecd.py:138`, which
             a score beyond that outweighs. False: a masked key gets no weight, whatever its score.
         dropout: float in [0, 1), on the output.
         attention_dropout: float in [0, 1), on the attention weights.
@@ -100,8 +100,8 @@ class DecoupledAttention(keras.layers.Layer):
             for i, attribute in enumerate(attributes)
         ]
         sources.append((self._heads("query", values), self._heads("key", values)))
-        # The sum of products is the product of what lies side by side; but not to the last digit, which decides between
-        # keys whose scores the additive mask is too small for.
+        # A sum of products is one product of the concatenated parts, except for the last digit. That digit decides
+        # between keys whose scores the additive mask is too small for.
         if self.fusion.kind == "sum" and not self.additive_mask:
             sources = [tuple(ops.concatenate(part, axis=-1) for part in zip(*sources))]
         positions = ops.cast(positions, values.dtype)[None]
@@ -157,7 +157,7 @@ class ScoreFusion(keras.layers.Layer):
         num_sources: int.
         max_length: int, keys at most.
         causal: bool, a query's fused scores depend on keys that it may attend to only: the others' scores are set
-            to 0 beforehand. NOTE: False repeats DIF-SR's `layers.py:495-504`, where the mask comes after the fusion:
+            to 0 beforehand. NOTE: False reproduces DIF-SR's `layers.py:495-504`, where the mask comes after the fusion:
             scores of later items and of padding change what a query attends to.
         kernel_initializer: as for `keras.layers.Dense`.
 

@@ -1,4 +1,4 @@
-"""DIF-SR's losses besides the softmax over all items: of attributes, and of pairs of items (BPR)."""
+"""DIF-SR's own losses: of the attributes, and of pairs of items (BPR)."""
 
 from keras import ops
 

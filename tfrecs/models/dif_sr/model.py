@@ -56,19 +56,19 @@ class DIFSR(SequentialRecommender):
             attributes' values. NOTE: our addition; no part of the paper.
         all_positions: bool, train every position of a history at once; a history longer than `max_history` is cut
             into overlapping windows. NOTE: False trains one prefix per example, as RecBole's augmentation gives them.
-        causal_fusion: bool. NOTE: False repeats `layers.py:495-504`, see `attention.ScoreFusion`; the output
+        causal_fusion: bool. NOTE: False reproduces `layers.py:495-504`, see `attention.ScoreFusion`; the output
             then depends on padding, and histories are always padded to `max_history`.
-        additive_mask: bool. NOTE: True repeats `sasrecd.py:138`, see `attention.DecoupledAttention`.
-        train_attributes: bool, learn the attributes' embeddings. NOTE: False repeats `layers.py:769-772`: they lie in
-            plain dicts, where the optimizer does not find them, and stay N(0, 1).
-        mask_attributes: bool. NOTE: False repeats `layers.py:849-910`, see `layers.attributes.PooledEmbedding`.
-        repeated_attributes: bool. NOTE: True repeats `sasrecd.py:203-206`: a value an item names twice counts twice,
+        additive_mask: bool. NOTE: True reproduces `sasrecd.py:138`, see `attention.DecoupledAttention`.
+        train_attributes: bool, learn the attributes' embeddings. NOTE: False reproduces `layers.py:769-772`: they are
+            in plain dicts, where the optimizer does not find them, and stay N(0, 1).
+        mask_attributes: bool. NOTE: False reproduces `layers.py:849-910`, see `layers.attributes.PooledEmbedding`.
+        repeated_attributes: bool. NOTE: True reproduces `sasrecd.py:203-206`: a value an item names twice counts twice,
             in pooling and as a label of 2. False: once.
         repeat_bias: bool, the score of an item that the history holds is shifted by one number, learned, see
             `repeat_bias.RepeatBias`; for data in which users take items again. NOTE: our addition, not in the paper.
             Where nobody takes an item twice it excludes seen items: compare such a row with `full_ranking`, never with
             published figures under `recbole`.
-        pad_class: bool. NOTE: True repeats `sasrecd.py:195-197`: PAD, row 0, is a trained class of the softmax.
+        pad_class: bool. NOTE: True reproduces `sasrecd.py:195-197`: PAD, row 0, is a trained class of the softmax.
         loss_reduction, clip_unmerged_rows: see `SequentialRecommender`.
 
     Inputs:

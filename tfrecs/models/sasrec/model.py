@@ -32,15 +32,15 @@ class SASRec(SequentialRecommender):
         attention_dropout: float in [0, 1), on the attention weights.
         activation: `gelu`, `relu`, `swish`, `tanh` or `sigmoid`, of the feed-forward layers.
         normalization: `post` (as in BERT), `pre` (paper) or `pre_residual`, see `encoder.CausalSelfAttention`. NOTE:
-            `pre_residual` repeats `model.py` and `modules.py`: the residual is the normalised input, and keys and
+            `pre_residual` reproduces `model.py` and `modules.py`: the residual is the normalised input, and keys and
             values are not normalised.
         positions_from: `start` or `end` of a window; counted from its end, the next item always follows the same
-            position. NOTE: `end` repeats the published code, which pads on the left.
-        scale_items: bool, item vectors are multiplied by `sqrt(dim)` in the input. NOTE: True repeats `modules.py`
+            position. NOTE: `end` reproduces the published code, which pads on the left.
+        scale_items: bool, item vectors are multiplied by `sqrt(dim)` in the input. NOTE: True reproduces `modules.py`
             (`embedding`).
         output_projection: bool, a dense layer mixes the heads, with dropout on its output. NOTE: False repeats
             `modules.py` (`multihead_attention`), which has neither.
-        inner_dropout: bool, dropout also follows the activation of feed-forward layers. NOTE: True repeats
+        inner_dropout: bool, dropout also follows the activation of feed-forward layers. NOTE: True reproduces
             `modules.py` (`feedforward`).
         item_loss: `ce`, the softmax over all items; `sampled_softmax`, over items drawn for the batch, corrected by the
             logarithm of their probability; `gbce`, binary cross-entropy whose targets' probability is raised to a power
@@ -48,7 +48,7 @@ class SASRec(SequentialRecommender):
         num_negatives: int, items drawn for each window: `gbce` draws unseen items, which serve all positions of the
             window; `sampled_softmax` draws from all items, which serve all windows of the batch.
         calibration: float t in [0, 1], of `gbce`, see `losses.calibration_power`.
-        last_window: bool, train the last `max_history` positions of a user only. NOTE: True repeats `sampler.py`.
+        last_window: bool, train the last `max_history` positions of a user only. NOTE: True reproduces `sampler.py`.
             False: longer histories are cut into overlapping windows.
         initializer_range: float, standard deviation of the initial weights; 0 is Glorot's uniform distribution.
         loss_reduction, clip_unmerged_rows: see `SequentialRecommender`.
