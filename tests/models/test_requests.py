@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.models.test_atrank import SIZES as ATRANK
-from tests.models.test_dif_sr import SIZES as DIF_SR
-from tests.models.test_sasrec import SIZES as SASREC
+from tests.models.atrank.test_atrank import SIZES as ATRANK
+from tests.models.dif_sr.test_dif_sr import SIZES as DIF_SR
+from tests.models.sasrec.test_sasrec import SIZES as SASREC
 from tests.models.test_tables import fill
 from tfrecs.errors import InputError
 from tfrecs.models.atrank import ATRank

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.models.arerec_lists import ITEMS, add_lists
-from tests.models.test_atrank import SIZES as ATRANK
-from tests.models.test_dif_sr import SIZES as DIF_SR
+from tests.models.arerec.lists import ITEMS, add_lists
+from tests.models.atrank.test_atrank import SIZES as ATRANK
+from tests.models.dif_sr.test_dif_sr import SIZES as DIF_SR
 from tfrecs.command_line.arguments import parse
 from tfrecs.errors import InputError
 from tfrecs.models.arerec import ARERec

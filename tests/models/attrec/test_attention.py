@@ -1,9 +1,11 @@
 import keras
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from keras import ops
 
-from tfrecs.models.attrec.attention import IdentityValueAttention
+from tfrecs.models.attrec.attention import IdentityValueAttention, off_diagonal_mask
 
 BATCH, TIME, DIM = 4, 5, 6
 LENGTHS = [5, 3, 1, 0]
@@ -93,3 +95,15 @@ def test_mixed_precision_keeps_float32_weights(inputs):
     found = layer(*inputs)[0]
     assert found.dtype == "bfloat16" and layer.projections[0].kernel.dtype == "float32"
     np.testing.assert_allclose(ops.cast(found, "float32"), make()(*inputs)[0], atol=0.05)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.lists(st.booleans(), min_size=4, max_size=4), min_size=1, max_size=5))
+def test_a_valid_query_has_a_key_other_than_itself_where_there_is_one(valid):
+    mask = ops.convert_to_numpy(off_diagonal_mask(ops.convert_to_tensor(valid)))
+    for row, allowed in zip(valid, mask, strict=True):
+        for query in range(4):
+            keys = {key for key in range(4) if row[key]}
+            expected = keys - {query} if len(keys) > 1 else keys
+            assert set(np.flatnonzero(allowed[query])) == expected
+            assert expected or not row[query]

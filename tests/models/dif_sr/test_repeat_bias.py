@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.models.test_dif_sr import ITEMS, SIZES, DIFSRCase
+from tests.models.dif_sr.test_dif_sr import ITEMS, SIZES, DIFSRCase
 from tfrecs.command_line.arguments import parse
 from tfrecs.models.presets import PRESETS
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tests.models import replicas
-from tests.models.test_dif_sr import TestDIFSR as Case
+from tests.models.dif_sr.test_dif_sr import TestDIFSR as Case
 from tfrecs.errors import InputError
 from tfrecs.models import item_attributes
 from tfrecs.models.atrank import data as atrank_data

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.models.arerec_lists import ITEMS, TIMES, USERS, add_lists, enlarge, plain
+from tests.models.arerec.lists import ITEMS, TIMES, USERS, add_lists, enlarge, plain
 from tests.models.harness import ModelCase
 from tfrecs.errors import InputError
 from tfrecs.models.arerec import ARERec

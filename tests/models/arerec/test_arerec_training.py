@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.models import replicas
-from tests.models.arerec_lists import ITEMS, add_lists, enlarge
+from tests.models.arerec.lists import ITEMS, add_lists, enlarge
 from tfrecs.models import train_step
 from tfrecs.models.arerec import ARERec
 from tfrecs.models.presets import PRESETS

@@ -14,7 +14,7 @@ from tfrecs.models.arerec import neighbours as raters
 from tfrecs.models.arerec.random_split import held_out, random_split
 from tfrecs.models.presets import PRESETS
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "arerec_dataset.npz"
+GOLDEN = Path(__file__).parents[2] / "golden" / "arerec_dataset.npz"
 CLASSES = (1.0, 2.0, 3.0, 4.0, 5.0)
 
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.models import replicas
-from tests.models.test_sasrec import ITEMS, SASRecCase
+from tests.models.sasrec.test_sasrec import ITEMS, SASRecCase
 from tfrecs.data import negatives
 from tfrecs.models.sasrec import data
 
