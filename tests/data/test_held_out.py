@@ -27,7 +27,13 @@ def read(prepare):
         weights = statistics.sampling_weights(directory, manifest, distribution)
         model = AttRec(len(TRAINING), NUM_ITEMS, embedding_dim=2, max_history=3, num_negatives=20)
         batches = training_batches.TrainingBatches(
-            directory, manifest, model.training_examples, weights, 4, seed=5, exclude_held_out=exclude_held_out
+            directory,
+            manifest,
+            model.training_examples,
+            weights=weights,
+            batch_size=4,
+            seed=5,
+            exclude_held_out=exclude_held_out,
         )
         return [
             *(value.numpy().tobytes() for batch in batches() for _, value in sorted(batch.items())),

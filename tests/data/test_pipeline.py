@@ -44,7 +44,7 @@ def batches(data):
     def build(directory, options):
         manifest = manifests.load(directory)
         weights = statistics.sampling_weights(directory, manifest, "uniform")
-        return training_batches.TrainingBatches(directory, manifest, make_examples, weights, **dict(options))
+        return training_batches.TrainingBatches(directory, manifest, make_examples, weights=weights, **dict(options))
 
     def make(seed=1, batch_size=4, sequences=None, **options):
         directory, _ = data[1:] if sequences is None else sequences
@@ -66,7 +66,9 @@ def test_only_who_leaves_no_negative_is_left_out_and_only_if_some_are_drawn(tmp_
         return {"user": sequences["user"]}
 
     for weights, expected in ((np.array([0, 1, 1, 1]), [2]), (None, [1, 2])):
-        found = training_batches.TrainingBatches(str(tmp_path / "data"), manifest, users, weights, 4, 0)()
+        found = training_batches.TrainingBatches(
+            str(tmp_path / "data"), manifest, users, weights=weights, batch_size=4, seed=0
+        )()
         assert sorted(user for batch in found for user in batch["user"].numpy()) == expected
 
 
@@ -199,10 +201,12 @@ def test_fields_are_cut_together(prepare, random_sequences):
 
 
 def test_a_model_that_draws_needs_weights(data):
-    batches = training_batches.TrainingBatches(*data[1:], make_examples, None, batch_size=4, seed=0)
+    batches = training_batches.TrainingBatches(*data[1:], make_examples, weights=None, batch_size=4, seed=0)
     with pytest.raises(InputError, match="^weights: None, but the model draws negatives"):
         batches(0, 1)
-    batches = training_batches.TrainingBatches(*data[1:], lambda s, draw, seed: {"user": s["user"]}, None, 4, 0)
+    batches = training_batches.TrainingBatches(
+        *data[1:], lambda s, draw, seed: {"user": s["user"]}, weights=None, batch_size=4, seed=0
+    )
     assert next(iter(batches(0, 1)))["user"].shape == (4,)
 
 

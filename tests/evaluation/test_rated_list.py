@@ -156,7 +156,14 @@ def test_the_whole_way_with_the_model(rated_data, share):
     everything = [(user, item) for user, (_, items, *_) in sequences.items() for item in items]
     part = "all" if share else "train"
     batches = training_batches.TrainingBatches(
-        directory, manifest, model.training_examples, ONE_EACH, 8, 0, part, model.fields
+        directory,
+        manifest,
+        model.training_examples,
+        weights=ONE_EACH,
+        batch_size=8,
+        seed=0,
+        split=part,
+        fields=model.fields,
     )
     seen = [pair for batch in batches() for pair in zip(batch["user"].numpy(), batch["item"].numpy())]
     if share:

@@ -52,7 +52,7 @@ def training_rows(prepared, split="train_valid", **changes):
         directory,
         manifest,
         model.training_examples,
-        weights,
+        weights=weights,
         batch_size=6,
         seed=1,
         split=split,

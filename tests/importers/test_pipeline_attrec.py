@@ -49,7 +49,7 @@ def training_rows(directory, manifest, model, split="train_valid"):
         directory,
         manifest,
         model.training_examples,
-        weights,
+        weights=weights,
         batch_size=3,
         seed=1,
         split=split,

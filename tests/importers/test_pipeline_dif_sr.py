@@ -51,7 +51,12 @@ def model_of(manifest):
 def test_training_samples(recorded, prepared):
     directory, manifest, maps = prepared
     batches = training_batches.TrainingBatches(
-        directory, manifest, model_of(manifest).training_examples, np.ones(manifest.num_items + 1), 5, seed=0
+        directory,
+        manifest,
+        model_of(manifest).training_examples,
+        weights=np.ones(manifest.num_items + 1),
+        batch_size=5,
+        seed=0,
     )
     found = []
     for batch in batches():

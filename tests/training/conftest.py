@@ -47,8 +47,8 @@ def pipelines_traced_once():
         def wrapper(data_dir, manifest, function, *args, **kwargs):
             if not hasattr(function, "__self__"):
                 return make(data_dir, manifest, function, *args, **kwargs)
-            plain = [arg.tobytes() if isinstance(arg, np.ndarray) else arg for arg in args]
-            key = repr((make, data_dir, function.__name__, function.__self__.get_config(), plain, kwargs))
+            plain = [arg.tobytes() if isinstance(arg, np.ndarray) else arg for arg in (*args, *kwargs.values())]
+            key = repr((make, data_dir, function.__name__, function.__self__.get_config(), [*kwargs], plain))
             if key not in made:
                 made[key] = make(data_dir, manifest, function, *args, **kwargs)
             return made[key]

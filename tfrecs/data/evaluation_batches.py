@@ -1,5 +1,8 @@
 """Held-out items with the histories before them: what evaluation reads."""
 
+import functools
+
+import numpy as np
 import tensorflow as tf
 
 from tfrecs.data import negatives, records, windows
@@ -38,6 +41,7 @@ class EvaluationBatches:
         make_inputs,
         batch_size,
         split,
+        *,
         max_users=None,
         fields=("item",),
         num_negatives=0,
@@ -66,6 +70,15 @@ class EvaluationBatches:
             for first in range(0, block["target"].shape[0], self.batch_size):
                 yield self._batch(block, tf.constant(first, tf.int64))
 
+    def __len__(self):
+        return self._length
+
+    @functools.cached_property
+    def _length(self):
+        counts = self._blocks.map(lambda users: tf.shape(self._read(users)["target"], tf.int64)[0])
+        batches = counts.map(lambda count: -(-count // self.batch_size))
+        return int(batches.reduce(np.int64(0), tf.add))
+
     @property
     def element_spec(self):
         """Shapes and types of a batch, for tracing once what every batch fits; as of a `tf.data.Dataset`."""
@@ -73,13 +86,14 @@ class EvaluationBatches:
         return {name: tf.TensorSpec(output.shape, output.dtype) for name, output in outputs.items()}
 
     def dataset(self):
-        """The same as a `tf.data.Dataset`, for `Model.evaluate` and for several replicas."""
+        """The same as a `tf.data.Dataset` of known cardinality, for several replicas and for Keras."""
 
         def batches(block):
             firsts = tf.data.Dataset.range(0, tf.shape(block["target"], tf.int64)[0], self.batch_size)
             return firsts.map(lambda first: self._batch(block, first))
 
-        return self._blocks.map(self._block, num_parallel_calls=2, deterministic=True).flat_map(batches).prefetch(2)
+        dataset = self._blocks.map(self._block, num_parallel_calls=2, deterministic=True).flat_map(batches)
+        return dataset.apply(tf.data.experimental.assert_cardinality(len(self))).prefetch(2)
 
     def _read(self, users):
         """The users that have a held-out item, shortest histories first: ragged histories and the items held out."""

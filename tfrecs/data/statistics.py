@@ -23,7 +23,7 @@ def item_counts(data_dir, manifest, split="train"):
     return counts
 
 
-def sampling_weights(data_dir, manifest, distribution, split="train", include_pad=False):
+def sampling_weights(data_dir, manifest, distribution, split="train", include_pad=False, argument="distribution"):
     """Weights for drawing negatives.
 
     Args:
@@ -31,12 +31,13 @@ def sampling_weights(data_dir, manifest, distribution, split="train", include_pa
         distribution: `uniform`, or `popularity` (training counts).
         split: the training split the counts are taken from.
         include_pad: bool, let PAD be drawn. NOTE: only for parity with AttRec's `DataInput.py`.
+        argument: str, what messages call `distribution`.
 
     Returns:
         int64 array `[items + 1]`.
     """
     if distribution not in DISTRIBUTIONS:
-        name = option("negative_sampling", "distribution")
+        name = option("negative_sampling", argument)
         raise InputError(f"{name}: unknown value {distribution!r}; {nearest(distribution, DISTRIBUTIONS)}")
     if distribution == "popularity":
         weights = item_counts(data_dir, manifest, split)

@@ -1,6 +1,7 @@
 """From shards to batches. The order of everything is a pure function of (seed, epoch, step), so that a killed
 run can skip to where it was; users are read in blocks, so that memory does not grow with the data."""
 
+import contextlib
 import functools
 
 import numpy as np
@@ -8,7 +9,7 @@ import tensorflow as tf
 
 from tfrecs.data import batching, negatives, records
 from tfrecs.data.manifest import ATTRIBUTES_FILE, file_path
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, nearest, option
 
 SHUFFLE_BUFFER = 16384  # serialised users; a fixed bound, whatever the size of the data
 TRAINING_SPLITS = {"train": 0, "train_valid": 1}  # which of a record's two boundaries ends training; `all`: none
@@ -16,6 +17,10 @@ TRAINING_SPLITS = {"train": 0, "train_valid": 1}  # which of a record's two boun
 
 class TrainingBatches:
     """Shuffled batches of training examples, epoch after epoch.
+
+    Iterating reads one epoch: the first pass epoch 0, each later pass the next epoch, with other negatives and in
+    another order. `len` is the number of batches of an epoch, counted when first asked for. `SequentialRecommender.fit`
+    reads epoch by epoch.
 
     Args:
         data_dir: str, a prepared data directory.
@@ -38,6 +43,9 @@ class TrainingBatches:
         padded_fields: names of the tensors `[rows, time]` to cut; the first one's items are counted.
         kinds: int array `[items + 1]`, the kind of each item, or None: negatives are of whatever kind.
 
+    Attributes:
+        epoch: int, the epoch that the next pass reads.
+
     Call arguments:
         first_epoch, end_epoch: ints, epochs from 0, the end exclusive.
         skip: int, batches of the first epoch to leave out, where a run goes on in its middle.
@@ -46,7 +54,7 @@ class TrainingBatches:
         serves all epochs, since starting one costs as much as reading 400,000 examples.
 
     Raises:
-        InputError: when called, for a model that draws negatives without `weights`.
+        InputError: an unknown split; when called, for a model that draws negatives without `weights`.
     """
 
     def __init__(
@@ -54,6 +62,7 @@ class TrainingBatches:
         data_dir,
         manifest,
         make_examples,
+        *,
         weights,
         batch_size,
         seed,
@@ -65,11 +74,14 @@ class TrainingBatches:
         padded_fields=("history",),
         kinds=None,
     ):
+        if split not in (*TRAINING_SPLITS, "all"):
+            raise InputError(f"{option('split')}: unknown value {split!r}; {nearest(split, (*TRAINING_SPLITS, 'all'))}")
         self.data_dir, self.manifest, self.make_examples = data_dir, manifest, make_examples
         self.fields = fields
         self.batch_size, self.seed, self.users_per_block = batch_size, seed, users_per_block
         self.batch_tokens, self.padded_fields = batch_tokens, padded_fields
         self.split, self.exclude_held_out = split, exclude_held_out
+        self.epoch = 0
         self.cumulative = None if weights is None else negatives.cumulative_weights(weights)
         self.within_kinds = None
         self._drew_without_weights = False
@@ -77,7 +89,7 @@ class TrainingBatches:
             self.within_kinds = negatives.WithinKinds(kinds, weights)
         # Traced once; a dataset's map only calls it.
         self._examples = tf.function(
-            self._block,
+            self._shuffled_block,
             input_signature=[
                 tf.TensorSpec([], tf.int64),
                 tf.TensorSpec([], tf.int64),
@@ -87,21 +99,83 @@ class TrainingBatches:
 
     def __call__(self, first_epoch=0, end_epoch=1, skip=0):
         def one_epoch(epoch):
-            users = _shuffled(self.data_dir, self.manifest, tf.stack([self.seed, epoch]))
-            dataset = users.rebatch(self.users_per_block).enumerate()
-            dataset = dataset.map(
-                lambda index, serialized: self._examples(epoch, index, serialized),
-                num_parallel_calls=2,
-                deterministic=True,
-            )
-            if self.batch_tokens:
-                dataset = dataset.enumerate().flat_map(functools.partial(self._by_length, epoch))
-            else:
-                dataset = dataset.rebatch(self.batch_size)
-            return dataset.skip(tf.where(epoch == first_epoch, tf.cast(skip, tf.int64), 0))
+            return self._one_epoch(epoch).skip(tf.where(epoch == first_epoch, tf.cast(skip, tf.int64), 0))
 
-        try:
+        with self._naming_weights():
             return tf.data.Dataset.range(first_epoch, end_epoch).flat_map(one_epoch).prefetch(4)
+
+    def __iter__(self):
+        epoch, self.epoch = self.epoch, self.epoch + 1
+        return iter(self(epoch, epoch + 1))
+
+    def __len__(self):
+        return self._length
+
+    def passes(self, current, steps=None):
+        """What `fit` reads: one epoch a pass, each of `len(self)` batches.
+
+        Where epochs differ in their number of batches (with `batch_tokens`, or items left out at random), longer ones
+        are cut to that of epoch 0, and shorter ones start again from their first batch.
+
+        Args:
+            current: `f() -> int`, asked when a pass starts: the epoch to read, from 0.
+            steps: int or None, batches a pass: pass e then reads the batches from `e * steps` on of the epochs one
+                after another. Default an epoch.
+
+        Returns:
+            `tf.data.Dataset` of known cardinality.
+
+        Raises:
+            InputError: the data have no training examples.
+        """
+        length = len(self)
+        if not length:
+            raise InputError(
+                f"{self.data_dir}: no training examples: every history is too short, or leaves no item as a negative"
+            )
+        steps = steps or length
+
+        def one_pass(number):
+            first = number * steps
+            epochs = tf.data.Dataset.range(first // length, (first + steps - 1) // length + 1)
+            batches = epochs.flat_map(lambda epoch: self._one_epoch(epoch).repeat().take(length))
+            return batches.skip(first % length).take(steps)
+
+        numbers = tf.data.Dataset.from_generator(lambda: [current()], output_signature=tf.TensorSpec([], tf.int64))
+        with self._naming_weights():
+            dataset = numbers.flat_map(one_pass)
+        return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(4)
+
+    @functools.cached_property
+    def _length(self):
+        zero = np.int64(0)
+        if self.batch_tokens:
+            return int(self().reduce(zero, lambda count, _: count + 1))
+        # Of a block's examples only their number is read, and the graph is pruned to what that needs.
+        with self._naming_weights():
+            numbers = self._blocks(tf.constant(0, tf.int64)).map(
+                lambda index, users: _rows(self._block(tf.constant(0, tf.int64), index, users)[0])
+            )
+        return -(-int(numbers.reduce(zero, tf.add)) // self.batch_size)
+
+    def _one_epoch(self, epoch):
+        dataset = self._blocks(epoch).map(
+            lambda index, serialized: self._examples(epoch, index, serialized),
+            num_parallel_calls=2,
+            deterministic=True,
+        )
+        if self.batch_tokens:
+            return dataset.enumerate().flat_map(functools.partial(self._by_length, epoch))
+        return dataset.rebatch(self.batch_size)
+
+    def _blocks(self, epoch):
+        users = _shuffled(self.data_dir, self.manifest, tf.stack([self.seed, epoch]))
+        return users.rebatch(self.users_per_block).enumerate()
+
+    @contextlib.contextmanager
+    def _naming_weights(self):
+        try:
+            yield
         except Exception:
             if self._drew_without_weights:  # TensorFlow makes an error of its own out of what is raised in a graph
                 raise InputError(
@@ -109,7 +183,15 @@ class TrainingBatches:
                 ) from None
             raise
 
+    def _shuffled_block(self, epoch, index, serialized):
+        examples, seed = self._block(epoch, index, serialized)
+        size = tf.shape(next(iter(examples.values())))[0]
+        order = tf.random.experimental.stateless_shuffle(tf.range(size), seed)
+        examples["epoch"] = tf.fill([size], epoch)
+        return {name: tf.gather(value, order) for name, value in examples.items()}
+
     def _block(self, epoch, index, serialized):
+        """A block's examples as they come, and the seed of their order."""
         sequences = records.parse(serialized, self.fields)
         seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, epoch]), index)
         training = cut(sequences, self.fields, training_ends(sequences, self.split))
@@ -123,11 +205,7 @@ class TrainingBatches:
             training = {name: tf.gather(value, kept) for name, value in training.items()}
             excluded = tf.gather(excluded, kept)
             draw = negatives.Sampler(excluded, self.cumulative, fold_in(seed, 1), self.within_kinds)
-        examples = self.make_examples(training, draw, fold_in(seed, 2))
-        size = tf.shape(next(iter(examples.values())))[0]
-        order = tf.random.experimental.stateless_shuffle(tf.range(size), fold_in(seed, 3))
-        examples["epoch"] = tf.fill([size], epoch)
-        return {name: tf.gather(value, order) for name, value in examples.items()}
+        return self.make_examples(training, draw, fold_in(seed, 2)), fold_in(seed, 3)
 
     def _refuse_to_draw(self, *_, **__):
         self._drew_without_weights = True
@@ -137,6 +215,10 @@ class TrainingBatches:
         seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, epoch]), index)
         seed = tf.random.experimental.stateless_fold_in(seed, 4)
         return batching.by_length(examples, self.padded_fields, self.batch_tokens, seed)
+
+
+def _rows(examples):
+    return tf.shape(next(iter(examples.values())), tf.int64)[0]
 
 
 def training_ends(sequences, split):

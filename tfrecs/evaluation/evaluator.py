@@ -89,10 +89,10 @@ class Evaluator:
                 self.model.history_inputs,
                 self.config.eval_batch_size,
                 split,
-                max_users,
-                self.model.fields,
-                self.protocol.num_negatives,
-                self.kinds.of_item if self.kinds else None,
+                max_users=max_users,
+                fields=self.model.fields,
+                num_negatives=self.protocol.num_negatives,
+                kinds=self.kinds.of_item if self.kinds else None,
             )
         return self._batches[split, max_users]
 

@@ -8,8 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfrecs import optimizers, options
-from tfrecs.data import statistics
-from tfrecs.data import training_batches as pipeline
+from tfrecs.data import dataset
 from tfrecs.errors import InputError
 from tfrecs.evaluation import evaluator, protocols
 from tfrecs.models import MODELS
@@ -18,8 +17,6 @@ from tfrecs.runs import directory, history, listing, lock
 from tfrecs.runs.checkpoints import Checkpoints
 from tfrecs.training import memory, strategy
 from tfrecs.training.loop import Loop
-
-BLOCK, TOKEN_BLOCK = 1024, 16384  # users whose examples are shuffled together; rows of like length need more of them
 
 
 class Experiment:
@@ -160,26 +157,16 @@ class Experiment:
 
     def training_batches(self, split):
         """See `data.training_batches.TrainingBatches`."""
-        model, config = self.model, self.config
-        weights = None
-        if model.draws_negatives:
-            weights = statistics.sampling_weights(
-                self.data_dir, self.manifest, config.negative_sampling, split, model.negatives_include_pad
-            )
-        return pipeline.TrainingBatches(
+        config = self.config
+        return dataset.training_batches_of(
+            self.model,
             self.data_dir,
             self.manifest,
-            model.training_examples,
-            weights,
-            config.batch_size,
-            config.seed,
-            split,
-            model.fields,
-            TOKEN_BLOCK if config.batch_tokens else BLOCK,
-            model.negatives_exclude_held_out,
-            config.batch_tokens,
-            model.padded_fields,
-            self.evaluator.kinds.of_item if model.kind_attribute else None,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            split=split,
+            batch_tokens=config.batch_tokens,
+            negative_sampling=config.negative_sampling,
         )
 
     def description(self):
@@ -188,6 +175,7 @@ class Experiment:
             "model": self.model_name,
             "model_arguments": directory.arguments_of(self.model),
             "dataset": self.manifest.name,
+            "data_dir": os.path.abspath(self.data_dir),
             "data": directory.data_identity(self.manifest),
             "train": dataclasses.asdict(self.config),
         }

@@ -33,7 +33,13 @@ def examples_of(data, model):
     of_item = kinds.load(*data).of_item
     weights = statistics.sampling_weights(*data, "uniform")
     batches = training_batches.TrainingBatches(
-        *data, model.training_examples, weights, 64, 0, fields=model.fields, kinds=of_item
+        *data,
+        model.training_examples,
+        weights=weights,
+        batch_size=64,
+        seed=0,
+        fields=model.fields,
+        kinds=of_item,
     )
     return of_item, list(batches(0, 1))
 
