@@ -21,8 +21,8 @@ import tensorflow as tf
 from data_prep.prepare import prepare
 from tfrecs.data import evaluation_batches, statistics
 from tfrecs.evaluation.baselines import Popularity
-from tfrecs.evaluation.measurement import Evaluator
-from tfrecs.evaluation.protocols import FullRanking
+from tfrecs.evaluation.held_out_item import FullRanking
+from tfrecs.evaluation.measurement import Measurement
 from tfrecs.progress import StageProgress
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -48,7 +48,7 @@ def popularity(lines):
         )
         protocol = FullRanking()
         ranker = Popularity(statistics.item_counts(data_dir, manifest, "train"))
-        return Evaluator(protocol.measure(ranker), protocol.summarise)(batches)[0]
+        return Measurement(protocol.measure(ranker), protocol.summarise)(batches)[0]
 
 
 def tied_users(lines):

@@ -13,9 +13,9 @@ MAX_LINES = 300
 # Low to high. A part imports itself and lower parts; parts of one rank are strangers. The root
 # (`tfrecs/__init__.py`, the version) lies under everything, so it imports nothing of the package.
 RANKS = {
+    "lazy": -1,
     "": 0,
     "errors": 1,
-    "lazy": 1,
     "startup": 1,
     "files": 2,
     "json_schema": 2,
@@ -34,8 +34,9 @@ RANKS = {
     "runs": 7,
     "training": 8,
     "importers": 9,
-    "api": 9,
-    "command_line": 10,
+    "api": 10,
+    "command_line": 11,
+    "__main__": 12,
 }
 OPEN_TO_DATA_PREP = {
     "tfrecs",

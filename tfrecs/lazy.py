@@ -3,12 +3,13 @@
 import importlib
 
 
-def attributes(package, places):
+def attributes(package, places, packages=()):
     """The functions `__getattr__` and `__dir__` of a package whose names are in modules below it.
 
     Args:
         package: str, the package's `__name__`.
         places: dict of name to the module below `package` that defines it, `model` or `attrec.model`.
+        packages: names of packages below `package` that are offered too.
 
     Returns:
         `(__getattr__, __dir__)`, to be assigned in the package's `__init__.py`.
@@ -20,8 +21,10 @@ def attributes(package, places):
     """
 
     def find(name):
+        if name in packages:
+            return importlib.import_module(f"{package}.{name}")
         if name not in places:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(importlib.import_module(f"{package}.{places[name]}"), name)
 
-    return find, lambda: sorted(places)
+    return find, lambda: sorted([*places, *packages])

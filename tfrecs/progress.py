@@ -1,9 +1,28 @@
 """Progress with an ETA: one rewritten line on a terminal, otherwise a plain line now and then."""
 
+import contextlib
+import contextvars
 import sys
 import time
 
 from tfrecs.errors import shown, shown_lines
+
+_is_quiet = contextvars.ContextVar("is_quiet", default=False)
+
+
+@contextlib.contextmanager
+def quiet(on=True):
+    """A context within which progress and notes are not printed; results and errors are.
+
+    Example:
+        >>> with quiet():
+        ...     ProgressLine(sys.stdout).line("epoch 1/3")
+    """
+    token = _is_quiet.set(on or _is_quiet.get())
+    try:
+        yield
+    finally:
+        _is_quiet.reset(token)
 
 
 class _Printer:
@@ -16,6 +35,7 @@ class _Printer:
     """
 
     def __init__(self, stream, interval, clock):
+        stream = None if _is_quiet.get() else stream
         self.stream, self.clock = stream, clock
         self.terminal = stream is not None and stream.isatty()
         self.interval = 0.2 if self.terminal else interval

@@ -15,26 +15,46 @@ class Terminated(KeyboardInterrupt):
 def launch(program, module):
     """Imports a module and ends the process with the exit code of its `main()`.
 
-    While imports run, Ctrl-C and SIGTERM end the process at once with one line and exit code 130 or 143: an exception
-    in the middle of an import may turn into any other, and nothing was written yet. Afterwards they raise
-    `KeyboardInterrupt` and `Terminated`. A signal that is ignored, as SIGINT below `nohup`, stays so.
+    Ctrl-C and SIGTERM raise `KeyboardInterrupt` and `Terminated` in it. A signal that is ignored, as SIGINT below
+    `nohup`, stays so.
 
     Args:
         program: str, for the message, `run.py`.
         module: str, the dotted name of a module with `main`.
+    """
+    main = load(program, module).main
+    for number in _caught():
+        signal.signal(number, _raise)
+    sys.exit(main())
+
+
+def load(program, module):
+    """Imports a module; meanwhile, Ctrl-C and SIGTERM end the process at once with one line and exit code 130 or 143.
+
+    An exception in the middle of an import may turn into any other, and nothing was written yet.
+
+    Args:
+        program: str, for the message, `run.py`.
+        module: str, a dotted name.
+
+    Returns:
+        the module.
     """
 
     def leave(number, frame):
         os.write(2, f"{program}: interrupted\n".encode())
         os._exit(CODES[number])
 
-    caught = [number for number in CODES if signal.getsignal(number) is not signal.SIG_IGN]
-    for number in caught:
-        signal.signal(number, leave)
-    main = importlib.import_module(module).main
-    for number in caught:
-        signal.signal(number, _raise)
-    sys.exit(main())
+    before = {number: signal.signal(number, leave) for number in _caught()}
+    try:
+        return importlib.import_module(module)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _caught():
+    return [number for number in CODES if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def exit_code(error):

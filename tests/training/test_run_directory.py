@@ -6,7 +6,8 @@ import types
 
 import pytest
 
-from tfrecs.command_line import run
+from tfrecs.command_line import run, train
+from tfrecs.command_line.arguments import parse
 from tfrecs.errors import InputError
 from tfrecs.runs import directory as runs
 from tfrecs.runs import listing, record
@@ -189,10 +190,10 @@ def test_a_damaged_marker_stops_every_run(run_dir, command, no_training):
 
 @pytest.mark.parametrize("name", ["../../elsewhere", "a/b", "", ".hidden", "x" * 101, "a\nb", "..", "C:x"])
 def test_a_name_of_data_is_no_way_out_of_the_runs(monkeypatch, data_dir, name):
-    monkeypatch.setattr(run, "load", lambda directory: types.SimpleNamespace(name=name))
-    arguments = run.parse(["--model", "attrec", "--data_dir", data_dir])
+    monkeypatch.setattr(train, "load", lambda directory: types.SimpleNamespace(name=name))
+    arguments = parse(["--model", "attrec", "--data_dir", data_dir])
     with pytest.raises(InputError, match="dataset.json: name: .* cannot be part of a path"):
-        run._default_run_dir(arguments)
+        train._default_run_dir(arguments)
 
 
 def test_a_list_with_one_flipped_bit_is_not_believed(run_dir, command, state):

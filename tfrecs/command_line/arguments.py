@@ -5,7 +5,7 @@ import dataclasses
 
 from tfrecs import options
 from tfrecs.errors import InputError, command_line, nearest
-from tfrecs.models import MODELS, original_flags
+from tfrecs.models import MODELS, declarations, original_flags
 from tfrecs.models.presets import ALIASES, MODULES, PRESETS
 from tfrecs.options import Option, Parser
 from tfrecs.runs.config import TrainConfig
@@ -27,6 +27,8 @@ RUN_OPTIONS = {
     "export_dir": Option(str, None, "write a SavedModel for TensorFlow Serving below this directory"),
     "num_recommendations": Option(int, 10, "items to print for one test user; 0 is off"),
     "gpu_id": Option(str, None, "GPUs to use, by number: 0, or 0,1; -1 is none; default all"),
+    "config": Option(str, None, "a run's config.json: its model, preset and arguments; flags override them"),
+    "quiet": Option(bool, False, "print no progress, only results and errors; -q is --quiet 1"),
     "tensorboard": Option(bool, False, "write the history as scalars below the run's tensorboard folder"),
 }
 RENAMED = {"max_seq_length": "max_history", "num_epochs": "epochs", "lr": "learning_rate"}
@@ -50,11 +52,13 @@ class Arguments:
 
 
 @command_line()
-def parse(argv):
+def parse(argv, program="run.py", known=None):
     """Parses `examples/run.py`'s command line; `--help` prints every flag of the model and exits 0.
 
     Args:
         argv: list of str.
+        program: str, for the help.
+        known: dict of `RUN_OPTIONS` that hold where the command line does not name them.
 
     Returns:
         `Arguments`.
@@ -67,27 +71,29 @@ def parse(argv):
         >>> parse(["--model", "attrec", "--emb_size", "32"]).recipe.model_arguments["embedding_dim"]
         32
     """
-    model, preset = _model_and_preset(argv)
+    model, preset, stored = _model_and_preset(argv, known or {})
     own, training = recipes.model_arguments(model), recipes.training_arguments()
     aliases = {name: target for name, (target, _) in ALIASES[model].items()}
     aliases |= {name: target for name, target in RENAMED.items() if target in training or target in own}
     others = {**getattr(MODULES[model], "DERIVED", {}), **getattr(MODULES[model], "FIXED", {})}
     parser = Parser(
-        prog="run.py",
+        prog=program,
         argument_default=argparse.SUPPRESS,
         description=f"Train and evaluate {model}; --model NAME --help lists the flags of another model.",
     )
     run = {name: entry.default for name, entry in RUN_OPTIONS.items()}
-    texts = options.documented(TrainConfig, MODELS[model])
+    texts = options.documented(TrainConfig.__doc__, *declarations.docstrings(model))
     groups = {
         "run": RUN_OPTIONS,
         f"training, preset {preset}": options.of_defaults(training, texts, TrainConfig.CHOICES),
-        f"model {model}, preset {preset}": options.of_defaults(own, texts, {}),
+        f"model {model}, preset {preset}": options.of_defaults(own, texts, declarations.choices(model)),
     }
     for title, group in groups.items():
         section = parser.add_argument_group(title)
         for name, entry in group.items():
-            entry.add_to(section, name, _preset(model, preset).get(name))
+            entry.add_to(section, name, {**_preset(model, preset), **stored}.get(name))
+        if group is RUN_OPTIONS:
+            section.add_argument("-q", dest="quiet", action="store_true", help="for --quiet 1")
     section = parser.add_argument_group("names the originals used")
     declared = {name: entry for group in groups.values() for name, entry in group.items()}
     for name, target in aliases.items():
@@ -99,17 +105,18 @@ def parse(argv):
     namespace, unknown = parser.parse_known_args(argv)
     if unknown:
         flag = unknown[0].partition("=")[0]
-        known = [f"--{name}" for name in (*run, *training, *own, *aliases, *others)]
+        names = [f"--{name}" for name in (*run, *training, *own, *aliases, *others)]
         kind = "flag" if flag.startswith("-") else "argument"
         owners = [other for other in MODELS if flag.lstrip("-") in recipes.model_arguments(other)]
         hint = f"; --model {' and '.join(owners)} has it" if owners else ""
-        raise InputError(f"unknown {kind} {flag!r}{hint}; {nearest(flag, known)}")
+        raise InputError(f"unknown {kind} {flag!r}{hint}; {nearest(flag, names)}")
     given = _without_aliases(vars(namespace), aliases, ALIASES[model])
     given = {name: original_flags.respelled(MODULES[model], name, value) for name, value in given.items()}
     original = {name: given.pop(name) for name in others if name in given}
     given |= {"model": model} if "model" in given else {}
-    known = {**run, **training, **own, **_preset(model, preset), **given}
-    meant, notes = original_flags.translate(MODULES[model], original, known, set(given))
+    given = {**stored, **(known or {}), **given}
+    values = {**run, **training, **own, **_preset(model, preset), **given}
+    meant, notes = original_flags.translate(MODULES[model], original, values, set(given))
     return _resolve(model, preset, {**meant, **given}, tuple(notes))
 
 
@@ -117,16 +124,36 @@ def _preset(model, preset):
     return {**PRESETS[model][preset]["model"], **PRESETS[model][preset]["training"]}
 
 
-def _model_and_preset(argv):
+def _model_and_preset(argv, known):
+    """The model, the preset, and the arguments that `--config` brings."""
     parser = Parser(add_help=False)
-    parser.add_argument("--model", default=next(iter(MODELS)) if {"-h", "--help"} & set(argv) else None)
-    parser.add_argument("--preset", default="recommended")
+    for name in ("model", "preset", "config"):
+        parser.add_argument(f"--{name}", default=known.get(name))
     given = parser.parse_known_args(argv)[0]
-    if given.model is None:
+    config = _read_config(given.config) if given.config else {}
+    name = given.model or config.get("model") or (next(iter(MODELS)) if {"-h", "--help"} & set(argv) else None)
+    if name is None:
         raise InputError(f"--model: required; choose from {', '.join(MODELS)}")
-    model = recipes.model_name(given.model)
-    recipes.check_preset(model, given.preset)
-    return model, given.preset
+    model = recipes.model_name(name)
+    if config and model != config["model"]:
+        raise InputError(f"--model {model}: {given.config} is of {config['model']}")
+    preset = given.preset or config.get("preset") or "recommended"
+    recipes.check_preset(model, preset)
+    return model, preset, _chosen(model, config)
+
+
+def _read_config(path):
+    from tfrecs.runs import directory
+
+    return directory.read_config_file(path)
+
+
+def _chosen(model, config):
+    """What a run's `config.json` says of the model and its training, without the sizes of its data."""
+    values = {**config.get("model_arguments", {}), **config.get("train", {})}
+    own, training = recipes.model_arguments(model), recipes.training_arguments()
+    values = {name: value for name, value in values.items() if name in own or name in training}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
 def _without_aliases(given, aliases, transforms):

@@ -115,6 +115,15 @@ def read_config(run_dir):
     path = os.path.join(run_dir, CONFIG_FILE)
     if not os.path.lexists(path):
         raise InputError(f"{path}: no run there")
+    return read_config_file(path)
+
+
+def read_config_file(path):
+    """The content of a run's `config.json`, wherever the file is.
+
+    Raises:
+        InputError: it is not a run's, or damaged.
+    """
     config = json_files.read(path, schemas.CONFIG, "a run's configuration", "restore it, or start a new run")
     json_schema.check(config["model_arguments"], schemas.model_arguments(config["model"]), path, "model_arguments")
     return config

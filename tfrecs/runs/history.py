@@ -4,18 +4,21 @@ import contextlib
 import csv
 import importlib.metadata
 import io
+import json
 import os
 import platform
 import sys
 import textwrap
 
 import numpy as np
+import pandas
 import pyarrow
 import tensorflow as tf
 from pyarrow import parquet
 
 import tfrecs
 from tfrecs import files
+from tfrecs.errors import InputError
 from tfrecs.evaluation.protocols import PROTOCOLS
 from tfrecs.runs import record
 
@@ -24,7 +27,7 @@ try:
 except ImportError:  # Windows
     resource = None
 
-RANKS_FILE = "ranks.parquet"
+METRICS_FILE, RANKS_FILE = "metrics.json", "ranks.parquet"
 
 
 class History:
@@ -73,6 +76,39 @@ def write_history(run_dir, history):
     writer.writeheader()
     writer.writerows(history)
     files.write_text(os.path.join(run_dir, "history.csv"), text.getvalue())
+
+
+def read_history(run_dir):
+    """The content of `history.csv`, a DataFrame with a row for each epoch, indexed by `epoch`.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    path = os.path.join(run_dir, "history.csv")
+    with files.open_regular(path) as file:
+        rows = list(csv.DictReader(io.TextIOWrapper(file, "utf-8", newline="")))
+    try:
+        values = [{name: float(text or "nan") for name, text in row.items()} for row in rows]
+        return pandas.DataFrame(values).astype({"epoch": int}).set_index("epoch")
+    except (ValueError, TypeError, LookupError) as error:
+        raise InputError(f"{path}: not a history: {error}") from None
+
+
+def read_metrics(run_dir):
+    """The content of `metrics.json`, a dict.
+
+    Raises:
+        InputError: there is none, or it is no JSON object.
+    """
+    path = os.path.join(run_dir, METRICS_FILE)
+    try:
+        with files.open_regular(path) as file:
+            content = json.loads(file.read())
+    except (ValueError, RecursionError) as error:
+        raise error if isinstance(error, InputError) else InputError(f"{path}: not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: not the metrics of a run")
+    return content
 
 
 def write_ranks(run_dir, tokens, ranks):

@@ -19,6 +19,7 @@ CONFIG = {
     "train": TRAIN,
     "preset": Optional(str),
     "dataset": Optional(str),
+    "data_dir": Optional(str),
     "data": Optional(
         {
             "num_users": SIZE,

@@ -89,7 +89,7 @@ class Loop:
             self._reset_losses()
         self.model.optimizer.learning_rate.assign(self.config.rate(progress.epoch))
         meter = _Meter(self.progress_line, self.config, progress)
-        clock = time.perf_counter()
+        clock = self._epoch_began = time.perf_counter()
         for batch in dataset:
             parts = self.strategy.experimental_local_results(batch["epoch"])
             if int(parts[0][0]) != progress.epoch:
@@ -99,7 +99,7 @@ class Loop:
                     return
                 meter.restart(progress)
                 self.model.optimizer.learning_rate.assign(self.config.rate(progress.epoch))
-                clock = time.perf_counter()
+                clock = self._epoch_began = time.perf_counter()
             step(batch, tf.constant(progress.step + 1, tf.int64))
             progress.step += 1
             progress.examples += sum(int(part.shape[0]) for part in parts)
@@ -130,7 +130,9 @@ class Loop:
         progress.history.append(row)
         better = self._note_best(progress, row)
         shown = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if self._is_shown(name))
-        self.progress_line.line(f"epoch {progress.epoch}/{self.config.epochs}  {shown}{'  *' if better else ''}")
+        seconds = f"{time.perf_counter() - self._epoch_began:.1f} s"
+        line = f"epoch {progress.epoch}/{self.config.epochs}  {shown}  {seconds}{'  *' if better else ''}"
+        self.progress_line.line(line)
         self.on_epoch(progress)
         every = self.config.save_checkpoints_epochs
         # The next epoch's sum starts from zero in the checkpoint too.

@@ -1,11 +1,10 @@
 """What a run is made of, as values: a preset with given values on top."""
 
 import dataclasses
-import inspect
 
 from tfrecs.errors import InputError, nearest, option
 from tfrecs.evaluation.protocols import DEFAULT_METRICS
-from tfrecs.models import MODELS
+from tfrecs.models import MODELS, declarations
 from tfrecs.models.presets import ORIGINAL_NAMES, PRESETS
 from tfrecs.runs.config import ADAMS, CHANGEABLE, JUDGED_BY, SEEN_EXCLUDED, TrainConfig
 
@@ -89,9 +88,8 @@ def check_preset(model, preset):
 
 
 def model_arguments(model):
-    """The constructor arguments of a model that a user chooses, with their defaults; sizes of the data have none."""
-    parameters = inspect.signature(MODELS[model].__init__).parameters.values()
-    return {p.name: p.default for p in parameters if p.default is not p.empty}
+    """See `models.declarations.defaults`."""
+    return declarations.defaults(model)
 
 
 def training_arguments():
@@ -112,7 +110,7 @@ def unknown(name, model, known):
 
     Example:
         >>> unknown("region_size", "attrec", ["epochs"])
-        "region_size: no argument of attrec, but of arerec; choose from epochs"
+        'region_size: no argument of attrec, but of arerec; choose from epochs'
     """
     owners = [other for other in MODELS if name in model_arguments(other)]
     where = f"no argument of {model}" + (f", but of {', '.join(owners)}" if owners else "")

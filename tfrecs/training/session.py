@@ -128,8 +128,33 @@ def run(recipe, data_dir, manifest, run_dir, actions, named=(), stack=None):
     if actions.evaluate or actions.train:
         metrics_file.plot(run_dir, progress, metrics, config.train_split)
         history.write_ranks(run_dir, read_vocabulary(data_dir, manifest, "user") if ranks else (), ranks)
-        files.write_json(os.path.join(run_dir, "metrics.json"), metrics | history.environment())
+        files.write_json(os.path.join(run_dir, history.METRICS_FILE), metrics | history.environment())
     return experiment, metrics
+
+
+def judge(run_dir, checkpoint, data_dir, manifest, given=None):
+    """Measures a trained run and its baselines on the test split; writes nothing.
+
+    Args:
+        run_dir: str.
+        checkpoint: str or None, default the one that stands for the run.
+        data_dir, manifest: the data of the run.
+        given: dict of `TrainConfig`'s arguments that say how to judge.
+
+    Returns:
+        dict, as from `metrics_file.of_test`.
+
+    Raises:
+        InputError: an argument that the run contradicts.
+        NotFiniteError: scores are NaN or infinite.
+    """
+    stored = directory.read_config(run_dir)
+    recipe = recipes.create(stored["model"], stored.get("preset") or "recommended", given)
+    actions = Actions(train=False, checkpoint=checkpoint)
+    _, model_arguments, config, _ = _stored(recipe, data_dir, manifest, run_dir, actions, ())
+    experiment = Experiment(recipe.model, model_arguments, config, data_dir, manifest, run_dir)
+    experiment.load(checkpoint)
+    return metrics_file.of_test(experiment)[0]
 
 
 def _stored(recipe, data_dir, manifest, run_dir, actions, named):

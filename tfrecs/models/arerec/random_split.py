@@ -16,6 +16,7 @@ def random_split(share, seed):
         `f(users, items) -> bool`, see `held_out`; None where `share` is 0 and the data's split decides.
 
     Example:
+        >>> import tensorflow as tf
         >>> is_held_out = random_split(0.5, 0)
         >>> is_held_out(tf.constant([1, 2, 3, 4, 5], tf.int64), tf.constant(7, tf.int64)).numpy().tolist()
         [True, True, False, True, False]

@@ -1,0 +1,179 @@
+"""The commands of `tfrecs`: prepare, train, evaluate, recommend, export, check, convert.
+
+Each command imports what it needs, so that help and bad flags answer at once.
+"""
+
+import os
+import sys
+
+from tfrecs.command_line import run
+from tfrecs.errors import InputError, NotFiniteError, command_line, nearest, shown
+from tfrecs.options import Option, Parser
+from tfrecs.startup import exit_code, load
+
+RUNS = "runs"  # where runs are without --run_dir
+RUN = {
+    "run_dir": Option(str, None, "a run directory; default the only one below runs/"),
+    "load_weight_path": Option(str, None, "this checkpoint of the run: cp-0002; default the one that stands for it"),
+    "data_dir": Option(str, None, "prepared data; default where they were when the run was trained"),
+}
+# Of the commands whose flags are all here; the others pass theirs on.
+OPTIONS = {
+    "recommend": RUN
+    | {
+        "users": Option(tuple, (), "user tokens; default everybody in the data"),
+        "history": Option(tuple, (), "answer for one unknown user with these item tokens, oldest first"),
+        "k": Option(int, 10, "items for each user"),
+        "exclude_seen": Option(bool, True, "leave out items of the history"),
+        "allowed": Option(tuple, (), "recommend only these items"),
+        "excluded": Option(tuple, (), "never recommend these items"),
+        "kind": Option(str, None, "recommend items of this kind only"),
+        "out": Option(str, None, "write a table there, .csv or .parquet, instead of printing it"),
+    },
+    "export": RUN
+    | {
+        "export_dir": Option(str, None, "the model's folder; default export/<run>"),
+        "k": Option(int, 10, "items in an answer"),
+    },
+}
+SUMMARIES = {
+    "prepare": "turn an interaction log into TFRecord shards",
+    "train": "train a model, choose the epoch on validation, evaluate it on the test split",
+    "evaluate": "evaluate a trained run and the baselines on the test split",
+    "recommend": "recommend items to users of a trained run",
+    "export": "write a SavedModel for TensorFlow Serving",
+    "check": "compare the models with numbers read off the originals",
+    "convert": "turn a checkpoint of an original into a run directory",
+}
+USAGE = "usage: tfrecs COMMAND [--help] [flags]\n\ncommands:\n" + "\n".join(
+    f"  {name:<10} {text}" for name, text in SUMMARIES.items()
+)
+
+
+@command_line()
+def main(argv=None):
+    """Runs the command line.
+
+    Args:
+        argv: list of str; default the process's own.
+
+    Returns:
+        exit code: 0, 1 for a run that failed, 2 for bad input, 130 for Ctrl-C, 143 for SIGTERM.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    if not argv or argv[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        from tfrecs import __version__
+
+        print(__version__)
+        return 0
+    command, *flags = argv
+    try:
+        return _run(command, flags)
+    except InputError as error:
+        print(f"tfrecs: error: {error}", file=sys.stderr)
+        return 2
+    except NotFiniteError as error:
+        print(f"tfrecs: stopped: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt as error:
+        print("tfrecs: interrupted", file=sys.stderr)
+        return exit_code(error)
+
+
+def _run(command, flags):
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if command == "prepare":
+        return load("tfrecs prepare", "data_prep.prepare").main(flags)
+    if command == "train":
+        return run.main(flags, "tfrecs train")
+    if command == "evaluate":
+        return _evaluate(flags)
+    if command in ("check", "convert"):
+        return load(f"tfrecs {command}", "tfrecs.command_line.originals").main([command, *flags])
+    if command not in OPTIONS:
+        raise InputError(f"unknown command {shown(command)!r}; {nearest(command, SUMMARIES)}")
+    values = _parse(command, flags)
+    return {"recommend": _recommend, "export": _export}[command](values)
+
+
+def _parse(command, flags):
+    parser = Parser(prog=f"tfrecs {command}", description=SUMMARIES[command].capitalize() + ".")
+    group = parser.add_argument_group("flags")
+    for name, entry in OPTIONS[command].items():
+        entry.add_to(group, name)
+    namespace, unknown = parser.parse_known_args(flags)
+    if unknown:
+        flag = unknown[0].partition("=")[0]
+        kind = "flag" if flag.startswith("-") else "argument"
+        raise InputError(f"unknown {kind} {flag!r}; {nearest(flag, [f'--{name}' for name in OPTIONS[command]])}")
+    given = {name: value for name, value in vars(namespace).items() if value is not None}
+    return {name: given.get(name, entry.default) for name, entry in OPTIONS[command].items()}
+
+
+def _load(values):
+    api = load("tfrecs", "tfrecs.api")
+    return api.load(values["run_dir"] or _only_run(), values["load_weight_path"], values["data_dir"])
+
+
+def _only_run():
+    """The one run below `runs/`."""
+    there = sorted(name for name in os.listdir(RUNS)) if os.path.isdir(RUNS) else []
+    there = [name for name in there if os.path.exists(os.path.join(RUNS, name, "config.json"))]
+    if len(there) == 1:
+        return os.path.join(RUNS, there[0])
+    if not there:
+        raise InputError(f"--run_dir: required, since there is no run below {RUNS}/; tfrecs train makes one")
+    raise InputError(f"--run_dir: required, since there are several runs below {RUNS}/: {', '.join(there[:20])}")
+
+
+def _evaluate(flags):
+    """The flags of `train`, with a run of any model: `--model` and `--data_dir` are read off the run."""
+    given = {flag.partition("=")[0] for flag in flags}
+    if {"-h", "--help"} & given:
+        return run.main(flags, "tfrecs evaluate")
+    if "--do_train" in given:
+        raise InputError("--do_train: tfrecs evaluate never trains; tfrecs train does")
+    parser = Parser(add_help=False)
+    parser.add_argument("--run_dir")
+    run_dir = parser.parse_known_args(flags)[0].run_dir or _only_run()
+    config = load("tfrecs evaluate", "tfrecs.runs.directory").read_config(run_dir)
+    known = {name: config[name] for name in ("model", "preset", "data_dir") if config.get(name)}
+    known |= {"run_dir": run_dir, "do_train": False, "num_recommendations": 0}
+    return run.main(flags, "tfrecs evaluate", known)
+
+
+def _recommend(values):
+    if values["users"] and values["history"]:
+        raise InputError("--history: answers for an unknown user; leave --users out")
+    out = values["out"]
+    if out and not out.endswith((".csv", ".parquet")):
+        raise InputError(f"--out {out}: expected a name that ends in .csv or .parquet")
+    trained = _load(values)
+    table = trained.recommend(
+        list(values["users"]) or None,
+        [list(values["history"])] if values["history"] else None,
+        values["k"],
+        values["exclude_seen"],
+        list(values["allowed"]) or None,
+        list(values["excluded"]) or None,
+        values["kind"],
+    )
+    if not out:
+        print("\n".join(shown(line) for line in table.to_string(index=False).splitlines()))
+        return 0
+    from tfrecs import files
+
+    content = table.to_csv(index=False).encode() if out.endswith(".csv") else table.to_parquet(index=False)
+    files.write_bytes(out, content)
+    print(f"{shown(out)}: {len(table):,} rows")
+    return 0
+
+
+def _export(values):
+    trained = _load(values)
+    name = os.path.basename(os.path.normpath(trained.run_dir))
+    print(f"exported to {trained.export(values['export_dir'] or os.path.join('export', name), values['k'])}")
+    return 0

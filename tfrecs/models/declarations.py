@@ -1,0 +1,114 @@
+"""The arguments of a model, read from the text of its folder: to list them imports no TensorFlow.
+
+The constructor's signature has the defaults, the docstrings' `Args:` the descriptions, `ACCEPTED` in `arguments.py` the
+ranges and choices.
+"""
+
+import ast
+import functools
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BASE = "tfrecs.models.recommender"
+
+
+def defaults(model):
+    """The constructor arguments that a user chooses, with their defaults; sizes of the data have none.
+
+    Args:
+        model: str, a key of `models.MODELS`.
+
+    Returns:
+        dict of name to default, in the order of the signature.
+
+    Example:
+        >>> defaults("attrec")["max_history"]
+        5
+    """
+    module = f"tfrecs.models.{model}.model"
+    arguments = next(node for node in _class(module).body if getattr(node, "name", "") == "__init__").args
+    names = [argument.arg for argument in arguments.args][-len(arguments.defaults) :]
+    values = _Names(module)
+    return {name: values.value(node) for name, node in zip(names, arguments.defaults)}
+
+
+def docstrings(model):
+    """The docstrings that describe the arguments: the class's, then the base's.
+
+    Args:
+        model: str, a key of `models.MODELS`.
+
+    Returns:
+        tuple of str.
+    """
+    return tuple(ast.get_docstring(_class(module)) for module in (f"tfrecs.models.{model}.model", BASE))
+
+
+def choices(model):
+    """The arguments that take one of a few texts.
+
+    Args:
+        model: str, a key of `models.MODELS`.
+
+    Returns:
+        dict of name to tuple of str.
+
+    Example:
+        >>> choices("attrec")["diagonal"]
+        ('masked', 'zeroed')
+    """
+    accepted = _Names(f"tfrecs.models.{model}.arguments")["ACCEPTED"]
+    named = {name: rule for name, rule in accepted.items() if isinstance(rule, tuple)}
+    return {name: tuple(choice for choice in rule if choice is not None) for name, rule in named.items()}
+
+
+def _class(module):
+    return next(node for node in _tree(module).body if isinstance(node, ast.ClassDef))
+
+
+@functools.cache
+def _tree(module):
+    return ast.parse(_path(module).read_text(encoding="utf-8"))
+
+
+def _path(module):
+    path = ROOT.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+class _Names(dict):
+    """The constants of a module by name, found where they are assigned or imported from."""
+
+    def __init__(self, module):
+        super().__init__()
+        self._module = module
+
+    def value(self, node):
+        """The value of an expression of literals, constants and calls of `dict` and `tuple`."""
+        builtins = {"__builtins__": {"dict": dict, "tuple": tuple, "range": range}}
+        return eval(compile(ast.Expression(node), self._module, "eval"), builtins, self)
+
+    def __missing__(self, name):
+        for node in _tree(self._module).body:
+            if isinstance(node, ast.Assign):
+                targets = node.targets[0].elts if isinstance(node.targets[0], ast.Tuple) else node.targets
+                names = [getattr(target, "id", None) for target in targets]
+                if name in names:
+                    found = self.value(node.value)
+                    return found if len(names) == 1 else found[names.index(name)]
+            elif isinstance(node, ast.ImportFrom):
+                for alias in node.names:
+                    if (alias.asname or alias.name) == name:
+                        whole = f"{node.module}.{alias.name}"
+                        return _Module(whole) if _path(whole).exists() else _Names(node.module)[alias.name]
+        raise KeyError(name)
+
+
+class _Module:
+    """A module whose constants are read as its attributes."""
+
+    def __init__(self, module):
+        self._names = _Names(module)
+
+    def __getattr__(self, name):
+        return self._names[name]

@@ -1,0 +1,201 @@
+"""Recommendations for many users at once, tokens in and tokens out, as pandas tables."""
+
+import difflib
+import itertools
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from tfrecs.data import training_batches
+from tfrecs.errors import InputError
+
+BATCH = 512  # users scored at a time
+
+
+def recommend(model, data, users=None, histories=None, k=10, exclude_seen=True, allowed=None, excluded=None, kind=None):
+    """The best items for known users, or for histories.
+
+    Args:
+        model: a trained `SequentialRecommender`.
+        data: `Dataset`, whose vocabularies the ids of the model are from.
+        users: list of user tokens; default everybody, unless `histories` are given.
+        histories: list of lists of item tokens, oldest first, to answer from instead of those in the data. With
+            `users`, one for each; without, the users are unknown. Their times count as now, their actions as unknown.
+        k: int, items for each; fewer where fewer are left.
+        exclude_seen: bool, leave out the items of the history.
+        allowed: list of item tokens, or a list of such lists, one for each user: recommend no others.
+        excluded: likewise, items never to recommend.
+        kind: str, for a model that tells kinds of items apart: recommend items of this kind only.
+
+    Returns:
+        DataFrame with a row for each recommendation, best first: `user` (a token; with histories alone, their number
+        from 0), `rank` int from 1, `item` token, `score` float.
+
+    Raises:
+        InputError: an unknown user or item, naming it and its place; `k` beyond the catalogue; lists that do not pair
+            up.
+        NotFiniteError: a score is NaN or infinite.
+    """
+    _check_k(k, data.manifest.num_items)
+    names, user_ids = _users(data, users, histories)
+    allowed, excluded = (
+        _filter(data, name, tokens, len(names)) for name, tokens in (("allowed", allowed), ("excluded", excluded))
+    )
+    tables = []
+    for rows, sequences in _sequences(model, data, user_ids, histories):
+        seen = [sequences["item"].to_tensor()] if exclude_seen else []
+        seen += [] if excluded is None else [_rows_of(excluded, rows)]
+        width = max((part.shape[1] for part in seen), default=0)
+        left_out = tf.concat([tf.broadcast_to(part, [len(rows), part.shape[1]]) for part in seen], 1) if width else None
+        items, scores = model.recommend(
+            model.history_inputs(sequences),
+            k,
+            excluded=left_out,
+            kind=kind,
+            allowed=None if allowed is None else _rows_of(allowed, rows),
+        )
+        tables.append(_table(data, names, rows, items.numpy(), scores.numpy()))
+    table = pd.concat(tables, ignore_index=True) if tables else _table(data, names, np.zeros(0, int), None, None)
+    return table.sort_values(["row", "rank"], ignore_index=True).drop(columns="row")
+
+
+def item_vectors(model, data):
+    """The vectors that a model compares items by.
+
+    Args:
+        model: a trained `SequentialRecommender`.
+        data: `Dataset`.
+
+    Returns:
+        DataFrame float32, a row for each item, indexed by its token.
+    """
+    return pd.DataFrame(model.item_vectors().numpy(), index=pd.Index(data.items, name="item"))
+
+
+def similar_items(model, data, items, k=10):
+    """The items whose vectors point the same way.
+
+    Args:
+        model: a trained `SequentialRecommender`.
+        data: `Dataset`.
+        items: list of item tokens.
+        k: int, how many for each; the item itself is none of them.
+
+    Returns:
+        DataFrame `item`, `rank` from 1, `similar_item`, `score`: the cosine of the vectors.
+
+    Raises:
+        InputError: an unknown item; `k` beyond the catalogue.
+    """
+    _check_k(k, data.manifest.num_items - 1)
+    ids = _ids(data, "items", items)
+    vectors = model.item_vectors().numpy().astype(np.float64)
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    tokens, rows = np.array(data.items, object), []
+    for item in ids:
+        scores = vectors @ vectors[item - 1]
+        scores[item - 1] = -np.inf
+        best = np.argsort(-scores, kind="stable")[:k]
+        rows += [(tokens[item - 1], rank, tokens[other], scores[other]) for rank, other in enumerate(best, 1)]
+    return pd.DataFrame(rows, columns=["item", "rank", "similar_item", "score"])
+
+
+def _check_k(k, largest):
+    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= largest:
+        raise InputError(f"k: expected an integer from 1 to {largest}, the items there are, got {k!r}")
+
+
+def _as_list(name, values):
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        raise InputError(f"{name}: expected a list of tokens, got {values!r}")
+    return list(values)
+
+
+def _id(data, name, token, where):
+    known = data.ids[name]
+    if str(token) not in known:
+        raise InputError(f"{where}: unknown {name} {token!r}{_near(token, known)}")
+    return known[str(token)]
+
+
+def _near(token, known):
+    """The nearest token, where one is near; looking through all of a large catalogue would take too long."""
+    close = difflib.get_close_matches(str(token), itertools.islice(known, 10_000), n=1, cutoff=0.8)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _ids(data, name, tokens):
+    """The ids of items; `name` is the argument that messages name, with the place in it."""
+    return [_id(data, "item", token, f"{name}[{place}]") for place, token in enumerate(_as_list(name, tokens))]
+
+
+def _users(data, users, histories):
+    """What rows are called, and the ids of their users; ids are None for histories of nobody known."""
+    if users is not None:
+        users = _as_list("users", users)
+        if histories is not None and len(histories) != len(users):
+            raise InputError(f"histories: {len(histories)} of them, but {len(users)} users")
+        return users, np.array([_id(data, "user", token, f"users[{n}]") for n, token in enumerate(users)], np.int64)
+    if histories is not None:
+        count = len(_as_list("histories", histories))
+        return list(range(count)), np.zeros(count, np.int64)
+    return data.users, np.arange(1, data.manifest.num_users + 1)
+
+
+def _filter(data, name, tokens, count):
+    """Ids `[1 or count, any]` padded with 0; None where there is no such filter."""
+    if tokens is None:
+        return None
+    tokens = _as_list(name, tokens)
+    nested = bool(tokens) and not isinstance(tokens[0], str) and hasattr(tokens[0], "__iter__")
+    lists = tokens if nested else [tokens]
+    if nested and len(lists) != count:
+        raise InputError(f"{name}: {len(lists)} lists, but {count} users")
+    ids = [_ids(data, f"{name}[{row}]" if nested else name, part) for row, part in enumerate(lists)]
+    return tf.ragged.constant(ids, tf.int64, ragged_rank=1).to_tensor()
+
+
+def _rows_of(ids, rows):
+    return ids if ids.shape[0] == 1 else tf.gather(ids, rows)
+
+
+def _sequences(model, data, user_ids, histories):
+    """Yields `(rows, sequences)`: places in `user_ids`, and what `history_inputs` reads of these users."""
+    if histories is not None:
+        yield from _given_sequences(model, data, user_ids, histories)
+        return
+    order = np.argsort(user_ids, kind="stable")
+    for batch in training_batches.sequences(data.data_dir, data.manifest, model.fields, BATCH):
+        first, end = (np.searchsorted(user_ids[order], batch["user"].numpy(), side) for side in ("left", "right"))
+        rows = np.concatenate([order[a:b] for a, b in zip(first, end)])
+        if len(rows):
+            places = np.repeat(np.arange(len(first)), end - first)
+            yield rows, {name: tf.gather(batch[name], places) for name in ("user", *model.fields)}
+
+
+def _given_sequences(model, data, user_ids, histories):
+    ids = [_ids(data, f"histories[{row}]", tokens) for row, tokens in enumerate(histories)]
+    for first in range(0, len(ids), BATCH):
+        rows = np.arange(first, min(first + BATCH, len(ids)))
+        item = tf.ragged.constant(ids[first : first + BATCH], tf.int64, ragged_rank=1, row_splits_dtype=tf.int64)
+        unknown = {name: item.with_values(tf.zeros_like(item.values)) for name in model.request_fields}
+        now = {"now": tf.zeros(len(rows), tf.int64)} if "timestamp" in unknown else {}
+        yield rows, {"user": tf.constant(user_ids[rows]), "item": item} | unknown | now
+
+
+def _table(data, names, rows, items, scores):
+    if not len(rows):
+        return pd.DataFrame({"row": [], "user": [], "rank": [], "item": [], "score": []})
+    there = items > 0
+    row, place = np.nonzero(there)
+    tokens = np.array(data.items, object)
+    return pd.DataFrame(
+        {
+            "row": rows[row],
+            "user": np.array(names, object)[rows[row]],
+            "rank": place + 1,
+            "item": tokens[items[there] - 1],
+            "score": scores[there],
+        }
+    )
