@@ -201,3 +201,32 @@ class ModelCase:
             inputs = {name: tf.constant(value) for name, value in self.inputs(np.random.default_rng(0), size).items()}
             np.testing.assert_allclose(score(inputs), model.score(inputs, np.arange(1, model.num_items + 1)), atol=1e-5)
         assert len(traces) <= 2
+
+
+class NextItemsCase(ModelCase):
+    """Of models that read a history and predict the item after each position: 7 users, 13 items, 4 positions."""
+
+    def compiled(self, jit_compile=False, optimizer=None, **arguments):
+        # Some weights have no gradient but rounding (a softmax does not see a constant): no whole steps of that.
+        return super().compiled(jit_compile, optimizer or keras.optimizers.Adam(0.02, epsilon=1e-3), **arguments)
+
+    def move(self, model, random):
+        """Moves biases and normalisations as training would have."""
+        for variable in model.trainable_variables:
+            variable.assign_add(random.normal(0, 0.1, variable.shape))
+        return model
+
+    def inputs(self, random, batch):
+        lengths = np.arange(batch)[::-1] % 4 + 1
+        history = random.integers(1, 14, (batch, 4)) * (np.arange(4) < lengths[:, None])
+        return {"user": random.integers(0, 8, batch), "history": history}
+
+    def targets(self, random, batch):
+        """`history` and `targets` of training examples; some targets are padding."""
+        history = self.inputs(random, batch)["history"]
+        targets = random.integers(1, 14, (batch, 4)) * (history > 0) * (np.arange(4) != 1)
+        targets[:, 0] = np.maximum(targets[:, 0], 1)
+        return {"history": history, "targets": targets}
+
+    def lengthen(self, model, inputs):
+        return self.make(), inputs | {"history": np.pad(inputs["history"], [(0, 0), (0, 2)])}

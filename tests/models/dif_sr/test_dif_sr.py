@@ -1,11 +1,10 @@
 """DIF-SR in the shared harness, and what is its own."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.models.harness import ModelCase
+from tests.models.harness import NextItemsCase
 from tfrecs.errors import InputError
 from tfrecs.models.dif_sr import DIFSR
 from tfrecs.models.presets import PRESETS
@@ -30,7 +29,7 @@ SIZES = {
 ITEMS = np.arange(1, 14)
 
 
-class DIFSRCase(ModelCase):
+class DIFSRCase(NextItemsCase):
     cls = DIFSR
     arguments = SIZES
 
@@ -41,28 +40,10 @@ class DIFSRCase(ModelCase):
             values = random.integers(0, size + 1, table.values.shape)
             values[[0, 4]] = 0  # PAD, and an item without attributes
             table.values.assign(-np.sort(-values, axis=1))
-        # Biases and normalisations that training would have moved.
-        for variable in model.trainable_variables:
-            variable.assign_add(random.normal(0, 0.1, variable.shape))
-        return model
-
-    def compiled(self, jit_compile=False, optimizer=None, **arguments):
-        # Some weights have no gradient but rounding (a softmax does not see a constant): no whole steps of that.
-        return super().compiled(jit_compile, optimizer or keras.optimizers.Adam(0.02, epsilon=1e-3), **arguments)
-
-    def inputs(self, random, batch):
-        lengths = np.arange(batch)[::-1] % 4 + 1
-        history = random.integers(1, 14, (batch, 4)) * (np.arange(4) < lengths[:, None])
-        return {"user": random.integers(0, 8, batch), "history": history}
+        return self.move(model, random)
 
     def examples(self, random, batch):
-        history = self.inputs(random, batch)["history"]
-        targets = random.integers(1, 14, (batch, 4)) * (history > 0) * (np.arange(4) != 1)
-        targets[:, 0] = np.maximum(targets[:, 0], 1)
-        return {"history": history, "targets": targets, "negatives": random.integers(1, 14, (batch, 4))}
-
-    def lengthen(self, model, inputs):
-        return self.make(), inputs | {"history": np.pad(inputs["history"], [(0, 0), (0, 2)])}
+        return self.targets(random, batch) | {"negatives": random.integers(1, 14, (batch, 4))}
 
 
 class TestDIFSR(DIFSRCase):

@@ -1,11 +1,10 @@
 """SASRec in the shared harness, and what is its own."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.models.harness import ModelCase
+from tests.models.harness import NextItemsCase
 from tfrecs.errors import InputError
 from tfrecs.models.presets import PRESETS
 from tfrecs.models.sasrec import SASRec
@@ -29,41 +28,19 @@ ORIGINAL = PRESETS["sasrec"]["original"]["model"] | {
 ITEMS = np.arange(1, 14)
 
 
-class SASRecCase(ModelCase):
+class SASRecCase(NextItemsCase):
     cls = SASRec
     arguments = SIZES
 
     def make(self, seed=0, **arguments):
-        model = super().make(seed, **arguments)
-        random = np.random.default_rng(5)
-        # Biases and normalisations that training would have moved.
-        for variable in model.trainable_variables:
-            variable.assign_add(random.normal(0, 0.1, variable.shape))
-        return model
-
-    def compiled(self, jit_compile=False, optimizer=None, **arguments):
-        # The keys' biases have no gradient but rounding (a softmax does not see a constant): no whole steps of that.
-        return super().compiled(jit_compile, optimizer or keras.optimizers.Adam(0.02, epsilon=1e-3), **arguments)
-
-    def inputs(self, random, batch):
-        lengths = np.arange(batch)[::-1] % 4 + 1
-        history = random.integers(1, 14, (batch, 4)) * (np.arange(4) < lengths[:, None])
-        return {"user": random.integers(0, 8, batch), "history": history}
+        return self.move(super().make(seed, **arguments), np.random.default_rng(5))
 
     def examples(self, random, batch):
-        history = self.inputs(random, batch)["history"]
-        targets = random.integers(1, 14, (batch, 4)) * (history > 0) * (np.arange(4) != 1)
-        targets[:, 0] = np.maximum(targets[:, 0], 1)
         width = 4 if self.arguments.get("item_loss") == "bce" else 3
-        return {
-            "history": history,
-            "targets": targets,
+        return self.targets(random, batch) | {
             "negatives": random.integers(1, 14, (batch, width)),
             "negative_log_probability": np.full((batch, width), -np.log(13), np.float32),
         }
-
-    def lengthen(self, model, inputs):
-        return self.make(), inputs | {"history": np.pad(inputs["history"], [(0, 0), (0, 2)])}
 
 
 class TestSASRec(SASRecCase):
