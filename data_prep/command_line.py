@@ -4,7 +4,6 @@ import argparse
 
 from data_prep import original_flags
 from data_prep.sources import SOURCES
-from tfrecs.errors import InputError, nearest
 from tfrecs.options import Parser
 
 
@@ -48,13 +47,8 @@ def parse(arguments, options):
         shared = [_described(name, source.OPTIONS[name]) for name in source.OPTIONS if name not in fresh]
         _add(parser.add_argument_group(names, f"also {', '.join(shared)}" if shared else None), fresh)
         known |= fresh
-    namespace, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        flag = unknown[0].partition("=")[0]
-        flags = [f"--{name}" for name in ("dataset", "out_dir", "show_details", *known, *original_flags.FLAGS)]
-        kind = "flag" if flag.startswith("-") else "argument"
-        raise InputError(f"unknown {kind} {flag!r}; {nearest(flag, flags)}")
-    values = vars(namespace)
+    names = ("dataset", "out_dir", "show_details", *known, *original_flags.FLAGS)
+    values = parser.parse_flags(arguments, names)
     if values.pop("help", False):
         parser.print_help()
         return None

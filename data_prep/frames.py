@@ -11,8 +11,6 @@ from data_prep.readers.log import FIELDS, Log
 from tfrecs.errors import InputError
 from tfrecs.options import Option, resolve
 
-ROWS_PER_CHUNK = 1 << 16
-
 
 def prepare(
     df,
@@ -93,8 +91,8 @@ def _chunks(df, columns, readers):
     """Yields the log, as `Log.chunks`."""
     converter = Converter(columns)
     bad_rows = frame_columns.BadRows("df", df, columns)
-    for begin in range(0, len(df), ROWS_PER_CHUNK):
-        end = min(begin + ROWS_PER_CHUNK, len(df))
+    for begin in range(0, len(df), frame_columns.ROWS_PER_CHUNK):
+        end = min(begin + frame_columns.ROWS_PER_CHUNK, len(df))
         arrays = {role: read(begin, end) for role, read in readers.items()}
         table = converter.convert_columns(arrays)
         if table is None:

@@ -5,7 +5,7 @@ import pytest
 
 from tfrecs.command_line import arguments
 from tfrecs.errors import InputError, command_line
-from tfrecs.models import MODELS
+from tfrecs.models import MODELS, declarations
 from tfrecs.models.presets import ALIASES, PRESETS
 from tfrecs.runs.config import CHANGEABLE, TrainConfig
 from tfrecs.training import recipe
@@ -140,7 +140,7 @@ def test_what_cannot_be_meant_is_named(flags, message):
 
 
 def _stored(**train):
-    model = recipe.model_arguments("attrec") | {"num_users": 3, "num_items": 4, "margin": 0.5}
+    model = declarations.defaults("attrec") | {"num_users": 3, "num_items": 4, "margin": 0.5}
     return {"model": "attrec", "preset": "recommended", "model_arguments": model, "train": train}
 
 

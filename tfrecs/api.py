@@ -34,7 +34,7 @@ def prepare(
     Args:
         data: an interaction log, a row for each interaction: a DataFrame, or the path of a CSV, TSV or parquet file; or
             the name of a source that `python -m data_prep.prepare --help` lists, `sample` for one.
-        out_dir: str or path, the directory to make; it appears whole or not at all.
+        out_dir: str or path, the directory to make; it is written atomically.
         user, item, timestamp, action, rating: str, the columns of a log; `user` and `item` at least.
         item_features: DataFrame with a row for each item, or the path of such a table: the column of `item`, and
             columns of tokens or of lists of tokens.
@@ -54,6 +54,7 @@ def prepare(
         >>> data.manifest.num_users
         50
     """
+    from data_prep import frames
     from data_prep.prepare import prepare as prepare_source
     from data_prep.sources import SOURCES
 
@@ -61,24 +62,22 @@ def prepare(
     named = {name: column for name, column in columns.items() if column is not None}
     out_dir = os.fspath(out_dir)
     if hasattr(data, "columns"):
-        from data_prep import frames
-
         frames.prepare(data, out_dir, **named, item_features=item_features, overwrite=overwrite, **options)
-        return Dataset(out_dir)
-    if isinstance(data, str) and data in SOURCES:
+    elif isinstance(data, str) and data in SOURCES:
         if named:
             raise InputError(f"{next(iter(named))}: source {data!r} knows its columns; leave it out")
         if item_features is not None:
             raise InputError(f"item_features: source {data!r} has its own; leave it out")
         prepare_source(data, out_dir, overwrite=overwrite, **options)
-        return Dataset(out_dir)
-    path = os.fspath(data) if isinstance(data, str | os.PathLike) else None
-    if path is None or not os.path.exists(path):
-        hint = "" if path is None else f"; {nearest(path, SOURCES)}"
-        raise InputError(f"data: expected a DataFrame, a file or the name of a source, got {str(data)[:200]!r}{hint}")
-    table = {} if item_features is None else {"items": os.fspath(item_features)}
-    given = {f"{name}_column": column for name, column in named.items()}
-    prepare_source("delimited", out_dir, path=path, overwrite=overwrite, **given, **table, **options)
+    else:
+        path = os.fspath(data) if isinstance(data, str | os.PathLike) else None
+        if path is None or not os.path.exists(path):
+            hint = "" if path is None else f"; {nearest(path, SOURCES)}"
+            what = f"got {str(data)[:200]!r}{hint}"
+            raise InputError(f"data: expected a DataFrame, a file or the name of a source, {what}")
+        table = {} if item_features is None else {"items": os.fspath(item_features)}
+        given = {f"{name}_column": column for name, column in named.items()}
+        prepare_source("delimited", out_dir, path=path, overwrite=overwrite, **given, **table, **options)
     return Dataset(out_dir)
 
 
@@ -125,7 +124,7 @@ def train(
     actions = session.Actions(True, evaluate, resume, checkpoint, overwrite, tensorboard)
     session.check(recipe, run_dir, actions)
     with session.locked(run_dir, actions) as stack:
-        experiment, _ = session.run(recipe, data.data_dir, data.manifest, run_dir, actions, ("model", "preset"), stack)
+        experiment, _ = session.run(recipe, data.data_dir, data.manifest, run_dir, actions, stack, ("model", "preset"))
     return Run(run_dir, data=data, model=experiment.model)
 
 

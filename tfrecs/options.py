@@ -102,7 +102,7 @@ class Option:
         if not isinstance(value, str | os.PathLike):
             raise InputError(wanted)
         converted = os.fspath(value)
-        if not isinstance(converted, str) or "\0" in converted or not _is_unicode(converted):
+        if not isinstance(converted, str) or "\0" in converted or not is_unicode(converted):
             raise InputError(wanted)
         if self.choices and converted not in self.choices:
             raise InputError(f"--{name}: unknown value {value!r}; {nearest(converted, self.choices)}")
@@ -123,7 +123,8 @@ def _shown(value):
     return repr(value) if isinstance(value, str | numbers.Number) else f"a {type(value).__name__}"
 
 
-def _is_unicode(text):
+def is_unicode(text):
+    """Whether a text can be written as UTF-8: it has no half of a surrogate pair."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
@@ -165,6 +166,34 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message):
         raise InputError(message.removeprefix("argument "))
+
+    def parse_flags(self, argv, names, owners=lambda name: ""):
+        """Parses flags.
+
+        Args:
+            argv: list of str.
+            names: iterable of str, the flags there are, without `--`.
+            owners: `f(name) -> str`, what to say of an unknown flag besides the nearest one.
+
+        Returns:
+            dict of name to value.
+
+        Raises:
+            InputError: an unknown flag or argument, a missing or ill-typed value.
+
+        Example:
+            >>> Parser(prog="run.py").parse_flags(["--epoch", "3"], ["epochs"])
+            Traceback (most recent call last):
+            ...
+            tfrecs.errors.InputError: unknown flag '--epoch'; did you mean '--epochs'?
+        """
+        namespace, unknown = self.parse_known_args(argv)
+        if unknown:
+            flag = unknown[0].partition("=")[0]
+            kind = "flag" if flag.startswith("-") else "argument"
+            hint = nearest(flag, [f"--{name}" for name in names])
+            raise InputError(f"unknown {kind} {flag!r}{owners(flag.lstrip('-'))}; {hint}")
+        return vars(namespace)
 
 
 def documented(*docstrings):

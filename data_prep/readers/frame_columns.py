@@ -8,6 +8,7 @@ import pyarrow as pa
 from pyarrow import compute
 
 from tfrecs.errors import InputError, nearest
+from tfrecs.options import is_unicode
 
 TOKENS = ("string", "integer")
 # What `pandas.api.types.infer_dtype` calls the values that a role may have.
@@ -35,6 +36,7 @@ NOUNS = {
     "datetime": "times",
     "datetime64": "times",
 }
+ROWS_PER_CHUNK = 1 << 16
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 MICROSECOND = datetime.timedelta(microseconds=1)
 
@@ -173,7 +175,7 @@ def text(where, frame, series, begin, end):
             return as_text(_array(part.cat.categories.to_series())).take(codes)
         return as_text(_array(part))
     except UnicodeEncodeError as error:
-        row = begin + next(row for row, value in enumerate(part) if isinstance(value, str) and not _is_unicode(value))
+        row = begin + next(row for row, value in enumerate(part) if isinstance(value, str) and not is_unicode(value))
         raise InputError(f"{where}, {row_name(frame, row)}: not valid Unicode: {error.object!r:.80}") from None
 
 
@@ -184,14 +186,6 @@ def _array(series):
     except (pa.ArrowInvalid, OverflowError):  # integers beyond int64
         array = pa.array([None if value is None or value is pd.NA else str(value) for value in series.tolist()])
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
-
-
-def _is_unicode(value):
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def as_text(array):

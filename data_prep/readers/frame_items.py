@@ -10,7 +10,6 @@ from tfrecs.errors import InputError
 
 ARGUMENT = "item_features"
 LISTS = (list, tuple, np.ndarray)
-ROWS_PER_CHUNK = 1 << 16
 
 
 def open_table(frame, item):
@@ -129,8 +128,8 @@ def _tokens(value):
 def _chunks(frame, item, read_items, columns):
     """Yields the attributes, as `Log.attribute_chunks`."""
     collector = Collector(columns)
-    for begin in range(0, len(frame), ROWS_PER_CHUNK):
-        end = min(begin + ROWS_PER_CHUNK, len(frame))
+    for begin in range(0, len(frame), frame_columns.ROWS_PER_CHUNK):
+        end = min(begin + frame_columns.ROWS_PER_CHUNK, len(frame))
         items = read_items(begin, end).to_pylist()
         for column, (_, texts) in columns.items():
             for row, (token, cell) in enumerate(zip(items, texts(begin, end), strict=True), begin):

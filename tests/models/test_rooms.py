@@ -12,7 +12,7 @@ ROOMS = sorted(path.parent.name for path in (ROOT / "tfrecs" / "models").glob("*
 
 
 def _room(name):
-    """The model in whose folder a module lies, or None."""
+    """The model whose folder contains a module, or None."""
     parts = name.split(".")
     return parts[2] if parts[:2] == ["tfrecs", "models"] and len(parts) > 2 and parts[2] in ROOMS else None
 

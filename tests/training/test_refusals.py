@@ -114,7 +114,7 @@ def test_a_configuration_that_is_not_a_runs_is_refused(reference, tmp_path, data
     path.write_text(content) if isinstance(content, str) else json_files.write(path, content)
     recipe = parse(["--model", "attrec"]).recipe
     with pytest.raises(InputError, match="config.json") as error, command_line():
-        session.run(recipe, data_dir, manifest.load(data_dir), str(run_dir), session.Actions(resume=True))
+        session.run(recipe, data_dir, manifest.load(data_dir), str(run_dir), session.Actions(resume=True), None)
     assert message in str(error.value)
 
 

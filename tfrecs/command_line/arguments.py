@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 
 from tfrecs import options
-from tfrecs.errors import InputError, command_line, nearest
+from tfrecs.errors import InputError, command_line
 from tfrecs.models import MODELS, declarations, original_flags
 from tfrecs.models.presets import ALIASES, MODULES, PRESETS
 from tfrecs.options import Option, Parser
@@ -72,7 +72,7 @@ def parse(argv, program="run.py", known=None):
         32
     """
     model, preset, stored = _model_and_preset(argv, known or {})
-    own, training = recipes.model_arguments(model), recipes.training_arguments()
+    own, training = declarations.defaults(model), recipes.training_arguments()
     aliases = {name: target for name, (target, _) in ALIASES[model].items()}
     aliases |= {name: target for name, target in RENAMED.items() if target in training or target in own}
     others = {**getattr(MODULES[model], "DERIVED", {}), **getattr(MODULES[model], "FIXED", {})}
@@ -102,15 +102,8 @@ def parse(argv, program="run.py", known=None):
     for name, text in others.items():
         text = text if isinstance(text, str) else text.described()
         section.add_argument(f"--{name}", metavar="VALUE", help=text.replace("%", "%%"))
-    namespace, unknown = parser.parse_known_args(argv)
-    if unknown:
-        flag = unknown[0].partition("=")[0]
-        names = [f"--{name}" for name in (*run, *training, *own, *aliases, *others)]
-        kind = "flag" if flag.startswith("-") else "argument"
-        owners = [other for other in MODELS if flag.lstrip("-") in recipes.model_arguments(other)]
-        hint = f"; --model {' and '.join(owners)} has it" if owners else ""
-        raise InputError(f"unknown {kind} {flag!r}{hint}; {nearest(flag, names)}")
-    given = _without_aliases(vars(namespace), aliases, ALIASES[model])
+    values = parser.parse_flags(argv, (*run, *training, *own, *aliases, *others), _owners)
+    given = _without_aliases(values, aliases, ALIASES[model])
     given = {name: original_flags.respelled(MODULES[model], name, value) for name, value in given.items()}
     original = {name: given.pop(name) for name in others if name in given}
     given |= {"model": model} if "model" in given else {}
@@ -118,6 +111,12 @@ def parse(argv, program="run.py", known=None):
     values = {**run, **training, **own, **_preset(model, preset), **given}
     meant, notes = original_flags.translate(MODULES[model], original, values, set(given))
     return _resolve(model, preset, {**meant, **given}, tuple(notes))
+
+
+def _owners(name):
+    """What to say of a flag that only other models have."""
+    owners = declarations.owners(name)
+    return f"; --model {' and '.join(owners)} has it" if owners else ""
 
 
 def _preset(model, preset):
@@ -151,7 +150,7 @@ def _read_config(path):
 def _chosen(model, config):
     """What a run's `config.json` says of the model and its training, without the sizes of its data."""
     values = {**config.get("model_arguments", {}), **config.get("train", {})}
-    own, training = recipes.model_arguments(model), recipes.training_arguments()
+    own, training = declarations.defaults(model), recipes.training_arguments()
     values = {name: value for name, value in values.items() if name in own or name in training}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 

@@ -104,12 +104,8 @@ def _parse(command, flags):
     group = parser.add_argument_group("flags")
     for name, entry in OPTIONS[command].items():
         entry.add_to(group, name)
-    namespace, unknown = parser.parse_known_args(flags)
-    if unknown:
-        flag = unknown[0].partition("=")[0]
-        kind = "flag" if flag.startswith("-") else "argument"
-        raise InputError(f"unknown {kind} {flag!r}; {nearest(flag, [f'--{name}' for name in OPTIONS[command]])}")
-    given = {name: value for name, value in vars(namespace).items() if value is not None}
+    values = parser.parse_flags(flags, OPTIONS[command])
+    given = {name: value for name, value in values.items() if value is not None}
     return {name: given.get(name, entry.default) for name, entry in OPTIONS[command].items()}
 
 

@@ -49,7 +49,7 @@ def run(arguments):
     with session.locked(run_dir, actions) as stack:
         data_dir, manifest = _data(arguments)
         names = [name for name in ("model", "preset") if name in arguments.given_run]
-        experiment, metrics = session.run(recipe, data_dir, manifest, run_dir, actions, names, stack)
+        experiment, metrics = session.run(recipe, data_dir, manifest, run_dir, actions, stack, names)
         if actions.evaluate:
             say(f"\n{metrics_file.tables(metrics)}")
             chosen = summary.of_validation(metrics, experiment.config)

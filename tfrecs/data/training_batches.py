@@ -19,8 +19,8 @@ class TrainingBatches:
     """Shuffled batches of training examples, epoch after epoch.
 
     Iterating reads one epoch: the first pass epoch 0, each later pass the next epoch, with other negatives and in
-    another order. `len` is the number of batches of an epoch, counted when first asked for. `SequentialRecommender.fit`
-    reads epoch by epoch.
+    another order. `len` is the number of batches of an epoch, counted when first asked for. `passes` gives one epoch a
+    pass to Keras's `fit`.
 
     Args:
         data_dir: str, a prepared data directory.
@@ -112,7 +112,7 @@ class TrainingBatches:
         return self._length
 
     def passes(self, current, steps=None):
-        """What `fit` reads: one epoch a pass, each of `len(self)` batches.
+        """What Keras's `fit` can read: one epoch a pass, each of `len(self)` batches.
 
         Where epochs differ in their number of batches (with `batch_tokens`, or items left out at random), longer ones
         are cut to that of epoch 0, and shorter ones start again from their first batch.

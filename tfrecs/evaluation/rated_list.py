@@ -7,13 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfrecs.data import training_batches
+from tfrecs.data.evaluation_batches import HELD_OUT_SPLITS
 from tfrecs.data.hashing import position
 from tfrecs.errors import InputError, NotFiniteError
 from tfrecs.models.scoring import not_finite
 
 CUTOFFS = (3, 5, 7, 10)
 RELEVANT = 3.0  # the rating from which on an item is relevant
-HELD_OUT_SPLITS = {"valid": 0, "test": 1}
 FIELDS = ("item", "timestamp", "rating")
 USERS, PAIRS = 256, 512  # users read, and ratings predicted, at a time: bounds memory
 

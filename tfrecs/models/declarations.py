@@ -8,6 +8,8 @@ import ast
 import functools
 from pathlib import Path
 
+from tfrecs.models import MODELS
+
 ROOT = Path(__file__).parents[2]
 BASE = "tfrecs.models.recommender"
 
@@ -30,6 +32,22 @@ def defaults(model):
     names = [argument.arg for argument in arguments.args][-len(arguments.defaults) :]
     values = _Names(module)
     return {name: values.value(node) for name, node in zip(names, arguments.defaults)}
+
+
+def owners(name):
+    """The models that have a constructor argument of this name.
+
+    Args:
+        name: str.
+
+    Returns:
+        list of str, keys of `models.MODELS`.
+
+    Example:
+        >>> owners("region_size")
+        ['arerec']
+    """
+    return [model for model in MODELS if name in defaults(model)]
 
 
 def docstrings(model):

@@ -1,1 +1,1 @@
-"""What lies in a run directory: configuration, checkpoints, history, metrics, and the marker that lists them."""
+"""The contents of a run directory: configuration, checkpoints, history, metrics, and the marker that lists them."""

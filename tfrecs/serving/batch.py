@@ -9,8 +9,10 @@ import tensorflow as tf
 
 from tfrecs.data import training_batches
 from tfrecs.errors import InputError
+from tfrecs.serving.signatures import items_alone
 
 BATCH = 512  # users scored at a time
+COLUMNS = ("user", "rank", "item", "score")
 
 
 def recommend(model, data, users=None, histories=None, k=10, exclude_seen=True, allowed=None, excluded=None, kind=None):
@@ -25,7 +27,7 @@ def recommend(model, data, users=None, histories=None, k=10, exclude_seen=True, 
         k: int, items for each; fewer where fewer are left.
         exclude_seen: bool, leave out the items of the history.
         allowed: list of item tokens, or a list of such lists, one for each user: recommend no others.
-        excluded: likewise, items never to recommend.
+        excluded: list of item tokens, or a list for each user: never recommend these.
         kind: str, for a model that tells kinds of items apart: recommend items of this kind only.
 
     Returns:
@@ -42,7 +44,7 @@ def recommend(model, data, users=None, histories=None, k=10, exclude_seen=True, 
     allowed, excluded = (
         _filter(data, name, tokens, len(names)) for name, tokens in (("allowed", allowed), ("excluded", excluded))
     )
-    tables = []
+    row_names, tokens, tables = np.array(names, object), np.array(data.items, object), []
     for rows, sequences in _sequences(model, data, user_ids, histories):
         seen = [sequences["item"].to_tensor()] if exclude_seen else []
         seen += [] if excluded is None else [_rows_of(excluded, rows)]
@@ -55,9 +57,11 @@ def recommend(model, data, users=None, histories=None, k=10, exclude_seen=True, 
             kind=kind,
             allowed=None if allowed is None else _rows_of(allowed, rows),
         )
-        tables.append(_table(data, names, rows, items.numpy(), scores.numpy()))
-    table = pd.concat(tables, ignore_index=True) if tables else _table(data, names, np.zeros(0, int), None, None)
-    return table.sort_values(["row", "rank"], ignore_index=True).drop(columns="row")
+        tables.append(_table(row_names, tokens, rows, items.numpy(), scores.numpy()))
+    if not tables:
+        return pd.DataFrame({name: [] for name in COLUMNS})
+    table = pd.concat(tables, ignore_index=True).sort_values(["row", "rank"], ignore_index=True)
+    return table[list(COLUMNS)]
 
 
 def item_vectors(model, data):
@@ -131,7 +135,7 @@ def _ids(data, name, tokens):
 
 
 def _users(data, users, histories):
-    """What rows are called, and the ids of their users; ids are None for histories of nobody known."""
+    """The names of the rows, and the ids of their users; 0 for a history without a known user."""
     if users is not None:
         users = _as_list("users", users)
         if histories is not None and len(histories) != len(users):
@@ -166,8 +170,9 @@ def _sequences(model, data, user_ids, histories):
         yield from _given_sequences(model, data, user_ids, histories)
         return
     order = np.argsort(user_ids, kind="stable")
+    ordered = user_ids[order]
     for batch in training_batches.sequences(data.data_dir, data.manifest, model.fields, BATCH):
-        first, end = (np.searchsorted(user_ids[order], batch["user"].numpy(), side) for side in ("left", "right"))
+        first, end = (np.searchsorted(ordered, batch["user"].numpy(), side) for side in ("left", "right"))
         rows = np.concatenate([order[a:b] for a, b in zip(first, end)])
         if len(rows):
             places = np.repeat(np.arange(len(first)), end - first)
@@ -179,21 +184,17 @@ def _given_sequences(model, data, user_ids, histories):
     for first in range(0, len(ids), BATCH):
         rows = np.arange(first, min(first + BATCH, len(ids)))
         item = tf.ragged.constant(ids[first : first + BATCH], tf.int64, ragged_rank=1, row_splits_dtype=tf.int64)
-        unknown = {name: item.with_values(tf.zeros_like(item.values)) for name in model.request_fields}
-        now = {"now": tf.zeros(len(rows), tf.int64)} if "timestamp" in unknown else {}
-        yield rows, {"user": tf.constant(user_ids[rows]), "item": item} | unknown | now
+        yield rows, items_alone(model, tf.constant(user_ids[rows]), item)
 
 
-def _table(data, names, rows, items, scores):
-    if not len(rows):
-        return pd.DataFrame({"row": [], "user": [], "rank": [], "item": [], "score": []})
+def _table(names, tokens, rows, items, scores):
+    """The recommendations of some rows; names and tokens are arrays, rows the places in `names`."""
     there = items > 0
     row, place = np.nonzero(there)
-    tokens = np.array(data.items, object)
     return pd.DataFrame(
         {
             "row": rows[row],
-            "user": np.array(names, object)[rows[row]],
+            "user": names[rows[row]],
             "rank": place + 1,
             "item": tokens[items[there] - 1],
             "score": scores[there],

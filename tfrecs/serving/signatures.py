@@ -133,9 +133,7 @@ class Service:
                 raise NotFiniteError(f"{type(model).__name__}: NaN or infinite weights in {variable.path}")
         user = tf.range(min(model.num_users, PROBED_USERS) + 1, dtype=tf.int64)
         item = tf.RaggedTensor.from_row_lengths(user[1:] % model.num_items + 1, tf.minimum(user, 1))
-        unknown = {name: item.with_values(tf.zeros_like(item.values)) for name in model.request_fields}
-        now = {"now": tf.zeros_like(user)} if "timestamp" in unknown else {}
-        model.recommend(model.history_inputs({"user": user, "item": item} | unknown | now), self.k)
+        model.recommend(model.history_inputs(items_alone(model, user, item)), self.k)
 
     def _look_up(self, user, history, more):
         """What `history_inputs` reads: ids of users, ragged `[batch, (time)]` fields of the known items."""
@@ -163,6 +161,22 @@ class Service:
             "items": tf.pad(tokens, missing, constant_values=""),
             "scores": tf.pad(scores, missing, constant_values=-float("inf")),
         }
+
+
+def items_alone(model, user, item):
+    """What `history_inputs` reads where only the items of histories are known: times count as now, actions as unknown.
+
+    Args:
+        model: a `SequentialRecommender`.
+        user: int64 `[batch]`.
+        item: ragged int64 `[batch, (time)]`.
+
+    Returns:
+        dict of tensors.
+    """
+    unknown = {name: item.with_values(tf.zeros_like(item.values)) for name in model.request_fields}
+    now = {"now": tf.zeros_like(user)} if "timestamp" in unknown else {}
+    return {"user": user, "item": item} | unknown | now
 
 
 def _within(ids, count):

@@ -17,7 +17,7 @@ class Recipe:
         model: str, a key of `models.MODELS`.
         preset: str, one of the model's.
         model_arguments: dict of constructor arguments: the preset's with the given ones on top.
-        config: `TrainConfig`, likewise.
+        config: `TrainConfig`: the preset's values with the given ones on top.
         given_model, given_config: dicts of the values that were given.
         data_options: dict of options that the preset gives a source which has them, where data are prepared on the way.
     """
@@ -53,7 +53,7 @@ def create(model, preset="recommended", given=None):
     given = dict(given or {})
     name = model_name(model)
     check_preset(name, preset)
-    own, training = model_arguments(name), training_arguments()
+    own, training = declarations.defaults(name), training_arguments()
     for argument in given:
         if argument not in own and argument not in training:
             raise InputError(unknown(argument, name, [*training, *own]))
@@ -87,11 +87,6 @@ def check_preset(model, preset):
         raise InputError(f"{option('preset')}: unknown preset {preset!r}; {nearest(preset, PRESETS[model])}")
 
 
-def model_arguments(model):
-    """See `models.declarations.defaults`."""
-    return declarations.defaults(model)
-
-
 def training_arguments():
     """The arguments of `TrainConfig` with their defaults."""
     return {field.name: field.default for field in dataclasses.fields(TrainConfig)}
@@ -112,7 +107,7 @@ def unknown(name, model, known):
         >>> unknown("region_size", "attrec", ["epochs"])
         'region_size: no argument of attrec, but of arerec; choose from epochs'
     """
-    owners = [other for other in MODELS if name in model_arguments(other)]
+    owners = declarations.owners(name)
     where = f"no argument of {model}" + (f", but of {', '.join(owners)}" if owners else "")
     return f"{option(name)}: {where}; {nearest(name, known)}"
 
@@ -131,7 +126,7 @@ def contradictions(stored, recipe, training, named=()):
     """
     # What a stored run does not name was added since, and is at its default.
     config = dataclasses.asdict(TrainConfig()) | stored["train"]
-    model = model_arguments(recipe.model) | stored["model_arguments"]
+    model = declarations.defaults(recipe.model) | stored["model_arguments"]
     free = CHANGEABLE if training else (*CHANGEABLE, *JUDGED_BY)
     asked = {name: getattr(recipe, name) for name in named}
     names = {name: stored.get(name, asked[name]) for name in named}
@@ -168,7 +163,7 @@ def configure(known, given):
         known = {"select_metric": DEFAULT_METRICS[protocol]} | {
             name: value
             for name, value in known.items()
-            # What the other protocol fixed was nobody's choice.
+            # The other protocol fixed this value; the user did not choose it.
             if name != "select_metric" and not (name == "exclude_seen" and before in SEEN_EXCLUDED)
         }
     optimizer = given.get("optimizer", known.get("optimizer", TrainConfig.optimizer))

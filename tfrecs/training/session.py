@@ -71,7 +71,7 @@ def locked(run_dir, actions):
         yield stack
 
 
-def run(recipe, data_dir, manifest, run_dir, actions, named=(), stack=None):
+def run(recipe, data_dir, manifest, run_dir, actions, stack, named=()):
     """Trains, evaluates and writes the results.
 
     Args:
@@ -80,8 +80,8 @@ def run(recipe, data_dir, manifest, run_dir, actions, named=(), stack=None):
         manifest: its `Manifest`.
         run_dir: str, checked with `check`, within `locked`.
         actions: `Actions`.
-        named: of `model` and `preset`, those that were asked for, which a stored run must agree with.
         stack: `contextlib.ExitStack` that keeps the directory's lock, from `locked`.
+        named: of `model` and `preset`, those that were asked for, which a stored run must agree with.
 
     Returns:
         `(experiment, metrics)`: the `Experiment` with the weights to be judged, and the content of `metrics.json`.
