@@ -8,7 +8,6 @@ if __name__ == "__main__":  # before the imports below, which take seconds
 import os
 import platform
 import re
-import signal
 import sys
 
 import duckdb
@@ -25,6 +24,7 @@ from tfrecs.data.manifest import Manifest
 from tfrecs.errors import InputError, nearest, shown
 from tfrecs.options import Option, resolve
 from tfrecs.progress import StageProgress
+from tfrecs.startup import exit_code, keep_interrupts
 
 OPTIONS = {
     "split": Option(str, "leave_one_out", "how to split", choices=("leave_one_out", "ratio", "time")),
@@ -222,13 +222,6 @@ def main(arguments=None):
     Returns:
         int, the exit code: 0, or 2 for input a user can correct.
     """
-    terminated = []
-
-    def terminate(*_):
-        terminated.append(True)
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, terminate)
     try:
         values = command_line.parse(sys.argv[1:] if arguments is None else arguments, OPTIONS)
         if values is None:
@@ -239,12 +232,13 @@ def main(arguments=None):
             return 0
         for note in notes:
             print(shown(note), file=sys.stderr)
-        manifest = run(**values)
+        with keep_interrupts():
+            manifest = run(**values)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("interrupted; nothing was left behind", file=sys.stderr)
-        return 143 if terminated else 130
+        return exit_code(error)
     print(shown(f"{values['out_dir']}: {show.summary(manifest)}"))
     return 0

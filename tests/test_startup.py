@@ -67,3 +67,57 @@ def test_a_signal_later_on_is_cleaned_up_after(tmp_path, number, code):
     process.send_signal(number)
     assert process.communicate(timeout=60)[0] == "cleaned up\n"
     assert process.returncode == code
+
+
+REPLACED = """
+import os, signal
+def interrupted(*_, **__):
+    try:
+        os.kill(os.getpid(), signal.{number})
+        while True:
+            pass
+    except KeyboardInterrupt:
+        raise RuntimeError("pybind11::error_already_set: REPLACED BY KeyboardInterrupt") from None
+{patch} = interrupted
+from tfrecs.startup import catch
+catch()
+raise SystemExit(main({arguments}))
+"""
+MAINS = {
+    "tfrecs export": ("from tfrecs.command_line import main as module", "module._export", ["export"]),
+    "run.py": (
+        "from tfrecs.command_line import run as module, train",
+        "train.run",
+        ["--model", "attrec"],
+    ),
+    "prepare.py": (
+        "from data_prep import prepare as module",
+        "module.run",
+        ["--dataset", "sample", "--out_dir", "out"],
+    ),
+    "python -m tfrecs.importers": (
+        "from tfrecs.command_line import originals as module",
+        "module.check",
+        ["check", "nothing.npz"],
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "program", [name if name == "tfrecs export" else pytest.param(name, marks=pytest.mark.slow) for name in MAINS]
+)
+@pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_that_c_code_turned_into_another_exception(tmp_path, program, name, code):
+    """TensorFlow's SavedModel does so when Ctrl-C arrives while it calls Python."""
+    load, patch, arguments = MAINS[program]
+    text = f"{load}\nmain = module.main\n" + REPLACED.format(number=name, patch=patch, arguments=arguments)
+    result = subprocess.run(
+        [sys.executable, "-c", text],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert result.returncode == code, result.stderr
+    assert "interrupted" in result.stderr and "Traceback" not in result.stderr

@@ -1,11 +1,13 @@
 """Starts a program whose imports take seconds, so that Ctrl-C and SIGTERM end it with one line at any time."""
 
+import contextlib
 import importlib
 import os
 import signal
 import sys
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+_raised = []  # the signals that became exceptions, in order
 
 
 class Terminated(KeyboardInterrupt):
@@ -23,9 +25,30 @@ def launch(program, module):
         module: str, the dotted name of a module with `main`.
     """
     main = load(program, module).main
+    catch()
+    sys.exit(main())
+
+
+def catch():
+    """Lets Ctrl-C and SIGTERM raise `KeyboardInterrupt` and `Terminated` from now on, unless they are ignored."""
     for number in _caught():
         signal.signal(number, _raise)
-    sys.exit(main())
+
+
+@contextlib.contextmanager
+def keep_interrupts():
+    """A context that a signal always leaves with `KeyboardInterrupt` or `Terminated`.
+
+    A signal that arrives while C++ calls Python, as TensorFlow and duckdb do, may reach the caller as an exception of
+    another class, such as `RuntimeError: pybind11::error_already_set`.
+    """
+    before = len(_raised)
+    try:
+        yield
+    except (Exception, KeyboardInterrupt) as error:
+        if len(_raised) == before:
+            raise
+        raise _exception(_raised[-1]) from error
 
 
 def load(program, module):
@@ -68,4 +91,9 @@ def exit_code(error):
 
 
 def _raise(number, frame):
-    raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+    _raised.append(number)
+    raise _exception(number)
+
+
+def _exception(number):
+    return Terminated() if number == signal.SIGTERM else KeyboardInterrupt()

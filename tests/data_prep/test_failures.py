@@ -14,6 +14,7 @@ from data_prep import filters
 from data_prep.engines import local
 from data_prep.prepare import OPTIONS, main, prepare
 from data_prep.sources import SOURCES
+from tfrecs import startup
 from tfrecs.data.records import ShardWriter
 from tfrecs.errors import InputError
 from tfrecs.options import Option
@@ -86,13 +87,15 @@ def test_a_signal_inside_a_query(tmp_path, raw, monkeypatch, capsys, kind, expec
         connection.execute(ENDLESS).fetchall()
 
     monkeypatch.setattr(filters, "apply", endless)
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    startup.catch()
     try:
         arguments = ["--dataset", "atomic", "--raw_dir", str(raw), "--out_dir", str(tmp_path / "data")]
         assert main(arguments) == expected
         assert time.monotonic() - sent[0] < 20
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     assert "interrupted; nothing was left behind" in capsys.readouterr().err
     assert os.listdir(tmp_path) == ["raw"]
 

@@ -26,6 +26,7 @@ import tensorflow as tf  # noqa: E402 - the level must be set before TensorFlow 
 from data_prep import prepare  # noqa: E402
 from tests.fuzz.data_sets import SAMPLE, read_data  # noqa: E402
 from tests.fuzz.harness import note  # noqa: E402
+from tfrecs import startup  # noqa: E402
 from tfrecs.command_line import run as cli  # noqa: E402
 
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -49,8 +50,7 @@ def start(main, argv, log):
         return pid
     code = 70
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        startup.catch()
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)

@@ -9,7 +9,7 @@ import sys
 from tfrecs.command_line import run
 from tfrecs.errors import InputError, NotFiniteError, command_line, nearest, shown
 from tfrecs.options import Option, Parser
-from tfrecs.startup import exit_code, load
+from tfrecs.startup import exit_code, keep_interrupts, load
 
 RUNS = "runs"  # where runs are without --run_dir
 RUN = {
@@ -71,7 +71,8 @@ def main(argv=None):
         return 0
     command, *flags = argv
     try:
-        return _run(command, flags)
+        with keep_interrupts():
+            return _run(command, flags)
     except InputError as error:
         print(f"tfrecs: error: {error}", file=sys.stderr)
         return 2

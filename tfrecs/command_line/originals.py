@@ -7,7 +7,7 @@ from tfrecs.errors import InputError, command_line, nearest, shown_lines
 from tfrecs.importers.check import check
 from tfrecs.importers.convert import IMPORTERS, convert
 from tfrecs.options import Parser
-from tfrecs.startup import exit_code
+from tfrecs.startup import exit_code, keep_interrupts
 
 PROGRAM = "python -m tfrecs.importers"
 
@@ -23,19 +23,23 @@ def main(argv=None):
         exit code: 0; 1 if `check` found a difference above its tolerance; 2 for bad input, whatever else was found.
     """
     try:
-        arguments, flags = _parser().parse_known_args(argv)
-        if arguments.command == "check":
-            if flags:
-                raise InputError(f"unknown flag {flags[0]!r}")
-            return _check(arguments.files)
-        given = _hyper_parameters(arguments.model, flags)
-        print(shown_lines(convert(arguments.model, arguments.checkpoint, arguments.out, given, arguments.tables)))
-        return 0
+        with keep_interrupts():
+            return _run(*_parser().parse_known_args(argv))
     except InputError as error:
         return _complain(error)
     except KeyboardInterrupt as error:
         print(f"{PROGRAM}: interrupted", file=sys.stderr)
         return exit_code(error)
+
+
+def _run(arguments, flags):
+    if arguments.command == "check":
+        if flags:
+            raise InputError(f"unknown flag {flags[0]!r}")
+        return _check(arguments.files)
+    given = _hyper_parameters(arguments.model, flags)
+    print(shown_lines(convert(arguments.model, arguments.checkpoint, arguments.out, given, arguments.tables)))
+    return 0
 
 
 def _parser():

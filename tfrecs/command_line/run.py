@@ -6,7 +6,7 @@ import sys
 from tfrecs.command_line.arguments import parse
 from tfrecs.errors import InputError, NotFiniteError, command_line
 from tfrecs.progress import note, quiet
-from tfrecs.startup import exit_code, load
+from tfrecs.startup import exit_code, keep_interrupts, load
 
 
 @command_line()
@@ -25,7 +25,7 @@ def main(argv=None, program="run.py", known=None):
         arguments = parse(sys.argv[1:] if argv is None else argv, program, known)
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes and warnings; its errors are shown
         train = load(program, "tfrecs.command_line.train")
-        with quiet(arguments.run["quiet"]):
+        with quiet(arguments.run["quiet"]), keep_interrupts():
             train.run(arguments)
     except InputError as error:
         note(f"{program}: error: {error}")
