@@ -8,7 +8,7 @@ from tfrecs.errors import InputError, command_line
 from tfrecs.models import MODELS, declarations
 from tfrecs.models.presets import ALIASES, PRESETS
 from tfrecs.runs.config import CHANGEABLE, TrainConfig
-from tfrecs.training import recipe
+from tfrecs.training import experiment, recipe
 
 ATTREC = ("--model", "attrec")
 
@@ -175,3 +175,54 @@ def test_what_may_change_contradicts_nothing():
 def test_an_option_that_the_stored_run_did_not_know_was_at_its_default():
     assert contradictions(_stored(), parse("--seed", "0")) == []
     assert contradictions(_stored(), parse("--seed", "1")) == ["--seed 1 (the run has 0)"]
+
+
+@pytest.mark.parametrize(
+    "flags, expected",
+    [
+        ("attrec --optimizer sgd --epsilon 1e-3", "--epsilon 0.001: has no effect with --optimizer sgd"),
+        ("attrec --num_eval_negatives 9", "--num_eval_negatives 9: has no effect with --protocol full_ranking"),
+        ("arerec --published_lists 1", "--published_lists True: has no effect with --protocol full_ranking"),
+        ("sasrec --batch_tokens 99 --batch_size 32", "--batch_size 32: has no effect with --batch_tokens 99"),
+        ("attrec --train_split train_valid --patience 2", "--patience 2: has no effect with --train_split train_valid"),
+    ],
+)
+def test_what_would_be_ignored_is_refused(flags, expected):
+    with pytest.raises(InputError) as caught, command_line():
+        arguments.parse(["--model", *flags.split()])
+    assert str(caught.value).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    "flags, expected",
+    [
+        ("sasrec --num_negatives 5", "--num_negatives 5: has no effect with --item_loss ce"),
+        ("sasrec --item_loss bce --calibration 0.5", "--calibration 0.5: has no effect with --item_loss bce"),
+        ("dif_sr --attribute_weight 5", "--attribute_weight 5.0: has no effect with --attribute_predictor none"),
+        ("atrank --time none --time_unit 9", "--time_unit 9.0: has no effect with --time none"),
+        ("arerec --random_split_seed 3", "--random_split_seed 3: has no effect with --random_split 0.0"),
+        (
+            "dif_sr --negative_sampling popularity",
+            "--negative_sampling popularity: has no effect, DIFSR draws no",
+        ),
+    ],
+)
+def test_what_a_model_would_ignore_is_refused(flags, expected):
+    with command_line():
+        made = arguments.parse(["--model", *flags.split()]).recipe
+        with pytest.raises(InputError) as caught:
+            experiment.check_arguments(made.model, made.model_arguments, made.config)
+    assert str(caught.value).startswith(expected)
+
+
+def test_what_a_preset_brings_gives_way_to_what_is_asked_for():
+    assert arguments.parse(["--model", "dif_sr", "--batch_size", "64"]).recipe.config.batch_tokens == 0
+    original = ["--model", "dif_sr", "--preset", "original"]
+    assert arguments.parse([*original, "--batch_tokens", "64"]).recipe.config.batch_size == TrainConfig.batch_size
+    assert arguments.parse([*original, "--optimizer", "sgd"]).recipe.config.epsilon == TrainConfig.epsilon
+    assert arguments.parse([*original, "--train_split", "train_valid"]).recipe.config.patience == 0
+    made = arguments.parse(["--model", "atrank", "--preset", "original", "--time", "none"]).recipe
+    assert "bucket_rule" not in made.model_arguments
+    stored = {"train": {"batch_size": 512, "batch_tokens": 2048}, "model_arguments": {}}
+    resumed = arguments.parse(["--model", "dif_sr", "--batch_size", "512"]).recipe
+    assert recipe.contradictions(stored, resumed, True) == ["batch_tokens 0 (the run has 2048)"]

@@ -75,7 +75,7 @@ def test_topk_adds_cutoffs():
     names = create(TrainConfig(topk=(3,), protocol="recbole")).names
     assert {"recall@3", "ndcg@3", "hr@3", "recall@10", "ndcg@50"} <= set(names)
     assert create(TrainConfig(topk=(1,), protocol="rated_list")).names[:2] == ("hr@1", "hr@3")
-    with pytest.raises(InputError, match="--topk"):
+    with pytest.raises(InputError, match="^topk: expected integers of at least 1, got 0$"):
         TrainConfig(topk=(0,))
 
 

@@ -1,7 +1,7 @@
 """The arguments of a model, read from the text of its folder: to list them imports no TensorFlow.
 
-The constructor's signature has the defaults, the docstrings' `Args:` the descriptions, `ACCEPTED` in `arguments.py` the
-ranges and choices.
+The constructor's signature has the defaults, the docstrings' `Args:` the descriptions; in `arguments.py`, `ACCEPTED`
+has the ranges and choices, and `WITHOUT_EFFECT` says which arguments others leave unread.
 """
 
 import ast
@@ -78,6 +78,22 @@ def choices(model):
     accepted = _Names(f"tfrecs.models.{model}.arguments")["ACCEPTED"]
     named = {name: rule for name, rule in accepted.items() if isinstance(rule, tuple)}
     return {name: tuple(choice for choice in rule if choice is not None) for name, rule in named.items()}
+
+
+def without_effect(model):
+    """What `ranges.unread` takes, of a model.
+
+    Args:
+        model: str, a key of `models.MODELS`.
+
+    Returns:
+        dict of argument to `(other, values)`.
+
+    Example:
+        >>> without_effect("sasrec")["num_negatives"]
+        ('item_loss', ('ce', 'bce'))
+    """
+    return _Names(f"tfrecs.models.{model}.arguments")["WITHOUT_EFFECT"]
 
 
 def _class(module):

@@ -4,6 +4,7 @@ import math
 import numbers
 
 from tfrecs.errors import InputError, nearest, option
+from tfrecs.options import spelled
 
 LARGEST = 2**31 - 1  # of an int32, which TensorFlow uses for sizes
 SIZE = "an integer of at least 1"
@@ -61,6 +62,45 @@ def as_tuple(name, value):
 def as_tuples(arguments, names):
     """The arguments, those of `names` as tuples, see `as_tuple`."""
     return arguments | {name: as_tuple(name, arguments[name]) for name in names}
+
+
+def unread(arguments, without_effect):
+    """The arguments that others leave without effect.
+
+    Args:
+        arguments: dict of name to value.
+        without_effect: dict of name to `(other, values)`: it is not read where argument `other` is one of `values`.
+
+    Returns:
+        dict of name to the other argument's name.
+
+    Example:
+        >>> unread({"k": 5, "loss": "ce"}, {"k": ("loss", ("ce", "bce"))})
+        {'k': 'loss'}
+    """
+    return {name: other for name, (other, values) in without_effect.items() if arguments[other] in values}
+
+
+def refuse_unread(arguments, defaults, without_effect):
+    """Refuses a value that would be ignored: not the default, of an argument that is not read.
+
+    Args:
+        arguments, without_effect: as for `unread`.
+        defaults: dict of name to the constructor's default.
+
+    Raises:
+        InputError: naming the argument, its value and the other argument.
+
+    Example:
+        >>> refuse_unread({"k": 5, "loss": "ce"}, {"k": 64}, {"k": ("loss", ("ce", "bce"))})
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.InputError: k 5: has no effect with loss ce
+    """
+    for name, other in unread(arguments, without_effect).items():
+        if arguments[name] != defaults[name]:
+            value, choice = spelled(arguments[name]), spelled(arguments[other])
+            raise InputError(f"{option(name)} {value}: has no effect with {option(other)} {choice}")
 
 
 def check(arguments, accepted):

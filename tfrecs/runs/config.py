@@ -4,7 +4,7 @@ import dataclasses
 import math
 import typing
 
-from tfrecs.errors import InputError, nearest
+from tfrecs.errors import InputError, nearest, option
 from tfrecs.evaluation.protocols import PROTOCOLS
 
 LARGEST = 2**31 - 1
@@ -25,6 +25,13 @@ DEFAULT_TOPK = (10,)  # every protocol with lists reports it anyway
 JUDGED_BY = ("topk", "protocol", "exclude_seen", "num_eval_negatives", "published_lists")
 # By protocols that leave no choice.
 SEEN_EXCLUDED = {name: known.exclude_seen for name, known in PROTOCOLS.items() if known.exclude_seen is not None}
+# What only some choices of another argument read; elsewhere a value other than the default would be ignored.
+READ_BY = {
+    "epsilon": ("optimizer", ("adam", "lazy_adam", "rmsprop", "adagrad", "adadelta")),
+    "beta_2": ("optimizer", ADAMS),
+    "num_eval_negatives": ("protocol", ("pair_auc",)),
+    "published_lists": ("protocol", ("rated_list",)),
+}
 AT_LEAST_0 = ("batch_tokens", "decay_epochs", "patience", "save_checkpoints_epochs", "save_checkpoints_steps", "seed")
 
 
@@ -72,13 +79,13 @@ class TrainConfig:
         seed: int, of weights, order, negatives and dropout.
 
     Raises:
-        InputError: a value out of its range, with the flag's name.
+        InputError: a value out of its range, or one that the other values leave without effect.
 
     Example:
         >>> TrainConfig(epochs=0)
         Traceback (most recent call last):
         ...
-        tfrecs.errors.InputError: --epochs: expected at least 1, got 0
+        tfrecs.errors.InputError: epochs: expected at least 1, got 0
     """
 
     epochs: int = 30
@@ -128,40 +135,55 @@ class TrainConfig:
         for name, choices in self.CHOICES.items():
             value = getattr(self, name)
             if value not in choices:
-                raise InputError(f"--{name}: unknown value {value!r}; {nearest(value, choices)}")
+                raise InputError(f"{option(name)}: unknown value {value!r}; {nearest(value, choices)}")
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.type is int and not isinstance(value, bool) and value > LARGEST:
-                raise InputError(f"--{field.name}: expected at most {LARGEST}, got {value}")
+                raise InputError(f"{option(field.name)}: expected at most {LARGEST}, got {value}")
         for name in ("epochs", "batch_size", "eval_batch_size", "eval_step", "keep_checkpoints", "num_eval_negatives"):
             if getattr(self, name) < 1:
-                raise InputError(f"--{name}: expected at least 1, got {getattr(self, name)}")
+                raise InputError(f"{option(name)}: expected at least 1, got {getattr(self, name)}")
         for name in AT_LEAST_0:
             if getattr(self, name) < 0:
-                raise InputError(f"--{name}: expected at least 0, got {getattr(self, name)}")
+                raise InputError(f"{option(name)}: expected at least 0, got {getattr(self, name)}")
         for name in ("global_clipnorm", "weight_decay"):
             if not 0 <= getattr(self, name) < float("inf"):
-                raise InputError(f"--{name}: expected a number of at least 0, got {getattr(self, name)}")
+                raise InputError(f"{option(name)}: expected a number of at least 0, got {getattr(self, name)}")
         if self.weight_decay and self.optimizer == "lazy_adam":
-            raise InputError("--weight_decay: rows at rest would not decay under --optimizer lazy_adam; adam moves all")
+            lazy = f"{option('optimizer')} lazy_adam"
+            raise InputError(f"{option('weight_decay')}: rows at rest would not decay under {lazy}; adam moves all")
         object.__setattr__(self, "topk", tuple(self.topk))  # JSON has lists
         if not self.topk or not all(isinstance(k, int) and 1 <= k <= LARGEST for k in self.topk):
-            raise InputError(f"--topk: expected integers of at least 1, got {','.join(map(str, self.topk))}")
+            raise InputError(f"{option('topk')}: expected integers of at least 1, got {','.join(map(str, self.topk))}")
         if self.topk != DEFAULT_TOPK and not PROTOCOLS[self.protocol].ranks_lists:
-            raise InputError(f"--topk: --protocol {self.protocol} ranks no list")
+            raise InputError(f"{option('topk')}: {option('protocol')} {self.protocol} ranks no list")
         for name in ("learning_rate", "epsilon"):
             if not 0 < getattr(self, name) < float("inf"):
-                raise InputError(f"--{name}: expected a number above 0, got {getattr(self, name)}")
+                raise InputError(f"{option(name)}: expected a number above 0, got {getattr(self, name)}")
         if not 0 <= self.beta_2 < 1:
-            raise InputError(f"--beta_2: expected a number in [0, 1), got {self.beta_2}")
-        if self.beta_2 != type(self).beta_2 and self.optimizer not in ADAMS:
-            raise InputError(f"--beta_2 {self.beta_2}: has no effect with --optimizer {self.optimizer}")
+            raise InputError(f"{option('beta_2')}: expected a number in [0, 1), got {self.beta_2}")
+        for name, (other, readers) in READ_BY.items():
+            value, choice = getattr(self, name), getattr(self, other)
+            if value != getattr(type(self), name) and choice not in readers:
+                raise InputError(f"{option(name)} {value}: has no effect with {option(other)} {choice}")
+        if self.batch_tokens and self.batch_size != type(self).batch_size:
+            raise InputError(
+                f"{option('batch_size')} {self.batch_size}: has no effect with {option('batch_tokens')} "
+                f"{self.batch_tokens}, which decides how large batches are"
+            )
+        if self.patience and self.train_split != "train" and self.validation_split != "test":
+            raise InputError(
+                f"{option('patience')} {self.patience}: has no effect with {option('train_split')} {self.train_split}, "
+                "which trains on the validation items"
+            )
         if 0 < self.decay_epochs < self.epochs:
             raise InputError(
-                f"--epochs: the learning rate is 0 after --decay_epochs {self.decay_epochs}, got {self.epochs}"
+                f"{option('epochs')}: the learning rate is 0 after {option('decay_epochs')} {self.decay_epochs}, "
+                f"got {self.epochs}"
             )
         if self.retrain and (self.train_split, self.validation_split) != ("train", "valid"):
-            raise InputError("--retrain: needs --train_split train and --validation_split valid to choose the epoch by")
+            splits = f"{option('train_split')} train and {option('validation_split')} valid"
+            raise InputError(f"{option('retrain')}: needs {splits} to choose the epoch by")
 
     def rate(self, epoch):
         """The learning rate of an epoch, counted from 0.

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfrecs import optimizers, options
 from tfrecs.data import dataset
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 from tfrecs.evaluation import evaluator, protocols
 from tfrecs.models import MODELS
 from tfrecs.progress import note
@@ -201,10 +201,15 @@ def check_arguments(model_name, model_arguments, config):
         raise
     except directory.ARGUMENT_ERRORS as error:
         raise InputError(f"--model {model_name}: {listing.first_line(error)}") from None
+    if config.negative_sampling != type(config).negative_sampling and not model.draws_negatives:
+        raise InputError(
+            f"{option('negative_sampling')} {config.negative_sampling}: has no effect, {type(model).__name__} draws no "
+            "negatives with these arguments"
+        )
     if config.train_split == "all" and not (config.protocol == "rated_list" and model.own_split):
         raise InputError(
-            f"--train_split all: has the items that --protocol {config.protocol} is judged on; only --protocol "
-            "rated_list with --random_split holds out others; --train_split train leaves them out"
+            f"{option('train_split')} all: has the items that {option('protocol')} {config.protocol} is judged on; "
+            f"only rated_list with {option('random_split')} holds out others; train leaves them out"
         )
     protocols.check_metric(config, kinds_known=False)
 

@@ -4,9 +4,9 @@ import dataclasses
 
 from tfrecs.errors import InputError, nearest, option
 from tfrecs.evaluation.protocols import DEFAULT_METRICS
-from tfrecs.models import MODELS, declarations
+from tfrecs.models import MODELS, declarations, ranges
 from tfrecs.models.presets import ORIGINAL_NAMES, PRESETS
-from tfrecs.runs.config import ADAMS, CHANGEABLE, JUDGED_BY, SEEN_EXCLUDED, TrainConfig
+from tfrecs.runs.config import CHANGEABLE, JUDGED_BY, READ_BY, SEEN_EXCLUDED, TrainConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +61,10 @@ def create(model, preset="recommended", given=None):
     given_model = {key: value for key, value in given.items() if key in own}
     given_config = {key: value for key, value in given.items() if key in training}
     config = configure(_stretched(chosen["training"], given_config), given_config)
-    arguments = {**chosen["model"], **given_model}
+    rules = declarations.without_effect(name)
+    unread = ranges.unread({**own, **chosen["model"], **given_model}, rules)
+    kept = {key: value for key, value in chosen["model"].items() if key not in unread}
+    arguments = {**kept, **given_model}
     return Recipe(name, preset, arguments, config, given_model, given_config, chosen.get("data", {}))
 
 
@@ -132,7 +135,7 @@ def contradictions(stored, recipe, training, named=()):
     names = {name: stored.get(name, asked[name]) for name in named}
     return [
         f"{option(name)} {value} (the run has {kept[name]})"
-        for given, kept in ((asked, names), (recipe.given_model, model), (recipe.given_config, config))
+        for given, kept in ((asked, names), (recipe.given_model, model), (_with_implied(recipe.given_config), config))
         for name, value in given.items()
         if name not in free and not _same(kept[name], value)
     ]
@@ -151,6 +154,7 @@ def configure(known, given):
         >>> configure({"select_metric": "mrr"}, {"protocol": "pair_auc"}).select_metric
         'auc'
     """
+    given = _with_implied(given)
     protocol, before = given.get("protocol"), known.get("protocol", TrainConfig.protocol)
     fixed = SEEN_EXCLUDED.get(protocol or before)
     if fixed is not None and given.get("exclude_seen", fixed) != fixed:
@@ -166,10 +170,23 @@ def configure(known, given):
             # The other protocol fixed this value; the user did not choose it.
             if name != "select_metric" and not (name == "exclude_seen" and before in SEEN_EXCLUDED)
         }
-    optimizer = given.get("optimizer", known.get("optimizer", TrainConfig.optimizer))
-    if optimizer not in ADAMS:  # a preset's `beta_2` was meant for its own optimizer
-        known = {name: value for name, value in known.items() if name != "beta_2"}
-    return TrainConfig(**{**known, **given})
+    return TrainConfig(**{**_still_read(known, given), **given})
+
+
+def _with_implied(given):
+    """Given values with what follows from them: who asks for batches of a size asks for none of so many tokens."""
+    return {"batch_tokens": 0, **given} if "batch_size" in given else given
+
+
+def _still_read(known, given):
+    """Without what was meant for another optimizer, protocol, split or kind of batches than the given ones."""
+    chosen = {**training_arguments(), **known, **given}
+    unread = {name for name, (other, readers) in READ_BY.items() if chosen[other] not in readers}
+    if chosen["batch_tokens"]:
+        unread.add("batch_size")
+    if chosen["train_split"] != "train" and chosen["validation_split"] != "test":
+        unread.add("patience")
+    return {name: value for name, value in known.items() if name not in unread}
 
 
 def _stretched(training, given):

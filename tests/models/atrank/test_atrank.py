@@ -6,7 +6,9 @@ import tensorflow as tf
 
 from tests.models.harness import ModelCase
 from tfrecs.errors import InputError
+from tfrecs.models import declarations
 from tfrecs.models.atrank import ATRank
+from tfrecs.models.atrank.arguments import WITHOUT_EFFECT
 
 SIZES = {
     "num_users": 7,
@@ -21,6 +23,9 @@ SIZES = {
     "hidden_units": 8,
     "num_heads": 2,
     "max_history": 4,
+}
+NO_TIME = {"time": "none"} | {
+    name: declarations.defaults("atrank")[name] for name, (other, _) in WITHOUT_EFFECT.items() if other == "time"
 }
 
 
@@ -131,7 +136,7 @@ def test_times_of_groups_are_apart(case):
 
 def test_scores_follow_the_equations():
     """Bilinear attention of one history in numpy, from the weights."""
-    model = TestATRank().make(num_actions=0, num_groups=1, attribute_sizes=(), attribute_lengths=(), time="none")
+    model = TestATRank().make(num_actions=0, num_groups=1, attribute_sizes=(), attribute_lengths=(), **NO_TIME)
     history, item = [3, 7, 3], 9
     v = {"items": model.objects.items.numpy(), "candidate": [w.numpy() for w in model.candidates.weights]}
     s = v["items"][history] @ model.behaviours.projection.layers[0].kernel.numpy()

@@ -26,6 +26,7 @@ SIZES = {
     "attention_dropout": 0.0,
     "initializer_range": 0.3,
 }
+NO_PREDICTOR = {"attribute_predictor": "none", "attribute_weight": (10.0,)}
 ITEMS = np.arange(1, 14)
 
 
@@ -131,7 +132,7 @@ def test_pad_is_no_class_unless_asked_for(case):
         {"attribute_sizes": (), "attribute_lengths": (), "attributes": ()},
         {"item_loss": "bpr", "fusion": "sum", "attributes_in_items": False},
         {"all_positions": False, "fusion": "concat", "pooling": "max", "attribute_predictor": "mlp"},
-        {"num_layers": 3, "pooling": "mean", "attribute_predictor": "none", "loss_reduction": "sum"},
+        {"num_layers": 3, "pooling": "mean", "loss_reduction": "sum"} | NO_PREDICTOR,
     ],
 )
 def test_variants_learn(case, arguments):

@@ -20,10 +20,13 @@ def case():
     return TestRepeatBias()
 
 
+ITEMS_ONLY = {"attribute_predictor": "none", "attribute_weight": (10.0,)}
+
+
 @pytest.mark.parametrize("all_positions", [True, False])
 @pytest.mark.parametrize("fusion", ["sum", "gate"])
 def test_the_loss_with_a_repeat_bias_is_that_of_the_shifted_scores(case, fusion, all_positions):
-    model = case.make(fusion=fusion, all_positions=all_positions, attribute_predictor="none")
+    model = case.make(fusion=fusion, all_positions=all_positions, **ITEMS_ONLY)
     model.repeat_bias_layer.weight.assign(-0.13)
     history, targets = np.array([[3, 5, 3, 2], [1, 12, 0, 0]]), np.array([[5, 3, 2, 9], [12, 1, 0, 0]])
     ends = [(row, end) for row in range(2) for end in range(4) if targets[row, end]]
@@ -72,7 +75,7 @@ def arguments_of(preset, *flags):
 def test_everything_but_the_bias_trains_as_without_it(case):
     weights = []
     for repeat_bias in (False, True):
-        model = case.compiled(repeat_bias=repeat_bias, attribute_predictor="none", optimizer=keras.optimizers.SGD(0.1))
+        model = case.compiled(repeat_bias=repeat_bias, optimizer=keras.optimizers.SGD(0.1), **ITEMS_ONLY)
         examples = case.examples(np.random.default_rng(1), 8)
         model.fit(tf.data.Dataset.from_tensor_slices(examples).batch(4), epochs=2, verbose=0)
         weights.append({v.path.partition("/")[2]: v.numpy() for v in model.trainable_variables if v.shape != ()})

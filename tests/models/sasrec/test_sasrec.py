@@ -19,7 +19,6 @@ SIZES = {
     "inner_dim": 12,
     "dropout": 0.0,
     "attention_dropout": 0.0,
-    "num_negatives": 3,
     "initializer_range": 0.3,
 }
 ORIGINAL = PRESETS["sasrec"]["original"]["model"] | {
@@ -33,6 +32,8 @@ class SASRecCase(NextItemsCase):
     arguments = SIZES
 
     def make(self, seed=0, **arguments):
+        if arguments.get("item_loss") in ("sampled_softmax", "gbce"):
+            arguments = {"num_negatives": 3} | arguments
         return self.move(super().make(seed, **arguments), np.random.default_rng(5))
 
     def examples(self, random, batch):

@@ -3,7 +3,7 @@
 import numbers
 
 from tfrecs.errors import InputError, option
-from tfrecs.models import ranges
+from tfrecs.models import declarations, ranges
 
 NEIGHBOURS = ("earlier", "all")
 MAX_SEQ, CLASSES = 30, (1.0, 2.0, 3.0, 4.0, 5.0)
@@ -15,6 +15,8 @@ ACCEPTED = {
     "probability_floor": ranges.RATE,
 }
 ELEMENTS = {"dropout": (9, ranges.RATE), "l2": (5, ranges.AMOUNT)}
+
+WITHOUT_EFFECT = {"random_split_seed": ("random_split", (0.0,))}
 
 
 def checked(arguments):
@@ -36,6 +38,7 @@ def checked(arguments):
         tfrecs.errors.InputError: l2: expected a number of at least 0, got -1.0
     """
     ranges.check(arguments, ACCEPTED)
+    ranges.refuse_unread(arguments, declarations.defaults("arerec"), WITHOUT_EFFECT)
     if arguments["embedding_dim"] % arguments["num_heads"]:
         dim, heads = arguments["embedding_dim"], arguments["num_heads"]
         raise InputError(f"{option('num_heads')}: {heads} heads do not divide {option('embedding_dim')} {dim}")

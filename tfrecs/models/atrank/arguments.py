@@ -1,7 +1,7 @@
 """What ATRank's constructor accepts."""
 
 from tfrecs.errors import InputError, option
-from tfrecs.models import ranges
+from tfrecs.models import declarations, ranges
 from tfrecs.models.atrank.attention import ACTIVATIONS, SIMILARITIES
 from tfrecs.models.atrank.behaviours import BUCKET_RULES, TIMES
 
@@ -19,6 +19,12 @@ ACCEPTED = {
     "candidate": CANDIDATES,
     "similarity": SIMILARITIES,
     "activation": ACTIVATIONS,
+}
+
+WITHOUT_EFFECT = {
+    "time_dim": ("time", ("one_hot", "none")),
+    **dict.fromkeys(("num_buckets", "time_unit", "bucket_rule"), ("time", ("none",))),
+    "sum_penalty": ("activation_penalty", (0.0,)),
 }
 
 
@@ -42,6 +48,7 @@ def checked(arguments):
         tfrecs.errors.InputError: num_heads: expected a divisor of the 128 hidden units, got 3
     """
     ranges.check(arguments, ACCEPTED)
+    ranges.refuse_unread(arguments, declarations.defaults("atrank"), WITHOUT_EFFECT)
     for name in ("history_kind", "target_kind"):
         if arguments[name] and not arguments["object_type"]:
             raise InputError(

@@ -19,6 +19,8 @@ ACCEPTED = {
     "pair_reduction": losses.REDUCTIONS,
 }
 
+WITHOUT_EFFECT = {}
+
 
 def checked(arguments):
     """The arguments.

@@ -3,7 +3,7 @@
 from tfrecs.errors import InputError, option
 from tfrecs.layers.attributes import POOLINGS
 from tfrecs.layers.feed_forward import ACTIVATIONS
-from tfrecs.models import ranges
+from tfrecs.models import declarations, ranges
 from tfrecs.models.dif_sr.attention import FUSIONS
 from tfrecs.models.dif_sr.predictors import PREDICTORS
 from tfrecs.models.item_attributes import ALL
@@ -25,6 +25,8 @@ TUPLES = {
     "attribute_dim": ranges.SIZE,
     "attribute_weight": ranges.AMOUNT,
 }
+
+WITHOUT_EFFECT = {"attribute_weight": ("attribute_predictor", ("none",))}
 
 
 def checked(arguments):
@@ -49,6 +51,7 @@ def checked(arguments):
     """
     arguments = ranges.as_tuples(arguments, ("attributes", *TUPLES))
     ranges.check(arguments, ACCEPTED)
+    ranges.refuse_unread(arguments, declarations.defaults("dif_sr"), WITHOUT_EFFECT)
     for name, rule in TUPLES.items():
         for value in arguments[name]:
             ranges.check({name: value}, {name: rule})

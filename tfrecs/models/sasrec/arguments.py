@@ -2,7 +2,7 @@
 
 from tfrecs.errors import InputError, option
 from tfrecs.layers.feed_forward import ACTIVATIONS, NORMALIZATIONS
-from tfrecs.models import ranges
+from tfrecs.models import declarations, ranges
 
 LOSSES = ("ce", "sampled_softmax", "gbce", "bce")
 ORIGINS = ("start", "end")
@@ -16,6 +16,11 @@ ACCEPTED = {
     "normalization": NORMALIZATIONS,
     "positions_from": ORIGINS,
     "item_loss": LOSSES,
+}
+
+WITHOUT_EFFECT = {
+    "num_negatives": ("item_loss", ("ce", "bce")),
+    "calibration": ("item_loss", ("ce", "bce", "sampled_softmax")),
 }
 
 
@@ -39,6 +44,7 @@ def checked(arguments):
         tfrecs.errors.InputError: dim: expected a multiple of num_heads 4, got 10
     """
     ranges.check(arguments, ACCEPTED)
+    ranges.refuse_unread(arguments, declarations.defaults("sasrec"), WITHOUT_EFFECT)
     if arguments["dim"] % arguments["num_heads"]:
         dim, heads = arguments["dim"], arguments["num_heads"]
         raise InputError(f"{option('dim')}: expected a multiple of {option('num_heads')} {heads}, got {dim}")
