@@ -38,6 +38,7 @@ def interruptible(connection):
 
 
 def _watch(reader, connection):
-    while number := reader.recv(1):
-        if number[0] in SIGNALS:
-            connection.interrupt()
+    with contextlib.suppress(OSError):  # a second signal may close the sockets before the thread has seen their end
+        while number := reader.recv(1):
+            if number[0] in SIGNALS:
+                connection.interrupt()

@@ -4,6 +4,7 @@ import contextlib
 import os
 import resource
 import signal
+import socket
 import threading
 import time
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from data_prep import filters
-from data_prep.engines import local
+from data_prep.engines import interruption, local
 from data_prep.prepare import OPTIONS, main, prepare
 from data_prep.sources import SOURCES
 from tfrecs import startup
@@ -98,6 +99,19 @@ def test_a_signal_inside_a_query(tmp_path, raw, monkeypatch, capsys, kind, expec
             signal.signal(number, handler)
     assert "interrupted; nothing was left behind" in capsys.readouterr().err
     assert os.listdir(tmp_path) == ["raw"]
+
+
+def test_a_signal_that_closes_the_watchers_socket_is_no_failure_of_its_thread(monkeypatch):
+    """As where a second signal comes while the first one's query is being left."""
+    failures = []
+    monkeypatch.setattr(threading, "excepthook", failures.append)
+    reader, writer = socket.socketpair()
+    writer.close()
+    reader.close()
+    watcher = threading.Thread(target=interruption._watch, args=(reader, None))
+    watcher.start()
+    watcher.join()
+    assert not failures
 
 
 def test_too_little_memory(tmp_path, raw, command, monkeypatch):
