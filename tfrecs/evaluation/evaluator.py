@@ -103,7 +103,12 @@ class Evaluator:
         return {"popularity": Popularity(counts), "transitions": Transitions(counts, pairs)}
 
     def _measurement(self, scorer, strategy=None):
-        return Measurement(self.protocol.measure(scorer), self.protocol.summarise, strategy, type(scorer).__name__)
+        def catalogue():
+            table = scorer.catalogue() if self.protocol.measures_ranks and scorer is self.model else None
+            return () if table is None else (table,)
+
+        measure, name = self.protocol.measure(scorer), type(scorer).__name__
+        return Measurement(measure, self.protocol.summarise, strategy, name, catalogue)
 
     def _score(self, scorer, split):
         return self._measurement(scorer)(self.batches(split), split)[0]

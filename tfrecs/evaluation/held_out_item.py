@@ -39,14 +39,15 @@ class FullRanking:
         return tuple(self._named(metrics.of_rank(tf.ones([1], tf.int64), self.cutoffs)))
 
     def measure(self, ranker):
-        """`f(batch) -> (int64 ranks [batch], sound bool [batch])`.
+        """`f(batch, *table) -> (int64 ranks [batch], sound bool [batch])`.
 
-        `ranker` is anything with `checked_rank(inputs, target, excluded)`, see `metrics.checked_rank`.
+        `ranker` is anything with `checked_rank(inputs, target, excluded, *table)`, see `metrics.checked_rank`; a table
+        is what a model's `catalogue` gives.
         """
 
-        def rank(batch):
+        def rank(batch, *table):
             excluded = batch["seen"] if self.exclude_seen else batch["seen"][:, :0]
-            return ranker.checked_rank(batch, batch["target"], excluded)
+            return ranker.checked_rank(batch, batch["target"], excluded, *table)
 
         return rank
 

@@ -13,11 +13,13 @@ class Measurement:
     """Measures the held-out item of each user once and summarises; traced once, used for every epoch.
 
     Args:
-        measure: `f(batch) -> (values [batch, ...], sound bool [batch])`, traceable by `tf.function`; `sound` is False
-            where a score is NaN or +inf.
+        measure: `f(batch, *fixed) -> (values [batch, ...], sound bool [batch])`, traceable by `tf.function`; `sound` is
+            False where a score is NaN or +inf.
         summarise: `f(array of all users' values) -> dict of metric to float`.
         strategy: `tf.distribute.Strategy` or None; a batch is shared among its replicas.
         name: str, what is measured, for messages.
+        prepare: function without arguments that gives `fixed`, a tuple that holds for all batches of a split, such
+            as a model's catalogue; default none.
 
     Call arguments:
         batches: `data.evaluation_batches.EvaluationBatches`.
@@ -31,9 +33,10 @@ class Measurement:
     the seconds.
     """
 
-    def __init__(self, measure, summarise, strategy=None, name="model"):
+    def __init__(self, measure, summarise, strategy=None, name="model", prepare=tuple):
         self.strategy = strategy or tf.distribute.get_strategy()
         self._measure, self._summarise, self._step, self._name = measure, summarise, None, name
+        self._prepare = prepare
 
     def __call__(self, batches, split=""):
         _, values, seconds = self.measure_users(batches, split)
@@ -49,26 +52,27 @@ class Measurement:
             `(users, values, seconds)`: int64 `[users]`, the ids; what `measure` gives, `[users, ...]`; float.
         """
         started = time.perf_counter()
+        fixed = self._prepare()
         if self._step is None:
-            self._step = self._trace(batches.element_spec)
+            self._step = self._trace(batches.element_spec, fixed)
         if self.strategy.num_replicas_in_sync > 1:
             batches = self.strategy.experimental_distribute_dataset(batches.dataset())
         columns = [], [], []
         for batch in batches:
-            for found, into in zip(self._step(batch), columns, strict=True):
+            for found, into in zip(self._step(batch, fixed), columns, strict=True):
                 into.extend(part.numpy() for part in self.strategy.experimental_local_results(found))
         users, values, sound = (np.concatenate(parts) if parts else np.zeros(0, np.int64) for parts in columns)
         if not sound.all():
             raise NotFiniteError(not_finite(self._name, np.sum(~sound), len(sound), split))
         return users, values, time.perf_counter() - started
 
-    def _trace(self, spec):
-        def measure(batch):
-            return batch["user"], *self._measure(batch)
+    def _trace(self, spec, fixed):
+        def measure(batch, fixed):
+            return batch["user"], *self._measure(batch, *fixed)
 
-        def step(batch):
-            return self.strategy.run(measure, args=(batch,))
+        def step(batch, fixed):
+            return self.strategy.run(measure, args=(batch, fixed))
 
         if self.strategy.num_replicas_in_sync > 1:  # a batch is then several tensors, which no signature describes
             return tf.function(step, reduce_retracing=True)
-        return tf.function(step, input_signature=[spec])
+        return tf.function(step, input_signature=[spec, tf.nest.map_structure(tf.TensorSpec.from_tensor, fixed)])

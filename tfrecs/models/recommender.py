@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfrecs import losses, metrics
 from tfrecs.errors import NotFiniteError
-from tfrecs.models import kinds, ranges, requests, train_step
+from tfrecs.models import catalogue, kinds, ranges, requests, train_step
 from tfrecs.models.scoring import best_items, not_finite, require_sound
 from tfrecs.models.tables import require_filled
 
@@ -197,10 +197,28 @@ class SequentialRecommender(keras.Model):
         """
         return self.checked_rank(inputs, target, excluded)[0]
 
-    def checked_rank(self, inputs, target, excluded):
-        """Arguments as for `rank`; also whether all scores of a row can be ranked, see `metrics.checked_rank`."""
+    def catalogue(self):
+        """Where scores are products of queries with a table, that table; it changes when the weights do.
+
+        Returns:
+            `catalogue.Catalogue`, or None: then `score_items` scores candidates a few at a time.
+        """
+
+    def catalogue_query(self, query):
+        """What to multiply the catalogue with, float32 `[batch, width]`; `query` as from `encode`."""
+        return query["vector"]
+
+    def checked_rank(self, inputs, target, excluded, table=None):
+        """Arguments as for `rank`; also whether all scores of a row can be ranked, see `metrics.checked_rank`.
+
+        `table` is what `catalogue` gave, where it is asked for once for many batches.
+        """
         self.require_tables()
         query = self.encode(inputs)
+        table = self.catalogue() if table is None else table
+        if table is not None:
+            first = 0 if self.rank_pad else 1
+            return catalogue.checked_rank(self.catalogue_query(query), table, target, excluded, first)
         return metrics.checked_rank(
             lambda items: self.score_items(query, items),
             target,
@@ -225,7 +243,7 @@ class SequentialRecommender(keras.Model):
         """The vectors that items are compared by, float32 `[num_items, dim]`; row 0 is item 1."""
         raise NotImplementedError(f"{type(self).__name__} has no vectors of items")
 
-    def recommend(self, inputs, k=10, excluded=None, chunk_size=None, kind=None, allowed=None):
+    def recommend(self, inputs, k=10, excluded=None, chunk_size=None, kind=None, allowed=None, table=None):
         """The best items, best first; equal scores in order of id.
 
         Args:
@@ -236,6 +254,7 @@ class SequentialRecommender(keras.Model):
             kind: only items of this kind, for a model that tells kinds apart: its name, or its id, or int64 `[batch]`
                 ids, one for each row, 0 for any kind. Default any.
             allowed: int64 `[batch or 1, any]` padded with 0, the only items to return; default all.
+            table: what `catalogue` gave, where it is asked for once for many requests.
 
         Returns:
             `(items int64 [batch, k], scores float32 [batch, k])`; where fewer than k items are left, id 0 with
@@ -248,14 +267,16 @@ class SequentialRecommender(keras.Model):
         self.require_tables()
         inputs, excluded, allowed = requests.read(self, inputs, excluded=excluded, allowed=allowed)
         query, k = self.encode(inputs), min(requests.count("k", k), self.num_items)
-        items, scores, sound = best_items(
-            lambda ids: self.score_items(query, ids),
-            self.num_items,
-            k,
-            excluded,
-            chunk_size or self.candidate_chunk,
-            _conditions(None if kind is None else kinds.of_kind(self, kind), allowed),
-        )
+        wanted = _conditions(None if kind is None else kinds.of_kind(self, kind), allowed)
+        table = self.catalogue() if table is None else table
+        if table is not None:
+            found = catalogue.best_items(self.catalogue_query(query), table, k, excluded, wanted, chunk_size)
+        else:
+            chunk_size = chunk_size or self.candidate_chunk
+            found = best_items(
+                lambda ids: self.score_items(query, ids), self.num_items, k, excluded, chunk_size, wanted
+            )
+        items, scores, sound = found
         require_sound(sound, type(self).__name__)
         return items, scores
 

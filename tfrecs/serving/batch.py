@@ -45,6 +45,7 @@ def recommend(model, data, users=None, histories=None, k=10, exclude_seen=True, 
         _filter(data, name, tokens, len(names)) for name, tokens in (("allowed", allowed), ("excluded", excluded))
     )
     row_names, tokens, tables = np.array(names, object), np.array(data.items, object), []
+    catalogue = model.catalogue()
     for rows, sequences in _sequences(model, data, user_ids, histories):
         seen = [sequences["item"].to_tensor()] if exclude_seen else []
         seen += [] if excluded is None else [_rows_of(excluded, rows)]
@@ -56,6 +57,7 @@ def recommend(model, data, users=None, histories=None, k=10, exclude_seen=True, 
             excluded=left_out,
             kind=kind,
             allowed=None if allowed is None else _rows_of(allowed, rows),
+            table=catalogue,
         )
         tables.append(_table(row_names, tokens, rows, items.numpy(), scores.numpy()))
     if not tables:

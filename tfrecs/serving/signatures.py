@@ -24,6 +24,7 @@ import tensorflow as tf
 from tfrecs import metrics
 from tfrecs.data import records
 from tfrecs.errors import NotFiniteError
+from tfrecs.models import catalogue
 from tfrecs.models.scoring import require_sound
 
 VOCABULARIES = ("user", "item")
@@ -63,12 +64,13 @@ class Service:
             paths["item"], tf.int64, line, tf.string, text, vocab_size=manifest.vocabularies["item"].size
         )
         self.item_tokens = tf.lookup.StaticHashTable(tokens, "")
+        self.catalogue = _stored_catalogue(model)
 
     def archive(self):
         """Tables tracked, signatures added; they bring their variables, and `track(model)` would store each twice."""
         archive = keras.export.ExportArchive()
-        for table in (*self.ids.values(), self.item_tokens):
-            archive.track(table)
+        for resource in (*self.ids.values(), self.item_tokens, *(self.catalogue or ())):
+            archive.track(resource)
         request = [tf.TensorSpec([None], tf.string, "user"), tf.TensorSpec([None, None], tf.string, "history")]
         for name in self.model.request_fields:
             request.append(tf.TensorSpec([None, None], REQUEST_FIELDS[name], name))
@@ -154,13 +156,27 @@ class Service:
 
     def _best(self, sequences, kind=None):
         inputs, seen = self.model.history_inputs(sequences), sequences["item"].to_tensor()
-        ids, scores = self.model.recommend(inputs, self.k, excluded=seen, kind=kind)
+        ids, scores = self.model.recommend(inputs, self.k, excluded=seen, kind=kind, table=self.catalogue)
         tokens, scores = self.item_tokens.lookup(ids - 1), tf.cast(scores, tf.float32)
         missing = [[0, 0], [0, max(0, self.k - self.model.num_items)]]
         return {
             "items": tf.pad(tokens, missing, constant_values=""),
             "scores": tf.pad(scores, missing, constant_values=-float("inf")),
         }
+
+
+def _stored_catalogue(model):
+    """The model's catalogue as variables, so that no request makes it; None where the model has none.
+
+    A table that is one of the model's own variables is stored once.
+    """
+    made = model.catalogue()
+    if made is None:
+        return None
+    same = (v.value for v in model.variables if v.shape == made.vectors.shape and v.dtype == made.vectors.dtype.name)
+    own = next((variable for variable in same if bool(tf.reduce_all(variable == made.vectors))), None)
+    vectors = tf.Variable(made.vectors, trainable=False) if own is None else own
+    return catalogue.Catalogue(vectors, tf.Variable(made.bound, trainable=False))
 
 
 def items_alone(model, user, item):

@@ -20,10 +20,35 @@ def weighted_squared_distance(terms):
     """
     if len(terms[0][2].shape) == 3:
         return sum(weight * ops.sum(ops.square(query[:, None, :] - items), axis=-1) for weight, query, items in terms)
-    left = [-2.0 * weight * query for weight, query, _ in terms] + [weight for weight, _, _ in terms]
-    right = [items for _, _, items in terms] + [_squared_norm(items) for _, _, items in terms]
-    product = ops.matmul(ops.concatenate(left, axis=1), ops.transpose(ops.concatenate(right, axis=1)))
-    return product + sum(weight * _squared_norm(query) for weight, query, _ in terms)
+    left = query_factors([(weight, query) for weight, query, _ in terms])
+    right = item_factors([items for _, _, items in terms])
+    return ops.matmul(left, ops.transpose(right))
+
+
+def query_factors(terms):
+    """What `item_factors` are multiplied with for `sum_k weight_k |query_k - item_k|^2`, by the binomial formula.
+
+    Args:
+        terms: list of `(weight, query)`, as for `weighted_squared_distance`.
+
+    Returns:
+        float `[batch, width]`.
+    """
+    constant = sum(weight * _squared_norm(query) for weight, query in terms)
+    return ops.concatenate([*(-2.0 * weight * query for weight, query in terms), *(w for w, _ in terms), constant], 1)
+
+
+def item_factors(vectors):
+    """See `query_factors`.
+
+    Args:
+        vectors: list of float `[count, dim]`, the items' vectors of each term.
+
+    Returns:
+        float `[count, width]`.
+    """
+    norms = [_squared_norm(items) for items in vectors]
+    return ops.concatenate([*vectors, *norms, ops.ones_like(norms[0])], axis=1)
 
 
 def _squared_norm(vectors):

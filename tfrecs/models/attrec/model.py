@@ -6,13 +6,13 @@ import keras
 from keras import ops
 
 from tfrecs.layers.masks import padding_mask
-from tfrecs.models import ranges
+from tfrecs.models import catalogue, ranges
 from tfrecs.models.attrec import data
 from tfrecs.models.attrec.aggregation import aggregate, history_mask
 from tfrecs.models.attrec.arguments import checked
 from tfrecs.models.attrec.attention import IdentityValueAttention
 from tfrecs.models.attrec.embeddings import BoundedEmbedding, clip_norm, time_signal, unit_norm
-from tfrecs.models.attrec.metric_learning import pairwise_hinge, weighted_squared_distance
+from tfrecs.models.attrec.metric_learning import item_factors, pairwise_hinge, query_factors, weighted_squared_distance
 from tfrecs.models.recommender import SequentialRecommender
 
 
@@ -148,13 +148,23 @@ class AttRec(SequentialRecommender):
     def score_items(self, query, items):
         short = ops.cast(self.items_short(items), "float32")
         long = ops.cast(self.items_long(items), "float32")
+        (user_weight, user), (intent_weight, intent) = self._weighted(query)
+        return -weighted_squared_distance([(user_weight, user, long), (intent_weight, intent, short)])
+
+    def _weighted(self, query):
+        """The user's vector, compared with V, and the intent, compared with X, each with its weight `[batch, 1]`."""
         known = query["known"][:, None]
-        return -weighted_squared_distance(
-            [
-                (self.user_weight * known, query["user"], long),
-                ((1 - self.user_weight) * ops.ones_like(known), query["intent"], short),
-            ]
+        weights = self.user_weight * known, (1 - self.user_weight) * ops.ones_like(known)
+        return list(zip(weights, (query["user"], query["intent"])))
+
+    def catalogue(self):
+        items = ops.arange(self.num_items + 1, dtype="int64")
+        return catalogue.of_vectors(
+            item_factors([ops.cast(self.items_long(items), "float32"), ops.cast(self.items_short(items), "float32")])
         )
+
+    def catalogue_query(self, query):
+        return -query_factors(self._weighted(query))
 
     def item_vectors(self):
         """Each item's vectors of both parts, X then V; see `SequentialRecommender.item_vectors`."""

@@ -9,7 +9,7 @@ from tfrecs.data import windows
 from tfrecs.layers.attributes import AttributeTable, ItemTable, PooledEmbedding
 from tfrecs.layers.masks import last_valid, padding_mask
 from tfrecs.losses import softmax_cross_entropy
-from tfrecs.models import item_attributes, ranges
+from tfrecs.models import catalogue, item_attributes, ranges
 from tfrecs.models.dif_sr import data
 from tfrecs.models.dif_sr.arguments import checked, per_attribute
 from tfrecs.models.dif_sr.encoder import DecoupledEncoder
@@ -241,6 +241,10 @@ class DIFSR(SequentialRecommender):
         else:
             scores = tf.einsum("bd,bnd->bn", query["vector"], vectors)
         return scores + self.repeat_bias_layer(query["history"], items) if self.repeat_bias else scores
+
+    def catalogue(self):
+        if not self.repeat_bias:  # which depends on the history, not on the item alone
+            return catalogue.of_vectors(self.items.matrix([table.values for table in self.tables]))
 
     def item_vectors(self):
         """The items' vectors, those of their attributes added; see `SequentialRecommender.item_vectors`."""

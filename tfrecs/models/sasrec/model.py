@@ -7,7 +7,7 @@ from tfrecs.data import windows
 from tfrecs.layers.attributes import ItemTable
 from tfrecs.layers.masks import last_valid, padding_mask
 from tfrecs.losses import softmax_cross_entropy
-from tfrecs.models import ranges
+from tfrecs.models import catalogue, ranges
 from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.models.sasrec import data, losses
 from tfrecs.models.sasrec.arguments import checked
@@ -160,6 +160,9 @@ class SASRec(SequentialRecommender):
         if len(items.shape) == 1:
             return tf.matmul(query["vector"], vectors, transpose_b=True)
         return tf.einsum("bd,bnd->bn", query["vector"], vectors)
+
+    def catalogue(self):
+        return catalogue.of_vectors(self.items.matrix())
 
     def item_vectors(self):
         """See `SequentialRecommender.item_vectors`."""
