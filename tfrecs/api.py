@@ -8,7 +8,7 @@ from tfrecs.data.dataset import Dataset
 from tfrecs.data.manifest import FILE_NAME
 from tfrecs.errors import InputError, nearest, option
 from tfrecs.runs import directory, history
-from tfrecs.serving import batch
+from tfrecs.serving import batch, explanations
 from tfrecs.serving.export import export
 from tfrecs.training import recipe as recipes
 from tfrecs.training import session
@@ -232,6 +232,16 @@ class Run:
     def item_vectors(self):
         """The items' vectors; see `tfrecs.serving.batch.item_vectors`."""
         return batch.item_vectors(self.model, self.data)
+
+    def attention(self, history=None, candidate=None, *, user=None, times=None, actions=None, now=None):
+        """The attention weights for a history, as a table; see `tfrecs.serving.explanations.attention`."""
+        question = {"user": user, "times": times, "actions": actions, "now": now}
+        return explanations.attention(self.model, self.data, history, candidate, **question)
+
+    def contributions(self, item, history=None, *, user=None, times=None, actions=None, now=None):
+        """How an item's score changes without each item; see `tfrecs.serving.explanations.contributions`."""
+        question = {"user": user, "times": times, "actions": actions, "now": now}
+        return explanations.contributions(self.model, self.data, item, history, **question)
 
     def evaluate(self, **values):
         """Measures the model and the baselines on the test split; writes nothing.

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrecs.errors import NotFiniteError
+from tfrecs.errors import InputError, NotFiniteError
 
 BATCH = 6
 SEEN = [[1, 2, 3], [4, 4, 0], [0, 0, 0], [11, 0, 0], [5, 6, 0], [1, 11, 7]]
@@ -137,6 +137,21 @@ class ModelCase:
         vectors = np.asarray(model.item_vectors())
         assert vectors.dtype == np.float32 and vectors.ndim == 2 and len(vectors) == model.num_items
         assert np.isfinite(vectors).all() and len(np.unique(vectors, axis=0)) == model.num_items
+
+    def test_attention_weights_are_shares_of_what_is_there(self, model, batch):
+        candidate = np.arange(1, BATCH + 1) if "candidate" in model.attention_reads else None
+        maps = model.attention_weights(batch, candidate)
+        assert maps and len({found.layer for found in maps}) == len(maps)
+        for found in maps:
+            weights, keys = found.weights.numpy(), found.key_ids.numpy() != 0
+            asked = (found.query_ids.numpy() != 0) | (found.query != "history")
+            assert weights.dtype == np.float32 and (weights >= 0).all()
+            expected = np.broadcast_to((asked & keys.any(axis=1, keepdims=True))[:, None], weights.shape[:3])
+            np.testing.assert_allclose(weights.sum(axis=3), expected, atol=1e-5)
+            assert not weights[~np.broadcast_to(asked[:, None, :, None] & keys[:, None, None], weights.shape)].any()
+        if candidate is None:
+            with pytest.raises(InputError, match=f"^candidate: the attention of {self.cls.__name__} reads no"):
+                model.attention_weights(batch, np.arange(1, BATCH + 1))
 
     def test_nan_is_ranked_last_and_never_recommended(self, batch):
         """As after an update that overflowed."""

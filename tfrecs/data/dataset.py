@@ -46,10 +46,12 @@ class Dataset:
 
     @functools.cached_property
     def ids(self):
-        """Token to id: `ids["user"]` and `ids["item"]`, dicts."""
+        """Token to id: `ids["user"]`, `ids["item"]` and, where there are actions, `ids["action"]`, dicts."""
+        vocabularies = {"user": self.users, "item": self.items}
+        if "action" in self.fields:
+            vocabularies["action"] = manifests.read_vocabulary(self.data_dir, self.manifest, "action")
         return {
-            name: {token: number for number, token in enumerate(tokens, 1)}
-            for name, tokens in (("user", self.users), ("item", self.items))
+            name: {token: number for number, token in enumerate(tokens, 1)} for name, tokens in vocabularies.items()
         }
 
     def __repr__(self):

@@ -214,8 +214,8 @@ def outputs(model, batch):
     found = {
         "logits": scores[:, 0],
         "loss": loss(model, batch),
-        "att": _head_major(read),
-        "stt": _head_major(related),
+        "att": _head_major(read[-1]),
+        "stt": _head_major(related[-1]),
         "u_emb": user[:, 0],
         "i_emb": candidate[:, 0],
     }

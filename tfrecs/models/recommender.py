@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfrecs import losses, metrics
 from tfrecs.errors import NotFiniteError
-from tfrecs.models import catalogue, kinds, ranges, requests, train_step
+from tfrecs.models import attention_maps, catalogue, kinds, ranges, requests, train_step
 from tfrecs.models.scoring import best_items, not_finite, require_sound
 from tfrecs.models.tables import require_filled
 
@@ -22,6 +22,7 @@ class SequentialRecommender(keras.Model):
     - `encode(inputs, training)`: what candidates are compared with, a nest of `[batch, ...]` tensors;
     - `score_items(query, items)`: higher is better; `items` `[count]` gives `[batch, count]`, `items`
       `[batch, count]` gives each row its own candidates;
+    - `attention_maps(inputs, candidate)`: the fields of each `AttentionMap`, where it has any, see `attention_reads`;
 
     and, where it reads more of the data than users and items, says so in the attributes below, `missing_columns`,
     `data_arguments` and `adapt`. Constructor arguments without a default are sizes that the data decides; all others
@@ -44,6 +45,7 @@ class SequentialRecommender(keras.Model):
     padded_fields = ("history",)  # example tensors `[rows, time]`, cut to the longest row of a batch made by tokens
     fallback_arguments = {}  # arguments under which the model runs on data without the optional columns
     reads_users = True  # whether the user's own id matters, not only the history
+    reads_history = True  # whether the items of the history matter, not only the user
     candidate_chunk = 65536  # candidates scored at a time: bounds memory
     minimal_sizes = {
         "num_users": 1,
@@ -51,6 +53,7 @@ class SequentialRecommender(keras.Model):
     }  # of the arguments without a default, to check the others with
     kind_attribute = ""  # the item attribute that tells kinds of objects apart, where an argument names it
     kind_names = ()  # the kinds' names, which `adapt` reads; kind k is called `kind_names[k - 1]`
+    attention_reads = ()  # of `history`, `user` and `candidate`: what its attention weights depend on
     draws_negatives = True  # whether training examples hold items drawn at random
     own_split = None  # `f(users, items) -> bool`, what the model itself holds out instead of the data's split
     # Quirks of originals, which a model may turn into arguments.
@@ -242,6 +245,18 @@ class SequentialRecommender(keras.Model):
     def item_vectors(self):
         """The vectors that items are compared by, float32 `[num_items, dim]`; row 0 is item 1."""
         raise NotImplementedError(f"{type(self).__name__} has no vectors of items")
+
+    def attention_weights(self, inputs, candidate=None):
+        """What the model attends to, from the same layers as its scores.
+
+        Args:
+            inputs: the model's inputs.
+            candidate: int64 `[batch]`, the item that is scored, for a model that attends from it.
+
+        Returns:
+            list of `attention_maps.AttentionMap`, one for each attention, in the order in which they are computed.
+        """
+        return attention_maps.attention_weights(self, inputs, candidate)
 
     def recommend(self, inputs, k=10, excluded=None, chunk_size=None, kind=None, allowed=None, table=None):
         """The best items, best first; equal scores in order of id.

@@ -1,8 +1,5 @@
 """Recommendations for many users at once, tokens in and tokens out, as pandas tables."""
 
-import difflib
-import itertools
-
 import numpy as np
 import pandas as pd
 import tensorflow as tf
@@ -10,6 +7,7 @@ import tensorflow as tf
 from tfrecs.data import training_batches
 from tfrecs.errors import InputError
 from tfrecs.serving.signatures import items_alone
+from tfrecs.serving.tokens import as_list, id_of, item_ids
 
 BATCH = 512  # users scored at a time
 COLUMNS = ("user", "rank", "item", "score")
@@ -46,7 +44,7 @@ def recommend(model, data, users=None, histories=None, k=10, exclude_seen=True, 
     )
     row_names, tokens, tables = np.array(names, object), np.array(data.items, object), []
     catalogue = model.catalogue()
-    for rows, sequences in _sequences(model, data, user_ids, histories):
+    for rows, sequences in sequences_of(model, data, user_ids, histories):
         seen = [sequences["item"].to_tensor()] if exclude_seen else []
         seen += [] if excluded is None else [_rows_of(excluded, rows)]
         width = max((part.shape[1] for part in seen), default=0)
@@ -95,7 +93,7 @@ def similar_items(model, data, items, k=10):
         InputError: an unknown item; `k` beyond the catalogue.
     """
     _check_k(k, data.manifest.num_items - 1)
-    ids = _ids(data, "items", items)
+    ids = item_ids(data, "items", items)
     vectors = model.item_vectors().numpy().astype(np.float64)
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     tokens, rows = np.array(data.items, object), []
@@ -112,39 +110,15 @@ def _check_k(k, largest):
         raise InputError(f"k: expected an integer from 1 to {largest}, the items there are, got {k!r}")
 
 
-def _as_list(name, values):
-    if isinstance(values, str) or not hasattr(values, "__iter__"):
-        raise InputError(f"{name}: expected a list of tokens, got {values!r}")
-    return list(values)
-
-
-def _id(data, name, token, where):
-    known = data.ids[name]
-    if str(token) not in known:
-        raise InputError(f"{where}: unknown {name} {token!r}{_near(token, known)}")
-    return known[str(token)]
-
-
-def _near(token, known):
-    """The nearest token, where one is near; looking through all of a large catalogue would take too long."""
-    close = difflib.get_close_matches(str(token), itertools.islice(known, 10_000), n=1, cutoff=0.8)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _ids(data, name, tokens):
-    """The ids of items; `name` is the argument that messages name, with the place in it."""
-    return [_id(data, "item", token, f"{name}[{place}]") for place, token in enumerate(_as_list(name, tokens))]
-
-
 def _users(data, users, histories):
     """The names of the rows, and the ids of their users; 0 for a history without a known user."""
     if users is not None:
-        users = _as_list("users", users)
+        users = as_list("users", users)
         if histories is not None and len(histories) != len(users):
             raise InputError(f"histories: {len(histories)} of them, but {len(users)} users")
-        return users, np.array([_id(data, "user", token, f"users[{n}]") for n, token in enumerate(users)], np.int64)
+        return users, np.array([id_of(data, "user", token, f"users[{n}]") for n, token in enumerate(users)], np.int64)
     if histories is not None:
-        count = len(_as_list("histories", histories))
+        count = len(as_list("histories", histories))
         return list(range(count)), np.zeros(count, np.int64)
     return data.users, np.arange(1, data.manifest.num_users + 1)
 
@@ -153,12 +127,12 @@ def _filter(data, name, tokens, count):
     """Ids `[1 or count, any]` padded with 0; None where there is no such filter."""
     if tokens is None:
         return None
-    tokens = _as_list(name, tokens)
+    tokens = as_list(name, tokens)
     nested = bool(tokens) and not isinstance(tokens[0], str) and hasattr(tokens[0], "__iter__")
     lists = tokens if nested else [tokens]
     if nested and len(lists) != count:
         raise InputError(f"{name}: {len(lists)} lists, but {count} users")
-    ids = [_ids(data, f"{name}[{row}]" if nested else name, part) for row, part in enumerate(lists)]
+    ids = [item_ids(data, f"{name}[{row}]" if nested else name, part) for row, part in enumerate(lists)]
     return tf.ragged.constant(ids, tf.int64, ragged_rank=1).to_tensor()
 
 
@@ -166,7 +140,7 @@ def _rows_of(ids, rows):
     return ids if ids.shape[0] == 1 else tf.gather(ids, rows)
 
 
-def _sequences(model, data, user_ids, histories):
+def sequences_of(model, data, user_ids, histories):
     """Yields `(rows, sequences)`: places in `user_ids`, and what `history_inputs` reads of these users."""
     if histories is not None:
         yield from _given_sequences(model, data, user_ids, histories)
@@ -182,7 +156,7 @@ def _sequences(model, data, user_ids, histories):
 
 
 def _given_sequences(model, data, user_ids, histories):
-    ids = [_ids(data, f"histories[{row}]", tokens) for row, tokens in enumerate(histories)]
+    ids = [item_ids(data, f"histories[{row}]", tokens) for row, tokens in enumerate(histories)]
     for first in range(0, len(ids), BATCH):
         rows = np.arange(first, min(first + BATCH, len(ids)))
         item = tf.ragged.constant(ids[first : first + BATCH], tf.int64, ragged_rank=1, row_splits_dtype=tf.int64)

@@ -56,6 +56,10 @@ class TestOriginal(TestARERec):
 class TestWithoutAttention(TestARERec):
     arguments = SIZES | {"use_attention": False}
 
+    def test_attention_weights_are_shares_of_what_is_there(self, model, batch):
+        with pytest.raises(InputError, match="use_attention=False: this ARERec has no attention weights"):
+            model.attention_weights(batch, np.arange(1, 7))
+
 
 @pytest.fixture(scope="module")
 def case():

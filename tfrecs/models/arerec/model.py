@@ -5,6 +5,7 @@ import functools
 import keras
 import tensorflow as tf
 
+from tfrecs.errors import InputError
 from tfrecs.models import ranges
 from tfrecs.models.arerec import data
 from tfrecs.models.arerec.arguments import CLASSES, MAX_SEQ, checked
@@ -78,6 +79,8 @@ class ARERec(SequentialRecommender):
     `preprocess.py`, `run.py`.
     """
 
+    reads_history = False
+    attention_reads = ("user", "candidate")
     draws_negatives = False
     fields = ("item", "timestamp", "rating")
     minimal_sizes = {"num_users": 1, "num_items": 1, "num_units": 1}
@@ -225,6 +228,20 @@ class ARERec(SequentialRecommender):
             for head in range(self.num_heads):
                 ratings += weights[:, head] * parts[..., head, :]
         return tf.nn.softmax(self._logits(highest(ratings, valid, self.padding_floor)))
+
+    def attention_maps(self, inputs, candidate):
+        """From the user to the candidate's neighbours: how much a head makes of each neighbour's own vector.
+
+        Their maximum follows, not their sum: a large weight need not decide.
+        """
+        if not self.use_attention:
+            raise InputError("use_attention=False: this ARERec has no attention weights")
+        query, items = self.encode(inputs), candidate[:, None]
+        _, neighbours, valid = self._list(items, query, 2)
+        weights = self.attention.attend(query, self._read(self.users, neighbours), valid)[:, :, 0]
+        neighbours, valid = tf.where(valid, neighbours, 0)[:, 0], valid[:, 0]
+        weights = tf.where(valid[:, None], weights, 0)  # of a list without neighbours, all would weigh the same
+        yield "attention", weights[:, :, None], "user", query["user"][:, None], "neighbours", neighbours
 
     def attend(self, user, neighbours, valid):
         """Attention weights `[batch, heads, neighbours]` and the neighbours' vectors `[batch, neighbours, dim]`."""

@@ -6,7 +6,7 @@ from keras import ops
 from tfrecs.layers.attributes import AttributeTable
 from tfrecs.layers.masks import padding_mask
 from tfrecs.models import ranges
-from tfrecs.models.atrank import data
+from tfrecs.models.atrank import data, losses
 from tfrecs.models.atrank.arguments import checked
 from tfrecs.models.atrank.attention import LatentAttentionBlock
 from tfrecs.models.atrank.behaviours import BehaviourEmbedding
@@ -92,6 +92,7 @@ class ATRank(SequentialRecommender):
 
     fallback_arguments = {"time": "none"}
     reads_users = False
+    attention_reads = ("history", "candidate")
     candidate_chunk = 512
     minimal_sizes = {
         "num_users": 1,
@@ -216,11 +217,10 @@ class ATRank(SequentialRecommender):
         return data.history_inputs(self, sequences)
 
     def encode(self, inputs, training=False):
-        query, _ = self.encode_with_weights(inputs, training)
-        return query
+        return self.encode_with_weights(inputs, training)[0]
 
     def encode_with_weights(self, inputs, training=False):
-        """What `encode` gives, and the attention weights of the last block `[batch, K, time, time]`."""
+        """What `encode` gives, and a list of the blocks' attention weights `[batch, K, time, time]`."""
         history = inputs["history"]
         data.require_inputs(self, inputs, {"bucket": self.time != "none", "action": self.reads_actions})
         valid = inputs["valid"] if "valid" in inputs else padding_mask(history)
@@ -228,9 +228,10 @@ class ATRank(SequentialRecommender):
         groups = self.kind_of(history) if self.object_type or not self.num_actions else ops.maximum(action, 1)
         bucket = inputs.get("bucket", -ops.ones_like(history))
         behaviours = self.behaviours(self.objects(history), groups, action, bucket)
-        behaviours, weights = self.embedding_dropout_layer(behaviours, training=training), None
+        behaviours, weights = self.embedding_dropout_layer(behaviours, training=training), []
         for block in self.self_attention:
-            behaviours, weights = block(behaviours, block.memorize(behaviours), valid, valid, training=training)
+            behaviours, found = block(behaviours, block.memorize(behaviours), valid, valid, training=training)
+            weights.append(found)
         memories = [block.memorize(behaviours) for block in self.candidate_attention]
         return {"memories": memories, "valid": valid}, weights
 
@@ -247,8 +248,8 @@ class ATRank(SequentialRecommender):
             training: bool.
 
         Returns:
-            scores float32 `[batch, count]`, user vectors e float32 `[batch, count, dim]`, candidates h, and the
-            attention weights of the last block `[batch, K, count, time]`.
+            scores float32 `[batch, count]`, user vectors e float32 `[batch, count, dim]`, candidates h, and a list of
+            the blocks' attention weights `[batch, K, count, time]`.
         """
         h = self.objects(items)
         if self.candidate == "projected":
@@ -256,11 +257,22 @@ class ATRank(SequentialRecommender):
         elif self.candidate == "group":
             h = self.behaviours(h, self.kind_of(items), ops.zeros_like(items), -ops.ones_like(items))
         h = self.embedding_dropout_layer(h, training=training)
-        e, weights = h, None
+        e, weights = h, []
         for block, memory in zip(self.candidate_attention, query["memories"], strict=True):
-            e, weights = block(e, memory, query["valid"], training=training)
+            e, found = block(e, memory, query["valid"], training=training)
+            weights.append(found)
         e, h = ops.cast(e, "float32"), ops.cast(h, "float32")
         return ops.sum(e * h, axis=-1) + ops.take(self.item_bias, items, axis=0), e, h, weights
+
+    def attention_maps(self, inputs, candidate):
+        """From behaviours to behaviours; with candidates, also from these to the behaviours."""
+        query, related = self.encode_with_weights(inputs)
+        history = ops.where(query["valid"], inputs["history"], 0)
+        read = [] if candidate is None else self.match(query, candidate[:, None])[3]
+        for i, weights in enumerate(related):
+            yield f"self_attention_{i}", weights, "history", history, "history", history
+        for i, weights in enumerate(read):
+            yield f"candidate_attention_{i}", weights, "candidate", candidate[:, None], "history", history
 
     def score_items(self, query, items):
         return self.match(query, items)[0]
@@ -270,16 +282,8 @@ class ATRank(SequentialRecommender):
         return ops.cast(self.objects(ops.arange(1, self.num_items + 1, dtype="int64")), "float32")
 
     def pair_loss(self, scores):
-        """Sigmoid cross-entropy of an item and its negatives, averaged, without the penalty.
-
-        Args:
-            scores: float32 `[batch, 1 + negatives]`, the item's first.
-
-        Returns:
-            float32 `[batch]`.
-        """
-        labels = ops.zeros_like(scores) + ops.cast(ops.arange(ops.shape(scores)[1]) < 1, "float32")
-        return ops.mean(ops.binary_crossentropy(labels, scores, from_logits=True), axis=1)
+        """See `losses.pair_loss`; the penalty is left out."""
+        return losses.pair_loss(scores)
 
     def loss_terms(self, examples, training=True):
         query = self.encode(examples, training=training)

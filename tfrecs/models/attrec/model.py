@@ -68,6 +68,8 @@ class AttRec(SequentialRecommender):
     https://github.com/LeeIsBadK/AttRec-implement-project `attrec.py` (separate query and key kernels).
     """
 
+    attention_reads = ("history",)
+
     def __init__(
         self,
         num_users,
@@ -127,14 +129,22 @@ class AttRec(SequentialRecommender):
         """The last L items of each history."""
         return data.history_inputs(self, sequences)
 
-    def encode(self, inputs, training=False):
-        history = inputs["history"]
-        valid = history_mask(inputs)
+    def attend(self, inputs, training=False):
+        """What `IdentityValueAttention` gives for the items of the histories."""
+        history, valid = inputs["history"], history_mask(inputs)
         values = self.items_short(history) * ops.cast(valid, self.compute_dtype)[:, :, None]
         signal = ops.convert_to_tensor(self.signal)[: ops.shape(history)[1]]
-        attended, _ = self.attention(values, signal, valid, training=training)
+        return self.attention(values, signal, valid, training=training)
+
+    def attention_maps(self, inputs, candidate):
+        """One head: which items of the history each of them is a mean of."""
+        history = inputs["history"]
+        yield "attention", self.attend(inputs)[1][:, None], "history", history, "history", history
+
+    def encode(self, inputs, training=False):
+        attended, _ = self.attend(inputs, training)
         aggregation = (not training and self.prediction_aggregation) or self.aggregation
-        intent = aggregate(attended, valid, aggregation, self.mask_padding)
+        intent = aggregate(attended, history_mask(inputs), aggregation, self.mask_padding)
         user = ops.take(self.users.embeddings, inputs["user"], axis=0)
         if self.unit_user_in_training:
             user = clip_norm(unit_norm(user), 1.0) if training else user

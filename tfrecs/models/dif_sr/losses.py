@@ -1,5 +1,6 @@
-"""DIF-SR's own losses: of the attributes, and of pairs of items (BPR)."""
+"""DIF-SR's own losses: of the attributes, and of pairs of items (BPR); and the rows that they are of."""
 
+import tensorflow as tf
 from keras import ops
 
 
@@ -40,3 +41,13 @@ def bayesian_ranking(positive, negative, epsilon=1e-10):
         0.6931
     """
     return -ops.log(epsilon + ops.sigmoid(positive - negative))
+
+
+def flat_rows(values):
+    """Values `[batch, time, ...]` as `[batch * time, ...]`.
+
+    Example:
+        >>> flat_rows(tf.zeros([2, 3, 4])).shape
+        TensorShape([6, 4])
+    """
+    return tf.reshape(values, tf.concat([[-1], tf.shape(values)[2:]], 0))

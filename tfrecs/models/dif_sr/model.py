@@ -13,7 +13,7 @@ from tfrecs.models import catalogue, item_attributes, ranges
 from tfrecs.models.dif_sr import data
 from tfrecs.models.dif_sr.arguments import checked, per_attribute
 from tfrecs.models.dif_sr.encoder import DecoupledEncoder
-from tfrecs.models.dif_sr.losses import bayesian_ranking, multi_label_cross_entropy
+from tfrecs.models.dif_sr.losses import bayesian_ranking, flat_rows, multi_label_cross_entropy
 from tfrecs.models.dif_sr.predictors import AttributePredictor
 from tfrecs.models.dif_sr.repeat_bias import RepeatBias
 from tfrecs.models.item_attributes import ALL, NONE
@@ -87,6 +87,7 @@ class DIFSR(SequentialRecommender):
 
     fallback_arguments = {"attributes": NONE}
     reads_users = False
+    attention_reads = ("history",)
     minimal_sizes = {"num_users": 1, "num_items": 1, "attribute_sizes": (), "attribute_lengths": ()}
 
     def __init__(
@@ -228,6 +229,12 @@ class DIFSR(SequentialRecommender):
     def _vectors(self, items):
         return self.items(items, [table(items) for table in self.tables])
 
+    def attention_maps(self, inputs, candidate):
+        """Of each layer, the fused scores' softmax: what a position reads of itself and the earlier ones."""
+        history = self._padded(inputs["history"])
+        for i, layer in enumerate(self.hidden(history, self._vectors(history))):
+            yield f"attention_{i}", layer["weights"], "history", history, "history", history
+
     def encode(self, inputs, training=False):
         history = self._padded(inputs["history"])
         output = self.hidden(history, self._vectors(history), training)[-1]["output"]
@@ -268,7 +275,7 @@ class DIFSR(SequentialRecommender):
             parts["negative"] = examples["negatives"]
         # Logits of real positions only: the product with all items is most of the work. XLA knows no shape that
         # depends on values: it computes what does not count, too.
-        rows = {name: _flat(part) if self.under_xla else part[real] for name, part in parts.items()}
+        rows = {name: flat_rows(part) if self.under_xla else part[real] for name, part in parts.items()}
         hidden, target = rows["hidden"], rows["target"]
 
         def scores(of):
@@ -294,7 +301,3 @@ class DIFSR(SequentialRecommender):
             for mean, part in zip(self.loss_parts, parts):
                 mean.update_state(part, sample_weight=tf.cast(padding_mask(target), tf.float32))
         return terms, tf.cast(padding_mask(target), tf.float32)
-
-
-def _flat(part):
-    return tf.reshape(part, tf.concat([[-1], tf.shape(part)[2:]], 0))

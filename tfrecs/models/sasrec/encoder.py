@@ -29,11 +29,11 @@ class CausalSelfAttention(keras.layers.Layer):
         values: float `[batch, time, dim]`, left-aligned: padding stands after every real position, so that no real
             position reads it.
         training: bool.
-        Returns float `[batch, time, dim]`.
+        Returns float `[batch, time, dim]` and the attention weights `[batch, heads, time, time]` (before dropout).
 
     Example:
-        >>> CausalSelfAttention(8, num_heads=2)(ops.ones((1, 3, 8))).shape
-        TensorShape([1, 3, 8])
+        >>> CausalSelfAttention(8, num_heads=2)(ops.ones((1, 3, 8)))[1][0, 0, 1].numpy().tolist()
+        [0.5, 0.5, 0.0]
 
     Source: Kang and McAuley (2018), section III-B.
     """
@@ -80,8 +80,8 @@ class CausalSelfAttention(keras.layers.Layer):
         if self.output_projection is not None:
             attended = self.dropout(self.output_projection(attended), training=training)
         if self.normalization == "post":
-            return self.norm(attended + values)
-        return attended + (values if self.normalization == "pre" else normed)
+            return self.norm(attended + values), weights
+        return attended + (values if self.normalization == "pre" else normed), weights
 
     def _heads(self, values):
         batch, time = ops.shape(values)[:2]
@@ -114,7 +114,10 @@ class CausalEncoder(keras.layers.Layer):
         normalization, dropout, kernel_initializer: of both.
         inner_dropout: bool, dropout within the feed-forward layers too.
 
-    Call arguments: as `CausalSelfAttention`.
+    Call arguments:
+        values, training: see `CausalSelfAttention`.
+        return_weights: bool.
+        Returns float `[batch, time, dim]`; with `return_weights`, also a list of the blocks' attention weights.
 
     Example:
         >>> CausalEncoder(1, 8, num_heads=2, inner_dim=16)(ops.ones((1, 3, 8))).shape
@@ -184,12 +187,15 @@ class CausalEncoder(keras.layers.Layer):
             self.feed_forwards.append(feed_forward)
         self.built = True
 
-    def call(self, values, training=False):
-        hidden = self.norm(values) if self.normalization == "post" else values
+    def call(self, values, training=False, return_weights=False):
+        hidden, weights = self.norm(values) if self.normalization == "post" else values, []
         hidden = self.dropout(hidden, training=training)
         for attention, feed_forward in zip(self.attentions, self.feed_forwards):
-            hidden = feed_forward(attention(hidden, training=training), training=training)
-        return hidden if self.normalization == "post" else self.norm(hidden)
+            hidden, found = attention(hidden, training=training)
+            hidden = feed_forward(hidden, training=training)
+            weights.append(found)
+        hidden = hidden if self.normalization == "post" else self.norm(hidden)
+        return (hidden, weights) if return_weights else hidden
 
     def get_config(self):
         initializer = keras.initializers.serialize(self.kernel_initializer)

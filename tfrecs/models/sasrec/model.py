@@ -68,6 +68,7 @@ class SASRec(SequentialRecommender):
     """
 
     reads_users = False
+    attention_reads = ("history",)
 
     def __init__(
         self,
@@ -142,13 +143,24 @@ class SASRec(SequentialRecommender):
         Returns:
             float `[batch, time, dim]`.
         """
+        return self.encoder(self._located(history, vectors), training=training)
+
+    def _located(self, history, vectors):
+        """The encoder's input: the items' vectors at their positions."""
         position = tf.range(tf.shape(history)[1])[None]
         if self.positions_from == "end":
             length = tf.reduce_sum(tf.cast(padding_mask(history), tf.int32), axis=1, keepdims=True)
             position = tf.minimum(self.max_history - length + position, self.max_history - 1)
         if self.scale_items:
             vectors = vectors * tf.cast(self.dim**0.5, vectors.dtype)
-        return self.encoder(vectors + self.positions(position), training=training)
+        return vectors + self.positions(position)
+
+    def attention_maps(self, inputs, candidate):
+        """Of each block: what a position reads of itself and the earlier ones."""
+        history = inputs["history"]
+        _, weights = self.encoder(self._located(history, self.items(history)), return_weights=True)
+        for i, found in enumerate(weights):
+            yield f"attention_{i}", found, "history", history, "history", history
 
     def encode(self, inputs, training=False):
         history = inputs["history"]
