@@ -7,12 +7,13 @@ from data_prep.sources import SOURCES
 from tfrecs.options import Parser
 
 
-def parse(arguments, options):
+def parse(arguments, options, program="python -m data_prep.prepare"):
     """Parses a command line.
 
     Args:
         arguments: list of str.
         options: dict of name to `Option`, the options that every dataset has.
+        program: str, for the help.
 
     Returns:
         dict of name to str for the flags given (`dataset` always), or None where help was asked for and printed.
@@ -25,28 +26,32 @@ def parse(arguments, options):
         {'dataset': 'sample', 'out_dir': 'data'}
     """
     parser = Parser(
-        prog="python -m data_prep.prepare",
+        prog=program,
+        usage="%(prog)s [--dataset NAME] --out_dir DIR [flags]\n       %(prog)s --show_details DIR",
         description="Prepares an interaction log as TFRecord shards.",
         add_help=False,
         argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument("--help", "-h", action="store_true", help="print this and exit")
-    parser.add_argument(
-        "--show_details", metavar="DIR", help="print what a directory holds; with --dataset, a data version's name"
+    general = parser.add_argument_group("what to do")
+    general.add_argument("--help", "-h", action="store_true", help="print this and exit")
+    general.add_argument("--dataset", metavar="NAME", default="sample", help=f"the source: {', '.join(SOURCES)}")
+    general.add_argument("--out_dir", metavar="DIR", help="the directory to make")
+    general.add_argument(
+        "--show_details",
+        metavar="DIR",
+        help="describe prepared data and exit; with --dataset, DIR may be the name of a data version",
     )
-    parser.add_argument("--dataset", metavar="NAME", default="sample", help=", ".join(SOURCES))
-    parser.add_argument("--out_dir", metavar="DIR", help="the directory to make")
-    _add(parser, options)
-    originals = parser.add_argument_group("names that ARERec's dataset.py used")
-    for name, text in original_flags.FLAGS.items():
-        originals.add_argument(f"--{name}", metavar="VALUE", help=text)
+    _add(parser.add_argument_group("every source"), options)
     known = dict(options)
     for source in dict.fromkeys(SOURCES.values()):
         names = ", ".join(name for name in SOURCES if SOURCES[name] is source)
-        fresh = {name: option for name, option in source.OPTIONS.items() if name not in known}
-        shared = [_described(name, source.OPTIONS[name]) for name in source.OPTIONS if name not in fresh]
+        fresh = {name: option for name, option in source.options.items() if name not in known}
+        shared = [_described(name, source.options[name]) for name in source.options if name not in fresh]
         _add(parser.add_argument_group(names, f"also {', '.join(shared)}" if shared else None), fresh)
         known |= fresh
+    originals = parser.add_argument_group("names that ARERec's dataset.py used")
+    for name, text in original_flags.FLAGS.items():
+        originals.add_argument(f"--{name}", metavar="DIR" if name == "data_path" else "X", help=text)
     names = ("dataset", "out_dir", "show_details", *known, *original_flags.FLAGS)
     values = parser.parse_flags(arguments, names)
     if values.pop("help", False):
@@ -57,7 +62,7 @@ def parse(arguments, options):
 
 def _add(group, options):
     for name, option in options.items():
-        group.add_argument(f"--{name}", metavar=option.type.__name__.upper(), help=option.help + _default(option))
+        group.add_argument(f"--{name}", metavar=option.metavar(name), help=option.help + _default(option))
 
 
 def _described(name, option):

@@ -4,10 +4,11 @@ import os
 
 import pandas as pd
 
-from data_prep.prepare import OPTIONS, write
+from data_prep.prepare import OPTIONS
 from data_prep.readers import frame_columns, frame_items
 from data_prep.readers.fields import Converter
 from data_prep.readers.log import FIELDS, Log
+from data_prep.writing import write
 from tfrecs.errors import InputError
 from tfrecs.options import Option, resolve
 
@@ -84,7 +85,7 @@ def prepare(
         attributes,
         attribute_chunks,
     )
-    return write(lambda: log, __name__, values, out_dir, progress, {"pandas": pd.__version__})
+    return write(lambda: log, "frames", values, out_dir, progress, {"pandas": pd.__version__})
 
 
 def _chunks(df, columns, readers):

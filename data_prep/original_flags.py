@@ -6,11 +6,11 @@ from data_prep.sources import SOURCES
 from tfrecs.errors import InputError
 
 FLAGS = {
-    "data_path": "raw files are in DATA_PATH/DATASET, prepared data go below it (default Data/)",
+    "data_path": "reads raw files from DATA_PATH/DATASET and writes prepared data below it (default Data/)",
     "min_seq": "for --min_user_interactions and --min_item_interactions",
     "test_ratio": "for --split ratio --test_fraction VALUE --valid_fraction 0",
-    "batch_size": "part of the data version's name; nothing is dropped to fill batches",
-    "data_percent": "for --keep_fraction: 1.0 keeps all, a smaller share the earliest interactions",
+    "batch_size": "only names the data version; no interactions are dropped to fill batches",
+    "data_percent": "for --keep_fraction",
 }
 # What `dataset.py` assumes where a flag is not given; `_version` names the directory by them.
 DEFAULTS = {"min_seq": "20", "test_ratio": "0.2", "batch_size": "128", "data_percent": "1.0"}
@@ -56,7 +56,7 @@ def translate(values):
             f"--batch_size {original['batch_size']}: part of the data version's name; no interactions are dropped to "
             "fill the last batch"
         )
-    if "data_path" in original and "raw_dir" not in getattr(SOURCES.get(values["dataset"]), "OPTIONS", ["raw_dir"]):
+    if "data_path" in original and "raw_dir" not in getattr(SOURCES.get(values["dataset"]), "options", ["raw_dir"]):
         raise InputError(f"--data_path {original['data_path']}: dataset {values['dataset']} reads no directory")
     raw_dir = os.path.join(original.get("data_path", "Data/"), values["dataset"])
     if "data_path" in original or "raw_dir" not in values and os.path.isdir(raw_dir):

@@ -3,9 +3,9 @@
 import dataclasses
 import datetime
 
-from data_prep.readers.fields import MICROSECOND
 from tfrecs.errors import InputError, option
 
+MICROSECOND = "microsecond"  # the column that dates have next to `timestamp`
 # Ticks per second of the units that are read.
 UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000}
 NAMES = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}

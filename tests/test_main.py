@@ -126,6 +126,13 @@ HEAVY = ("tensorflow", "keras", "numpy", "pandas", "duckdb", "pyarrow")
         ("tfrecs", "recommend", "--help"),
         ("tfrecs", "train", "--model", "dif_sr", "--help"),
         ("tfrecs", "train", "--model", "attrec", "--embeding_dim", "3"),
+        ("tfrecs", "prepare", "--help"),
+        ("data_prep.prepare", "--help"),
+        ("data_prep.prepare", "--out_dri", "data"),
+        ("data_prep.prepare", "--out_dir", "data", "--dataset", "sampel"),
+        ("data_prep.prepare", "--out_dir", "data", "--split", "raito"),
+        ("tfrecs.importers", "--help"),
+        ("tfrecs.importers", "convert", "--model", "atrec", "--checkpoint", "model1.ckpt", "--out", "runs/a"),
     ],
     ids=" ".join,
 )
@@ -139,4 +146,4 @@ def test_help_and_bad_flags_load_nothing_heavy(argv, tmp_path):
     )
     assert "is imported" not in done.stderr
     assert done.returncode == (0 if "--help" in argv else 2)
-    assert "usage: tfrecs" in done.stdout or "did you mean '--embedding_dim'?" in done.stderr
+    assert done.stdout.startswith("usage: ") or "did you mean '" in done.stderr

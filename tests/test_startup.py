@@ -96,8 +96,8 @@ MAINS = {
         ["--dataset", "sample", "--out_dir", "out"],
     ),
     "python -m tfrecs.importers": (
-        "from tfrecs.command_line import originals as module",
-        "module.check",
+        "from tfrecs.command_line import originals as module; from tfrecs.importers import check",
+        "check.check",
         ["check", "nothing.npz"],
     ),
 }
@@ -121,3 +121,32 @@ def test_a_signal_that_c_code_turned_into_another_exception(tmp_path, program, n
     )
     assert result.returncode == code, result.stderr
     assert "interrupted" in result.stderr and "Traceback" not in result.stderr
+
+
+NOISY = """
+import os
+os.write(2, b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\\n")
+os.write(2, b"I0000 00:00:1795868317.658346 10928 port.cc:153] oneDNN custom operations are on.\\n")
+os.write(2, b"E0000 00:00:1795868317.658346 10928 hbm.cc:7] out of memory\\n")
+class config:
+    def list_physical_devices():
+        os.write(2, b"E0000 00:00:1795868319.732237 10928 cuda_platform.cc:52] failed call to cuInit: INTERNAL\\n")
+"""
+
+
+@pytest.mark.parametrize("level, lines", [("2", 1), ("0", 4)])
+def test_notes_of_tensorflow_are_hidden_and_its_errors_are_not(tmp_path, level, lines):
+    (tmp_path / "tensorflow.py").write_text(NOISY)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from tfrecs.startup import load; load('p', 'tensorflow'); import os; os.write(2, b'I')",
+        ],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]), "TF_CPP_MIN_LOG_LEVEL": level},
+        capture_output=True,
+        text=True,
+    )
+    *written, last = done.stderr.splitlines()
+    assert done.returncode == 0 and len(written) == lines and last == "I"
+    assert any(line.endswith("out of memory") for line in written)

@@ -10,6 +10,8 @@ import re
 
 from tfrecs.errors import InputError, nearest
 
+METAVARS = {int: "N", float: "X", str: "TEXT"}
+ENDINGS = {"dir": "DIR", "config": "FILE", "file": "FILE", "items": "FILE", "out": "FILE", "column": "COLUMN"}
 LARGEST = 2**63 - 1  # what the manifest, duckdb and TensorFlow hold
 
 
@@ -33,19 +35,24 @@ class Option:
     maximum: float | None = None
     choices: tuple | None = None
 
-    @property
-    def metavar(self):
-        """What stands for the value in a help text: the choices, or the type.
+    def metavar(self, name=""):
+        """What a help text shows for the value: the choices, what a name such as `run_dir` says, or the type.
+
+        Args:
+            name: str, the option's name.
 
         Example:
-            >>> Option(bool, True, "train").metavar, Option(int, 10, "items").metavar
-            ('0|1', 'INT')
+            >>> Option(bool, True, "train").metavar(), Option(str, None, "the run").metavar("run_dir")
+            ('0|1', 'DIR')
         """
         if self.choices:
             return "|".join(self.choices)
+        if self.type is bool or self.type is int and (self.minimum, self.maximum) == (0, 1):
+            return "0|1"
         if self.type is tuple:
-            return f"{type(self.default[0]).__name__.upper() if self.default else 'STR'},..."
-        return "0|1" if self.type is bool else self.type.__name__.upper()
+            return f"{METAVARS[type(self.default[0]) if self.default else str]},..."
+        ending = name.rpartition("_")[2]
+        return ENDINGS.get(ending, METAVARS[str]) if self.type is str else METAVARS[self.type]
 
     def add_to(self, group, name, default=None):
         """Adds the flag to a group of an `argparse` parser, which converts values and shows the default.
@@ -53,12 +60,12 @@ class Option:
         Args:
             group: what `add_argument_group` returned.
             name: str, without `--`.
-            default: the default to show, where it is not the option's own.
+            default: the default to show, where it is not the option's own; an empty text shows none.
         """
         shown = self.default if default is None else default
-        text = self.help if shown is None or shown == () else f"{self.help} (default {spelled(shown)})"
+        text = self.help if shown in (None, (), "") else f"{self.help} (default {spelled(shown)})"
         convert = converter(self.default if self.type is tuple else self.type)
-        group.add_argument(f"--{name}", type=convert, metavar=self.metavar, help=text.replace("%", "%%"))
+        group.add_argument(f"--{name}", type=convert, metavar=self.metavar(name), help=text.replace("%", "%%"))
 
     def convert(self, name, value):
         """The value as `type`, checked.

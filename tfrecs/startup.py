@@ -1,12 +1,16 @@
-"""Starts a program whose imports take seconds, so that Ctrl-C and SIGTERM end it with one line at any time."""
+"""Starts a program whose imports take seconds: Ctrl-C and SIGTERM end it with one line; no notes of TensorFlow."""
 
 import contextlib
 import importlib
 import os
+import re
 import signal
 import sys
+import tempfile
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+# What TensorFlow writes to stderr before TF_CPP_MIN_LOG_LEVEL takes effect, and where there is no GPU.
+NOTES = re.compile(rb"WARNING: All log messages before absl::|[IW]\d{4} \d\d:|E\d{4} .*failed call to cuInit")
 _raised = []  # the signals that became exceptions, in order
 
 
@@ -54,7 +58,8 @@ def keep_interrupts():
 def load(program, module):
     """Imports a module; meanwhile, Ctrl-C and SIGTERM end the process at once with one line and exit code 130 or 143.
 
-    An exception in the middle of an import may turn into any other, and nothing was written yet.
+    An exception in the middle of an import may turn into any other, and nothing was written yet. TensorFlow looks for
+    devices here, since that is when it writes its last notes: set `CUDA_VISIBLE_DEVICES` before.
 
     Args:
         program: str, for the message, `run.py`.
@@ -64,16 +69,48 @@ def load(program, module):
         the module.
     """
 
-    def leave(number, frame):
-        os.write(2, f"{program}: interrupted\n".encode())
-        os._exit(CODES[number])
+    with _without_notes() as stderr:
 
-    before = {number: signal.signal(number, leave) for number in _caught()}
-    try:
-        return importlib.import_module(module)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        def leave(number, frame):
+            os.write(stderr, f"{program}: interrupted\n".encode())
+            os._exit(CODES[number])
+
+        before = {number: signal.signal(number, leave) for number in _caught()}
+        try:
+            imported = importlib.import_module(module)
+            if "tensorflow" in sys.modules:
+                sys.modules["tensorflow"].config.list_physical_devices()
+            return imported
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _without_notes():
+    """Yields the descriptor of stderr; what is written to descriptor 2 meanwhile is printed after, without the notes.
+
+    Whoever sets `TF_CPP_MIN_LOG_LEVEL` to 0 or 1 sees the notes.
+    """
+    level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with contextlib.ExitStack() as stack:
+        stderr = 2
+        if level not in ("0", "1") and "tensorflow" not in sys.modules:
+            with contextlib.suppress(OSError):  # no stderr, or no room for a file: nothing is hidden
+                file = stack.enter_context(tempfile.TemporaryFile())
+                stderr = os.dup(2)
+                os.dup2(file.fileno(), 2)
+                stack.callback(_print_kept, file, stderr)
+        yield stderr
+
+
+def _print_kept(file, stderr):
+    os.dup2(stderr, 2)
+    os.close(stderr)
+    file.seek(0)
+    for line in file:
+        if not NOTES.match(line):
+            os.write(2, line)
 
 
 def _caught():

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from data_prep import attributes, filters, splits, timestamps, vocab
 from data_prep.engines.interruption import interruptible
-from data_prep.readers.fields import MICROSECOND
+from data_prep.timestamps import MICROSECOND
 from tfrecs.data.records import ShardWriter
 from tfrecs.errors import InputError
 

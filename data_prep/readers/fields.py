@@ -8,6 +8,7 @@ import pyarrow as pa
 from pyarrow import compute
 
 from data_prep.readers import dates
+from data_prep.timestamps import MICROSECOND
 
 TYPES = {
     "user": pa.string(),
@@ -19,7 +20,6 @@ TYPES = {
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 INTEGER = re.compile(r"[+-]?\d+", re.ASCII)
 LARGEST_RATING = float(np.finfo(np.float32).max)
-MICROSECOND = "microsecond"  # the column that dates have next to `timestamp`
 
 
 class BadValue(ValueError):

@@ -5,20 +5,9 @@ from pyarrow import compute
 
 from data_prep.readers import fields, item_table, parquet, text
 from data_prep.readers.item_table import KIND_OF_BAD_LINE
+from data_prep.sources.options import ITEMS_FILE
 from tfrecs.errors import InputError, nearest
-from tfrecs.options import Option
 
-OPTIONS = {
-    "items": Option(str, None, "file of the items' attributes: .csv, .tsv, .txt, also with .gz, or .parquet"),
-    "items_item_column": Option(str, None, "its item column; without it, named like the log's"),
-    "items_columns": Option(
-        str, None, "its columns that become attributes, a,b,c; without it, all but titles, names, addresses and such"
-    ),
-    "items_lists": Option(str, None, "its columns of several values, a,b,c; those of parquet lists are known"),
-    "items_list_separator": Option(str, "|", "between the values of a list in text"),
-    "items_kind": Option(str, None, "its column that says what kind of object each is (item, query, coupon)"),
-    "items_delimiter": Option(str, None, "between its fields; from the file name where not given"),
-}
 KIND = "kind"
 
 
@@ -27,7 +16,7 @@ def open_table(path, options, item_column, delimiter_of, bad_lines):
 
     Args:
         path: str.
-        options: dict, as `OPTIONS`.
+        options: dict, as `data_prep.sources.options.ITEMS_FILE`.
         item_column: str, the name of the item column where `items_item_column` is not given.
         delimiter_of: `f(path, delimiter, flag) -> str`, the delimiter of a text file.
         bad_lines: `data_prep.readers.log.BadLines`.
@@ -75,7 +64,7 @@ def open_table(path, options, item_column, delimiter_of, bad_lines):
 
 def refuse_without(options):
     """Refuses options of a table of items that is not given; arguments as for `open_table`."""
-    for name, option in OPTIONS.items():
+    for name, option in ITEMS_FILE.items():
         if options[name] != option.default:
             raise InputError(f"--{name} {options[name]}: has no effect without --items")
 

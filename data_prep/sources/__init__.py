@@ -1,16 +1,49 @@
-"""Where logs come from: one module a source, one entry a dataset name.
+"""The sources by dataset name; what opens a log is imported when it is asked for.
 
-A source module has `OPTIONS`, a dict of name to `tfrecs.options.Option`, and
-`open_log(name, options)`, which returns a `data_prep.readers.log.Log`.
+A source has a table of options in `data_prep.sources.options`, and a module of this package with `open_log(name,
+options)`, which returns a `data_prep.readers.log.Log`.
 """
 
-from data_prep.sources import amazon, atomic, delimited, movielens, sample, sequences
+import dataclasses
+import importlib
+
+from data_prep.sources import options as tables
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+    """Where logs of one kind come from.
+
+    Args:
+        module: str, the module of this package that opens them.
+        options: dict of name to `tfrecs.options.Option`.
+
+    Example:
+        >>> SOURCES["sample"].module, "num_users" in SOURCES["sample"].options
+        ('sample', True)
+    """
+
+    module: str
+    options: dict
+
+    def open_log(self, name, options):
+        """Opens a log.
+
+        Args:
+            name: str, the dataset's name.
+            options: dict with a value for each of the source's options.
+
+        Returns:
+            a `data_prep.readers.log.Log`.
+        """
+        return importlib.import_module(f"{__name__}.{self.module}").open_log(name, options)
+
 
 SOURCES = {
-    "sample": sample,
-    **dict.fromkeys(movielens.NAMES, movielens),
-    "amazon": amazon,
-    "atomic": atomic,
-    "sequences": sequences,
-    "delimited": delimited,
+    "sample": Source("sample", tables.SAMPLE),
+    **dict.fromkeys(tables.MOVIELENS_NAMES, Source("movielens", tables.MOVIELENS)),
+    "amazon": Source("amazon", tables.AMAZON),
+    "atomic": Source("atomic", tables.ATOMIC),
+    "sequences": Source("sequences", tables.SEQUENCES),
+    "delimited": Source("delimited", tables.DELIMITED),
 }

@@ -17,14 +17,7 @@ from data_prep.readers import blocks, fields, folder, json_lines
 from data_prep.readers.item_table import KIND_OF_BAD_LINE, Collector
 from data_prep.readers.log import BadLines, Log
 from data_prep.sources.delimited import digest_raw
-from tfrecs.options import Option
 
-OPTIONS = {
-    "raw_dir": Option(str, None, "directory of the raw files"),
-    "reviews": Option(str, None, "name of the reviews in raw_dir; without it, reviews_*.json or *_5.json, or with .gz"),
-    "metadata": Option(str, None, "name of the metadata in raw_dir; without it, meta_*.json or meta_*.json.gz"),
-    "on_bad_line": Option(str, "error", "stop, or count and go on", choices=("error", "skip")),
-}
 ENDINGS = (".json", ".jsonl")
 KEYS = {"user": "reviewerID", "item": "asin", "timestamp": "unixReviewTime", "rating": "overall"}
 ATTRIBUTES = {"categories": "list", "category": "token", "brand": "token"}
@@ -37,7 +30,7 @@ def open_log(name, options):
 
     Args:
         name: str, the dataset's name.
-        options: dict, as `OPTIONS`.
+        options: dict, as `data_prep.sources.options.AMAZON`.
 
     Returns:
         a `data_prep.readers.log.Log`.

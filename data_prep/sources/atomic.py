@@ -11,22 +11,7 @@ from data_prep.readers import blocks, folder, item_table, text
 from data_prep.readers.log import FIELDS, BadLines, Log
 from data_prep.sources.delimited import digest_raw
 from tfrecs.errors import InputError, nearest
-from tfrecs.options import Option
 
-OPTIONS = {
-    "raw_dir": Option(str, None, "directory of the raw files"),
-    "file": Option(str, None, "name of the log in raw_dir, where it holds several"),
-    "user_column": Option(str, "user_id", "name of the user column"),
-    "item_column": Option(str, "item_id", "name of the item column"),
-    "rating_column": Option(str, None, "name of the rating column; without it, rating where there is one"),
-    "timestamp_column": Option(str, None, "name of the column of times; without it, timestamp where there is one"),
-    "action_column": Option(str, None, "name of the action column; without it, action where there is one"),
-    "attributes": Option(
-        str, None, "columns of the .item file, a,b,c; without it, all of tokens but titles, names, addresses and such"
-    ),
-    "seq_separator": Option(str, " ", "between the values of a token_seq field"),
-    "on_bad_line": Option(str, "error", "stop, or count and go on", choices=("error", "skip")),
-}
 ENDINGS = {"inter": ".inter", "item": ".item", "user": ".user"}
 TYPES = ("token", "token_seq", "float", "float_seq")
 KINDS = {"token": "token", "token_seq": "list"}
@@ -37,7 +22,7 @@ def open_log(name, options):
 
     Args:
         name: str, the dataset's name.
-        options: dict, as `OPTIONS`.
+        options: dict, as `data_prep.sources.options.ATOMIC`.
 
     Returns:
         a `data_prep.readers.log.Log`.

@@ -6,19 +6,6 @@ from data_prep.readers import blocks, items_file, parquet, text
 from data_prep.readers.log import FIELDS, BadLines, Log
 from tfrecs.data.manifest import digest
 from tfrecs.errors import InputError, nearest
-from tfrecs.options import Option
-
-OPTIONS = {
-    "path": Option(str, None, "file to read: .csv, .tsv, .txt, also with .gz, or .parquet"),
-    "user_column": Option(str, "user", "name of the user column"),
-    "item_column": Option(str, "item", "name of the item column"),
-    "timestamp_column": Option(str, None, "name of the column of times: dates (ISO 8601), or unix s, ms or us"),
-    "rating_column": Option(str, None, "name of the rating column"),
-    "action_column": Option(str, None, "name of the action column"),
-    "delimiter": Option(str, None, "between fields; from the file name where not given"),
-    "on_bad_line": Option(str, "error", "stop, or count and go on", choices=("error", "skip")),
-    **items_file.OPTIONS,
-}
 
 
 def open_log(name, options):
@@ -26,7 +13,7 @@ def open_log(name, options):
 
     Args:
         name: str, the dataset's name.
-        options: dict, as `OPTIONS`.
+        options: dict, as `data_prep.sources.options.DELIMITED`.
 
     Returns:
         a `data_prep.readers.log.Log`.

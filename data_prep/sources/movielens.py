@@ -11,13 +11,7 @@ from data_prep.readers import blocks, movielens_tfds, text
 from data_prep.readers.log import BadLines, Log
 from data_prep.sources.delimited import digest_raw
 from tfrecs.errors import InputError
-from tfrecs.options import Option
 
-NAMES = ("ml-100k", "ml-1m", "ml-20m", "ml-25m", "ml-latest-small")
-OPTIONS = {
-    "raw_dir": Option(str, None, "directory of the raw files"),
-    "on_bad_line": Option(str, "error", "stop, or count and go on", choices=("error", "skip")),
-}
 FIELDS = ("timestamp", "rating")
 ROLES = {"user": 0, "item": 1, "rating": 2, "timestamp": 3}
 LAYOUTS = {
@@ -61,8 +55,8 @@ def open_log(name, options):
     """Opens a MovieLens log; where genres are known, items have `genres`, a list, and `category`, the first.
 
     Args:
-        name: str, one of `NAMES`.
-        options: dict, as `OPTIONS`.
+        name: str, one of `data_prep.sources.options.MOVIELENS_NAMES`.
+        options: dict, as `data_prep.sources.options.MOVIELENS`.
 
     Returns:
         a `data_prep.readers.log.Log`.

@@ -14,15 +14,7 @@ import pyarrow as pa
 from data_prep.generator import sample_kinds, sample_process
 from data_prep.readers.log import FIELDS, Log
 from tfrecs.errors import InputError
-from tfrecs.options import Option
 
-OPTIONS = {
-    "num_users": Option(int, 1500, "users to generate", 1, 10**9),
-    "num_items": Option(int, 600, "items to generate", 20, 10**7),
-    "mean_length": Option(int, 32, "mean number of interactions of a user", 3, 10**4),
-    "seed": Option(int, 7, "seed of the generator", minimum=0),
-    "kinds": Option(int, 0, "1 adds queries and coupons to the items", 0, 1),
-}
 TRANSITION = 0.78
 ITEMS_PER_CATEGORY = 50
 ITEMS_PER_TAG = 10
@@ -40,7 +32,7 @@ def open_log(name, options):
 
     Args:
         name: str, `sample`.
-        options: dict, as `OPTIONS`.
+        options: dict, as `data_prep.sources.options.SAMPLE`.
 
     Returns:
         a `data_prep.readers.log.Log`.
@@ -101,7 +93,7 @@ def generate_block(process, options, block):
 
     Args:
         process: a `sample_process.Process`.
-        options: dict, as `OPTIONS`.
+        options: dict, as `data_prep.sources.options.SAMPLE`.
         block: int, the block's number; users from `block * BLOCK`.
 
     Returns:

@@ -15,15 +15,7 @@ import os
 from data_prep.readers import attribute_json, blocks, fields, folder
 from data_prep.readers.log import BadLines, Log
 from data_prep.sources.delimited import digest_raw
-from tfrecs.options import Option
 
-OPTIONS = {
-    "raw_dir": Option(str, None, "directory of the raw files"),
-    "file": Option(str, None, "name of the log in raw_dir, where it holds several"),
-    "attributes_file": Option(str, None, "name of the *_item2attributes.json in raw_dir, where it holds several"),
-    "attribute_name": Option(str, "categories", "what to call the attribute"),
-    "on_bad_line": Option(str, "error", "stop, or count and go on", choices=("error", "skip")),
-}
 ENDING = ".txt"
 ATTRIBUTES_ENDING = "_item2attributes.json"
 WHAT = "log (.txt)"
@@ -36,7 +28,7 @@ def open_log(name, options):
 
     Args:
         name: str, the dataset's name.
-        options: dict, as `OPTIONS`.
+        options: dict, as `data_prep.sources.options.SEQUENCES`.
 
     Returns:
         a `data_prep.readers.log.Log`.

@@ -243,7 +243,7 @@ def test_a_directory_within_that_of_the_raw_files(raw, command):
 
 
 def test_every_whole_number_has_a_range():
-    options = OPTIONS | {name: option for source in SOURCES.values() for name, option in source.OPTIONS.items()}
+    options = OPTIONS | {name: option for source in SOURCES.values() for name, option in source.options.items()}
     for name, option in options.items():
         if isinstance(option, Option) and option.type is int:
             with pytest.raises(InputError, match=f"--{name}: expected an integer"):

@@ -189,9 +189,10 @@ def test_python_function_checks_too(tmp_path):
 def test_as_a_module(tmp_path):
     run = subprocess.run([sys.executable, "-m", "data_prep.prepare", "--help"], capture_output=True, text=True)
     assert run.returncode == 0
-    assert "--min_user_interactions INT" in run.stdout and "ml-latest-small" in run.stdout
+    assert "--min_user_interactions N" in run.stdout and "ml-latest-small" in run.stdout
     for source in SOURCES.values():
-        assert all(f"--{name}" in run.stdout for name in source.OPTIONS)
+        assert all(f"--{name}" in run.stdout for name in source.options)
+    assert "--split leave_one_out|ratio|time" in run.stdout and "--kinds 0|1" in run.stdout
     # An option that sources share is described once, and said of each, with its own default.
     assert "atomic:\n  also --raw_dir, --on_bad_line (default error)\n" in run.stdout
     assert "also --user_column (default user), --item_column (default item)," in run.stdout

@@ -73,7 +73,7 @@ def _damage(random, name, files, options, directory):
     os.mkdir(raw)
     files, options = dict(files), dict(options)
     if random.random() < 0.12:
-        declared = {key: option for key, option in SOURCES[name].OPTIONS.items() if key not in ("raw_dir", "path")}
+        declared = {key: option for key, option in SOURCES[name].options.items() if key not in ("raw_dir", "path")}
         options[random.choice(list(declared))] = random.choice(OPTION_VALUES)
     else:
         file = random.choice(list(files))
@@ -99,7 +99,7 @@ def _damage(random, name, files, options, directory):
 def _read(random, name, files, options, directory):
     options = _damage(random, name, files, options, directory)
     options.setdefault("on_bad_line", random.choice(("error", "skip")))
-    resolved = resolve(SOURCES[name].OPTIONS, options, name)
+    resolved = resolve(SOURCES[name].options, options, name)
     rows, bad = _content(name, resolved)
     if resolved["on_bad_line"] == "error":
         if bad:
@@ -192,7 +192,7 @@ def _run_sample(report, directory):
         random = report.random("sample", "prepare", case)
         options = CHEAP | {"num_shards": 1, "memory_limit_mb": 200}
         declared = [
-            key for key in OPTIONS | SOURCES["sample"].OPTIONS if key not in ("overwrite", "num_users", "num_items")
+            key for key in OPTIONS | SOURCES["sample"].options if key not in ("overwrite", "num_users", "num_items")
         ]
         for _ in range(random.choice((1, 1, 2))):
             options[random.choice(declared)] = random.choice(OPTION_VALUES)
@@ -200,7 +200,7 @@ def _run_sample(report, directory):
 
 
 def _resolve_sample(random):
-    declared = SOURCES["sample"].OPTIONS
+    declared = SOURCES["sample"].options
     options = {}
     for key in random.sample(list(declared), random.randrange(1, 4)):
         options[key] = random.choice((*OPTION_VALUES, random.randrange(-(10**6), 10**6), str(random.random())))

@@ -13,22 +13,22 @@ from tfrecs.training import recipe as recipes
 
 # What a run does besides training.
 RUN_OPTIONS = {
-    "model": Option(str, None, f"which model: {', '.join(MODELS)}"),
+    "model": Option(str, None, f"the model: {', '.join(MODELS)}"),
     "preset": Option(str, "recommended", "a named set of arguments of the model and of training"),
-    "dataset": Option(str, "sample", "name of a data source, prepared on the way if it has to be"),
-    "data_dir": Option(str, None, "prepared data; default data/<dataset>, with what the preset adds"),
+    "dataset": Option(str, "sample", "a data source by name; it is prepared first where it has not been"),
+    "data_dir": Option(str, None, "prepared data; default data/<dataset>, or another name where the preset needs it"),
     "raw_dir": Option(str, None, "the directory of the source's raw files"),
     "run_dir": Option(str, None, "the run directory; default runs/<model>-<preset>-<dataset>"),
     "load_model": Option(bool, False, "resume from the newest checkpoint of the run, start fresh where there is none"),
     "overwrite": Option(bool, False, "remove the run that the run directory holds and start afresh"),
-    "load_weight_path": Option(str, None, "resume from, or judge, this checkpoint of the run: cp-0002"),
+    "load_weight_path": Option(str, None, "resume from, or evaluate, this checkpoint of the run: cp-0002"),
     "do_train": Option(bool, True, "train"),
     "do_eval": Option(bool, True, "evaluate on the test split, with the baselines"),
     "export_dir": Option(str, None, "write a SavedModel for TensorFlow Serving below this directory"),
-    "num_recommendations": Option(int, 10, "items to print for one test user; 0 is off"),
-    "gpu_id": Option(str, None, "GPUs to use, by number: 0, or 0,1; -1 is none; default all"),
-    "config": Option(str, None, "a run's config.json: its model, preset and arguments; flags override them"),
-    "quiet": Option(bool, False, "print no progress, only results and errors; -q is --quiet 1"),
+    "num_recommendations": Option(int, 10, "recommendations to print for one test user; 0 prints none"),
+    "gpu_id": Option(str, None, "GPUs to use, by number: 0, or 0,1; -1 for none; default all"),
+    "config": Option(str, None, "take model, preset and arguments from a run's config.json; flags override them"),
+    "quiet": Option(bool, False, "print only results and errors, no progress"),
     "tensorboard": Option(bool, False, "write the history as scalars below the run's tensorboard folder"),
 }
 RENAMED = {"max_seq_length": "max_history", "num_epochs": "epochs", "lr": "learning_rate"}
@@ -78,6 +78,7 @@ def parse(argv, program="run.py", known=None):
     others = {**getattr(MODULES[model], "DERIVED", {}), **getattr(MODULES[model], "FIXED", {})}
     parser = Parser(
         prog=program,
+        usage=f"%(prog)s --model {model} [flags]",
         argument_default=argparse.SUPPRESS,
         description=f"Train and evaluate {model}; --model NAME --help lists the flags of another model.",
     )
@@ -93,12 +94,12 @@ def parse(argv, program="run.py", known=None):
         for name, entry in group.items():
             entry.add_to(section, name, {**_preset(model, preset), **stored}.get(name))
         if group is RUN_OPTIONS:
-            section.add_argument("-q", dest="quiet", action="store_true", help="for --quiet 1")
+            section.add_argument("-q", dest="quiet", action="store_true", help="the same as --quiet 1")
     section = parser.add_argument_group("names the originals used")
     declared = {name: entry for group in groups.values() for name, entry in group.items()}
     for name, target in aliases.items():
         note = ", changed" if ALIASES[model].get(name, (None, None))[1] else ""
-        dataclasses.replace(declared[target], help=f"for --{target}{note}").add_to(section, name)
+        dataclasses.replace(declared[target], help=f"for --{target}{note}").add_to(section, name, default="")
     for name, text in others.items():
         text = text if isinstance(text, str) else text.described()
         section.add_argument(f"--{name}", metavar="VALUE", help=text.replace("%", "%%"))

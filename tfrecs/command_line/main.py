@@ -85,9 +85,8 @@ def main(argv=None):
 
 
 def _run(command, flags):
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     if command == "prepare":
-        return load("tfrecs prepare", "data_prep.prepare").main(flags)
+        return load("tfrecs prepare", "data_prep.prepare").main(flags, "tfrecs prepare")
     if command == "train":
         return run.main(flags, "tfrecs train")
     if command == "evaluate":

@@ -4,10 +4,9 @@ import sys
 
 from tfrecs.command_line.arguments import parse
 from tfrecs.errors import InputError, command_line, nearest, shown_lines
-from tfrecs.importers.check import check
-from tfrecs.importers.convert import IMPORTERS, convert
+from tfrecs.importers import NAMES
 from tfrecs.options import Parser
-from tfrecs.startup import exit_code, keep_interrupts
+from tfrecs.startup import exit_code, keep_interrupts, load
 
 PROGRAM = "python -m tfrecs.importers"
 
@@ -38,6 +37,7 @@ def _run(arguments, flags):
             raise InputError(f"unknown flag {flags[0]!r}")
         return _check(arguments.files)
     given = _hyper_parameters(arguments.model, flags)
+    convert = load(PROGRAM, "tfrecs.importers.convert").convert
     print(shown_lines(convert(arguments.model, arguments.checkpoint, arguments.out, given, arguments.tables)))
     return 0
 
@@ -53,7 +53,7 @@ def _parser():
         epilog="Hyper-parameters that a checkpoint does not hold (--w, --gamma, --sequence_length, ...) can be given "
         "under the names the original uses or ours; by default they are as published.",
     )
-    converting.add_argument("--model", required=True, help=f"which model: {', '.join(IMPORTERS)}")
+    converting.add_argument("--model", required=True, help=f"which model: {', '.join(NAMES)}")
     converting.add_argument(
         "--checkpoint", required=True, metavar="PREFIX", help="the checkpoint, as the original saved it"
     )
@@ -68,7 +68,7 @@ def _parser():
 
 
 def _check(files):
-    code = 0
+    check, code = load(PROGRAM, "tfrecs.importers.check").check, 0
     for path in files:
         try:
             report = check(path)
@@ -82,8 +82,8 @@ def _check(files):
 
 def _hyper_parameters(model, flags):
     """The flags that `convert` leaves to the model, as values under our names."""
-    if model not in IMPORTERS:
-        raise InputError(f"--model: unknown model {model!r}; {nearest(model, IMPORTERS)}")
+    if model not in NAMES:
+        raise InputError(f"--model: unknown model {model!r}; {nearest(model, NAMES)}")
     parsed = parse(["--model", model, "--preset", "original", *flags])
     foreign = sorted(set(parsed.given_run) - {"model", "preset"})
     if foreign:

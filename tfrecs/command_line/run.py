@@ -23,7 +23,8 @@ def main(argv=None, program="run.py", known=None):
     """
     try:
         arguments = parse(sys.argv[1:] if argv is None else argv, program, known)
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's notes and warnings; its errors are shown
+        if arguments.run["gpu_id"] is not None:
+            os.environ["CUDA_VISIBLE_DEVICES"] = arguments.run["gpu_id"]  # read when TensorFlow looks for devices
         train = load(program, "tfrecs.command_line.train")
         with quiet(arguments.run["quiet"]), keep_interrupts():
             train.run(arguments)

@@ -30,8 +30,6 @@ def run(arguments):
     options, recipe = arguments.run, arguments.recipe
     for text in arguments.notes:
         note(text)
-    if options["gpu_id"] is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = options["gpu_id"]  # read when TensorFlow first looks for devices
     if options["dataset"] not in SOURCES:
         raise InputError(f"--dataset: unknown dataset {options['dataset']!r}; {nearest(options['dataset'], SOURCES)}")
     if options["export_dir"]:
@@ -81,7 +79,7 @@ def _prepared_name(arguments):
 
 def _preparation(arguments):
     """The options that the preset gives the source, of those that it has."""
-    return {k: v for k, v in arguments.recipe.data_options.items() if k in SOURCES[arguments.run["dataset"]].OPTIONS}
+    return {k: v for k, v in arguments.recipe.data_options.items() if k in SOURCES[arguments.run["dataset"]].options}
 
 
 def _data(arguments):
@@ -91,7 +89,7 @@ def _data(arguments):
     data_dir, wanted = _data_dir(arguments), _preparation(arguments)
     here = os.path.exists(os.path.join(data_dir, FILE_NAME))
     if not here and (options["raw_dir"] or not options["data_dir"]):
-        if "path" in SOURCES[name].OPTIONS:
+        if "path" in SOURCES[name].options:
             command = f"python -m data_prep.prepare --dataset {name} --path FILE --out_dir DIR"
             raise InputError(f"--dataset {name}: needs a description of its file; {command}, then --data_dir DIR")
         prepare(name, data_dir, **wanted, **({"raw_dir": options["raw_dir"]} if options["raw_dir"] else {}))

@@ -1,6 +1,3 @@
 """Weights and numbers of the original implementations: `python -m tfrecs.importers {check,convert}`."""
 
-import os
-
-# TensorFlow announces its build on stderr, amid the reports, unless asked not to.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+NAMES = ("arerec", "atrank", "attrec", "dif_sr")  # the modules here that import a model's original

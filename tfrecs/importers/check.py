@@ -1,6 +1,6 @@
 """Compares a model with numbers read off its original: outputs, loss, gradients and updates.
 
-An original is a module of this package, listed in `ORIGINALS`, with
+An original is a module of this package, listed in `tfrecs.importers.NAMES`, with
 
 - `SOURCES`: texts, one of which the golden file's `source` contains;
 - `IGNORED`: regular expressions of names among the weights that no variable of ours stands for;
@@ -21,6 +21,7 @@ What the file records and a model does not produce is not compared; gradients, u
 """
 
 import dataclasses
+import importlib
 import json
 import struct
 import zipfile
@@ -30,11 +31,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfrecs.errors import InputError
-from tfrecs.importers import arerec, atrank, attrec, dif_sr
+from tfrecs.importers import NAMES
 from tfrecs.importers.porter import parts, port
 from tfrecs.importers.steps import NUM_STEPS, Steps, spread
 
-ORIGINALS = (arerec, atrank, attrec, dif_sr)
+ORIGINALS = tuple(importlib.import_module(f"tfrecs.importers.{name}") for name in NAMES)
 UNREADABLE = (ValueError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error)
 TOLERANCE = {"outputs": 1e-5, "loss": 1e-5, "gradients": 1e-4, "updates": 1e-5}
 SMALLEST_GRADIENT = 1e-3  # a variable whose gradient is smaller throughout is compared as if it were this large

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import importlib
 import os
 import zipfile
 import zlib
@@ -9,14 +10,14 @@ import zlib
 import numpy as np
 
 from tfrecs.errors import InputError, nearest
-from tfrecs.importers import arerec, atrank, attrec, dif_sr
+from tfrecs.importers import NAMES
 from tfrecs.importers.porter import parts, port, read_checkpoint
 from tfrecs.runs.directory import load_model, read_config, write_config, write_run
 from tfrecs.runs.listing import first_line
 from tfrecs.staging import stage
 from tfrecs.training import recipe as recipes
 
-IMPORTERS = {"arerec": arerec, "atrank": atrank, "attrec": attrec, "dif_sr": dif_sr}
+IMPORTERS = {name: importlib.import_module(f"tfrecs.importers.{name}") for name in NAMES}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -40,43 +40,44 @@ class TrainConfig:
     """How a run trains.
 
     Args:
-        epochs: int, passes over the training examples at most.
+        epochs: int, the largest number of passes over the training examples.
         batch_size: int, examples per update, over all replicas.
-        batch_tokens: int, items of histories per update instead, in batches of like length; 0 is off.
-        learning_rate: float.
-        decay_epochs: int, the rate falls along half a cosine, epoch by epoch, to 0 after so many; 0 keeps it constant.
-            A preset's is stretched to `--epochs` where these are more.
-        optimizer: `adam`, `lazy_adam` (rows a batch does not touch are left unchanged), `sgd`, `rmsprop`,
+        batch_tokens: int, form batches of histories of similar length with this many items in all, instead of
+            `batch_size` examples; 0 is off.
+        learning_rate: float, of the optimizer, at the start where it decays.
+        decay_epochs: int, epochs over which the learning rate falls to 0 along half a cosine; 0 keeps it constant. With
+            more `--epochs` than a preset decays over, the decay is stretched to them.
+        optimizer: `adam`, `lazy_adam` (updates only table rows that occur in the batch), `sgd`, `rmsprop`,
             `adagrad` or `adadelta`.
-        epsilon: float, that of every optimizer but `sgd`.
-        beta_2: float, the decay of the second moments of either Adam.
-        weight_decay: float, so much of each weight is added to its gradient, after clipping; not with `lazy_adam`.
-        global_clipnorm: float, gradients are scaled to at most this norm; 0 is off.
-        eval_step: int, epochs between validations; with more than `epochs`, only the last is validated.
-        patience: int, epochs without a better `select_metric` after which training stops; 0 is off.
-        select_metric: str, the validation metric the epoch is chosen by.
-        topk: ints, cutoffs of HR, Recall and NDCG that are reported besides the protocol's own.
+        epsilon: float, the small constant in the denominator of every optimizer except `sgd`.
+        beta_2: float, decay rate of the second moments in `adam` and `lazy_adam`.
+        weight_decay: float, this multiple of each weight is added to its gradient after clipping; not for `lazy_adam`.
+        global_clipnorm: float, scale gradients down to this norm over all weights; 0 is off.
+        eval_step: int, epochs between validations; if larger than `epochs`, only the last epoch is validated.
+        patience: int, stop after this many epochs without a better `select_metric`; 0 is off.
+        select_metric: str, the validation metric that chooses the epoch.
+        topk: ints, additional cutoffs at which to report HR, Recall and NDCG.
         retrain: bool, train once more from scratch on training and validation items, for as many epochs as
             validation chose, before the test items are looked at.
-        train_split: `train`, or `train_valid`: validation items are trained on and validation means nothing; or
-            `all`: whole sequences, for a model that holds some out by itself (`--random_split` of ARERec).
+        train_split: `train`; `train_valid`, which also trains on validation items, so that validation means nothing; or
+            `all`, whole sequences, for a model that holds out data by itself (ARERec with `--random_split`).
         validation_split: `valid`, or `test`. NOTE: `test` chooses the epoch on the test items, as AttRec's `main.py`
             does: a leak, for the `original` preset only.
-        negative_sampling: `uniform` or `popularity`.
+        negative_sampling: draw negatives uniformly or by popularity.
         protocol: `full_ranking`, `recbole` (the same with seen items kept; adds Recall@k), `pair_auc` (the held-out
             item against unseen ones) or `rated_list` (each user's held-out items by predicted rating).
-        exclude_seen: bool, leave the items of a user's history out of the ranking; `full_ranking` only: `recbole` and
-            `rated_list` keep them, `pair_auc` has none among its negatives, and the value says so.
+        exclude_seen: bool, leave items of the history out of the ranking, under `full_ranking`. The other protocols
+            decide it themselves: `recbole` and `rated_list` keep them, `pair_auc` never ranks them.
         num_eval_negatives: int, unseen items per user for `pair_auc`.
-        published_lists: bool, `rated_list` as ARERec's code judges, defects and all, see `rated_list`.
+        published_lists: bool, evaluate `rated_list` as ARERec's published code does, with its defects.
         eval_batch_size: int, users ranked at a time.
         save_checkpoints_epochs: int, epochs between checkpoints; 0 is off.
-        save_checkpoints_steps: int, steps between checkpoints within an epoch, in addition; 0 is off.
-        keep_checkpoints: int, how many are kept, the best apart.
+        save_checkpoints_steps: int, also save after every so many steps within an epoch; 0 is off.
+        keep_checkpoints: int, number of recent checkpoints to keep, in addition to the best one.
         strategy: `auto` (all GPUs), `none` (one device) or `mirrored` (all GPUs, else all logical CPUs).
-        jit_compile: bool, XLA.
+        jit_compile: bool, compile with XLA.
         precision: `float32` or `mixed_bfloat16`.
-        seed: int, of weights, order, negatives and dropout.
+        seed: int, seed of initial weights, order of examples, negatives and dropout.
 
     Raises:
         InputError: a value out of its range, or one that the other values leave without effect.

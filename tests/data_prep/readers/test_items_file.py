@@ -5,13 +5,13 @@ import pyarrow.parquet
 import pytest
 
 from data_prep.prepare import prepare
-from data_prep.sources import delimited
+from data_prep.sources import delimited, options
 from tfrecs.data import manifest as manifests
 from tfrecs.data.training_batches import item_attributes
 from tfrecs.errors import InputError
 from tfrecs.progress import StageProgress
 
-DEFAULTS = {name: option.default for name, option in delimited.OPTIONS.items()}
+DEFAULTS = {name: option.default for name, option in options.DELIMITED.items()}
 LOG = "user,item,when,how\nu1,i1,10,view\nu1,q1,5,search\nu1,c1,20,receive\nu2,i2,7,buy\nu2,i9,9,view\n"
 ITEMS = 'item,type,brand,tags,title\ni1,item,A,"x, with a comma|y",One\ni2,item,,y| x,Two\nq1,query,,,\nc1,coupon,A,,\n'
 ITEMS += "z,item,B,z,Absent\n"

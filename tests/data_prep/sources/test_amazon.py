@@ -6,11 +6,11 @@ import pytest
 
 from data_prep.readers import json_lines
 from data_prep.readers.log import BadLines
-from data_prep.sources import amazon
+from data_prep.sources import amazon, options
 from tfrecs.data import manifest as manifests
 from tfrecs.errors import InputError
 
-DEFAULTS = {name: option.default for name, option in amazon.OPTIONS.items()}
+DEFAULTS = {name: option.default for name, option in options.AMAZON.items()}
 REVIEWS = "reviews_Toys_5.json"
 METADATA = "meta_Toys.json"
 # (user, item, timestamp, rating); the last review comes twice, and both count.

@@ -5,11 +5,11 @@ import pytest
 
 from data_prep.readers import item_table
 from data_prep.readers.log import BadLines
-from data_prep.sources import atomic
+from data_prep.sources import atomic, options
 from tfrecs.data import manifest as manifests
 from tfrecs.errors import InputError
 
-DEFAULTS = {name: option.default for name, option in atomic.OPTIONS.items()}
+DEFAULTS = {name: option.default for name, option in options.ATOMIC.items()}
 INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\nu1\tb\t4\t20.5\nu2\ta\t5\t7\nu1\ta\t3\t10\n"
 ITEM = (
     "item_id:token\tmovie_title:token_seq\tyear:token\tclass:token_seq\tprice:float\n"

@@ -5,10 +5,10 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from data_prep.sources import delimited
+from data_prep.sources import delimited, options
 from tfrecs.errors import InputError
 
-DEFAULTS = {name: option.default for name, option in delimited.OPTIONS.items()}
+DEFAULTS = {name: option.default for name, option in options.DELIMITED.items()}
 
 
 def open_log(path, **options):

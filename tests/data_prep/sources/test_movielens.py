@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from data_prep.sources import movielens
+from data_prep.sources import movielens, options
 from tfrecs.errors import InputError
 
 RATINGS = [("10", "1", 3.0, 881), ("2", "1", 4.5, 882), ("10", "3", 1.0, 880)]
@@ -109,7 +109,7 @@ def test_every_name_is_known_to_tensorflow_datasets():
     tfds = pytest.importorskip("tensorflow_datasets")
     configs = tfds.builder_cls("movielens").builder_configs
     sizes = {name.removesuffix("-ratings") for name in configs if name.endswith("-ratings")}
-    assert {f"ml-{size}" for size in sizes} == set(movielens.NAMES)
+    assert {f"ml-{size}" for size in sizes} == set(options.MOVIELENS_NAMES)
 
 
 def test_tensorflow_datasets(monkeypatch):

@@ -3,7 +3,7 @@ import pytest
 
 from data_prep.generator import sample_kinds, sample_process
 from data_prep.prepare import prepare
-from data_prep.sources import sample
+from data_prep.sources import options, sample
 from tfrecs.errors import InputError
 from tfrecs.progress import StageProgress
 
@@ -129,11 +129,11 @@ def test_seed_decides():
 
 def test_default_is_hard_for_counts_and_not_hopeless():
     """Popularity is far below the oracle; last-item counts reach .5 to .75 of it."""
-    options = {name: option.default for name, option in sample.OPTIONS.items()}
-    log = sample.open_log("sample", options)
+    defaults = {name: option.default for name, option in options.SAMPLE.items()}
+    log = sample.open_log("sample", defaults)
     assert 0.5 <= log.oracle()["hr@10"] <= 0.65
     process = sample_process.Process.create(600, transition=sample.TRANSITION, seed=7)
-    drawn = sample.generate_block(process, options, 0)
+    drawn = sample.generate_block(process, defaults, 0)
     sequences = [row[:length] for row, length in zip(drawn["items"], drawn["length"], strict=True)]
     popularity = np.bincount(np.concatenate([s[:-1] for s in sequences]), minlength=600)
     follows = np.zeros((600, 600))

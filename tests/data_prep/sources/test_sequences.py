@@ -4,11 +4,11 @@ import hashlib
 import pytest
 
 from data_prep.readers.log import BadLines
-from data_prep.sources import sequences
+from data_prep.sources import options, sequences
 from tfrecs.data import manifest as manifests
 from tfrecs.errors import InputError
 
-DEFAULTS = {name: option.default for name, option in sequences.OPTIONS.items()}
+DEFAULTS = {name: option.default for name, option in options.SEQUENCES.items()}
 LOG = "u2 a b a\nu1 c\nu10 b d\n"
 ROWS = [("u2", "a"), ("u2", "b"), ("u2", "a"), ("u1", "c"), ("u10", "b"), ("u10", "d")]
 

@@ -1,0 +1,134 @@
+"""Writes an interaction log as prepared data: filtered, split, in shards, with vocabularies and a manifest."""
+
+import os
+import platform
+import sys
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import tensorflow as tf
+
+from data_prep import attributes, data_directory, splits
+from data_prep.engines import local
+from tfrecs.data import manifest as manifests
+from tfrecs.data.manifest import Manifest
+from tfrecs.errors import InputError, nearest
+from tfrecs.progress import StageProgress
+
+# What does not change the data stays out of the provenance.
+RUNTIME_OPTIONS = ("overwrite", "memory_limit_mb")
+CATEGORY = "category"
+ENGINE_OPTIONS = ("num_shards", "keep_fraction", "memory_limit_mb", "timestamp_unit")
+SPLIT_OPTIONS = ("valid_fraction", "test_fraction", "valid_from", "test_from")
+
+
+def write(open_log, source, values, out_dir, progress=None, versions=None):
+    """Writes a log as prepared data; the directory appears in one step.
+
+    Args:
+        open_log: function without arguments returning a `data_prep.readers.log.Log`.
+        source: str, the module of `data_prep.sources` that opens the log, for the manifest.
+        values: dict of option to its value: all of `OPTIONS`, and those of the source, for the manifest.
+        out_dir: str, the directory to make.
+        progress: a `tfrecs.progress.StageProgress`, or None for one that writes to stderr.
+        versions: dict of further packages to their versions, for the manifest.
+
+    Returns:
+        the `tfrecs.data.manifest.Manifest` written.
+    """
+    progress = progress or StageProgress(sys.stderr)
+    engine_options = {name: values[name] for name in values if name.startswith("min_") or name in ENGINE_OPTIONS}
+    engine_options["split"] = splits.declare(values["split"], **{name: values[name] for name in SPLIT_OPTIONS})
+    with data_directory.staged_directory(out_dir, bool(values["overwrite"])) as directory:
+        log = open_log()
+        _check_fields(log, values)
+        _add_category(log, values["category_from"])
+        attributes.check_names(log.attributes)
+        content = local.run(log, directory, engine_options, progress)
+        counts = content.pop("counts")
+        _note_bad_lines(log, progress)
+        _note_attributes(counts["item_attributes"], progress)
+        manifest = Manifest(
+            name=log.name,
+            attributes={name: kind for name, kind in log.attributes.items() if name in content["vocabularies"]},
+            provenance={
+                "source": source,
+                "options": _recorded_options(values),
+                **log.provenance,
+                **counts,
+            },
+            versions=_versions() | (versions or {}),
+            oracle=_oracle(log, values["split"], counts, progress),
+            **content,
+        )
+        manifests.save(directory, manifest)
+    return manifest
+
+
+def _check_fields(log, values):
+    needs = [
+        ("--min_rating", "rating", values["min_rating"] is not None),
+        ("--split time", "timestamp", values["split"] == "time"),
+        (f"--keep_fraction {values['keep_fraction']}", "timestamp", values["keep_fraction"] < 1),
+    ]
+    for flag, field, needed in needs:
+        if needed and field not in log.fields:
+            raise InputError(f"{flag}: dataset {log.name} has no {field}s")
+
+
+def _note_bad_lines(log, progress):
+    bad_lines = log.provenance.get("bad_lines", {})
+    if bad_lines:
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(bad_lines.items()))
+        progress.line(f"skipped {sum(bad_lines.values()):,} bad lines: {kinds}")
+
+
+def _add_category(log, attribute):
+    """Derives the attribute `category` from the one that was asked for, if any."""
+    if attribute is None:
+        return
+    flag = f"--category_from {attribute}"
+    if attribute not in log.attributes:
+        hint = nearest(attribute, log.attributes) if log.attributes else "it has none"
+        raise InputError(f"{flag}: dataset {log.name} has no such item attribute; {hint}")
+    if CATEGORY in log.attributes:
+        raise InputError(f"{flag}: dataset {log.name} has an item attribute {CATEGORY!r} already")
+    log.add_first(attribute, CATEGORY)
+
+
+def _note_attributes(counts, progress):
+    if counts.get("items_not_in_log"):
+        progress.line(f"items with attributes that the log lacks, left out: {counts['items_not_in_log']:,}")
+    without = {name: count for name, count in counts.get("items_without", {}).items() if count}
+    if without:
+        progress.line("items without a value: " + ", ".join(f"{name} {count:,}" for name, count in without.items()))
+
+
+def _recorded_options(values):
+    recorded = {}
+    for name, value in values.items():
+        if name not in RUNTIME_OPTIONS:
+            is_path = name in ("raw_dir", "path", "items") and value is not None
+            recorded[name] = os.path.basename(os.path.normpath(value)) if is_path else value
+    return recorded
+
+
+def _oracle(log, split, counts, progress):
+    """The oracle's metrics; they hold for the last item of whole sequences only."""
+    if log.oracle is None or split != "leave_one_out" or any(counts["rows_dropped"].values()):
+        return None
+    progress.start("oracle")
+    metrics = log.oracle()
+    progress.finish("best reachable " + ", ".join(f"{name} {value:.4g}" for name, value in metrics.items()))
+    return metrics
+
+
+def _versions():
+    return {
+        "duckdb": duckdb.__version__,
+        "numpy": np.__version__,
+        "pyarrow": pa.__version__,
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+    }
