@@ -1,6 +1,7 @@
 """The architecture as a test: the import order, read off the AST of every module."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -256,6 +257,19 @@ def test_the_repository_keeps_the_layout():
     modules = modules_of(ROOT)
     assert {"tfrecs", "tfrecs.errors", "tfrecs.data.schema", "tests.test_layering"} <= set(modules)
     assert violations(ROOT) == []
+
+
+def test_contributing_states_this_order():
+    text = " ".join((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").split())
+    stated = text.partition("low to high: ")[2].partition(". ")[0].split(" < ")
+    parts = {name: rank for name, rank in RANKS.items() if name not in ("lazy", "", "__main__")}
+    ranks = [sorted(name for name in parts if parts[name] == rank) for rank in sorted(set(parts.values()))]
+    assert [sorted(group.split(" | ")) for group in stated] == ranks
+    names = re.findall(r"`tfrecs\.(?:(\w+)\.)?\{([\w,]+)\}`", text)
+    stated = {
+        f"tfrecs.{part}.{name}" if part else f"tfrecs.{name}" for part, group in names for name in group.split(",")
+    }
+    assert stated == OPEN_TO_DATA_PREP - {"tfrecs"}
 
 
 def test_a_sound_tree_has_no_violations(tmp_path):
