@@ -60,6 +60,7 @@ setup(
     extras_require={
         "gpu": [f"tensorflow[and-cuda]>=2.21,<2.22; {LINUX_X86}"],
         "notebooks": ["ipykernel>=6.29", "jupyter>=1.1", "nbclient>=0.10", "pandas>=2.2"],
+        "tensorboard": ["tensorboard>=2.20"],  # for keras.callbacks.TensorBoard, and to look at what runs write
         # scikit-learn is an oracle that tests compare with; the package does not import it.
         "dev": [
             "hypothesis>=6.100",
@@ -68,6 +69,7 @@ setup(
             "pytest-xdist>=3.6",
             "ruff>=0.9",
             "scikit-learn>=1.5",
+            "tensorboard>=2.20",
         ],
     },
 )

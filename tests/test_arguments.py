@@ -140,7 +140,7 @@ def test_what_cannot_be_meant_is_named(flags, message):
 
 
 def _stored(**train):
-    model = declarations.defaults("attrec") | {"num_users": 3, "num_items": 4, "margin": 0.5}
+    model = declarations.defaults("attrec") | {"num_users": 3, "num_items": 4, "margin": 0.5, "dropout": 0.5}
     return {"model": "attrec", "preset": "recommended", "model_arguments": model, "train": train}
 
 

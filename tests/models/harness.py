@@ -6,6 +6,9 @@ class TestMyModel(ModelCase):
 
     def inputs(self, random, batch): ...                # what `history_inputs` gives
     def examples(self, random, batch): ...              # what `training_examples` gives
+    def layer_inputs(self, model): ...                  # a layer of the model, and what it is called with
+
+With other arguments, another subclass tests the same but what `KerasCase` has: `@variant`.
 """
 
 import keras
@@ -13,6 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.models.keras_case import KerasCase
 from tfrecs.errors import InputError, NotFiniteError
 
 BATCH = 6
@@ -23,7 +27,7 @@ def arrays(tensors):
     return {name: np.asarray(value) for name, value in tensors.items()}
 
 
-class ModelCase:
+class ModelCase(KerasCase):
     """The shared tests. `num_items` of the arguments is at least 11, for `SEEN`."""
 
     cls = None
@@ -216,6 +220,14 @@ class ModelCase:
             inputs = {name: tf.constant(value) for name, value in self.inputs(np.random.default_rng(0), size).items()}
             np.testing.assert_allclose(score(inputs), model.score(inputs, np.arange(1, model.num_items + 1)), atol=1e-5)
         assert len(traces) <= 2
+
+
+def variant(cls):
+    """A case of a model that another case is of too: what plain Keras can do with it is tested there."""
+    for name in vars(KerasCase):
+        if name.startswith("test_"):
+            setattr(cls, name, None)
+    return cls
 
 
 class NextItemsCase(ModelCase):

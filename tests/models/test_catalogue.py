@@ -24,7 +24,7 @@ def test_names_and_presets_are_known_without_tensorflow():
 
 
 def test_classes_are_found_by_their_names():
-    assert set(dir(tfrecs.models)) == {cls.__name__ for cls in MODELS.values()}
+    assert set(dir(tfrecs.models)) == {cls.__name__ for cls in MODELS.values()} | {"load_model"}
     for name, cls in MODELS.items():
         assert issubclass(cls, SequentialRecommender) and getattr(tfrecs.models, cls.__name__) is cls
         assert cls.__module__ == f"tfrecs.models.{name}.model"

@@ -12,7 +12,7 @@ from tfrecs.models.attrec import AttRec
 from tfrecs.models.presets import PRESETS
 
 SIZES = {"num_users": 9, "num_items": 11, "embedding_dim": 4, "max_history": 3, "num_targets": 2, "num_negatives": 3}
-RECOMMENDED = SIZES | {"dropout": 0.0, "initializer": "glorot_uniform"}
+RECOMMENDED = SIZES | {"dropout": 0.0, "l2": 0.0, "initializer": "glorot_uniform"}
 ORIGINAL = SIZES | PRESETS["attrec"]["original"]["model"] | {"dropout": 0.0}
 
 

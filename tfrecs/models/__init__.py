@@ -44,4 +44,5 @@ class Models(collections.abc.Mapping):
 CLASSES = {"arerec": "ARERec", "atrank": "ATRank", "attrec": "AttRec", "dif_sr": "DIFSR", "sasrec": "SASRec"}
 MODELS = Models(CLASSES)
 
-__getattr__, __dir__ = lazy.attributes(__name__, {cls: f"{name}.model" for name, cls in CLASSES.items()})
+PLACES = {cls: f"{name}.model" for name, cls in CLASSES.items()} | {"load_model": "saving"}
+__getattr__, __dir__ = lazy.attributes(__name__, PLACES)

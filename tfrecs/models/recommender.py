@@ -4,13 +4,16 @@ import keras
 import tensorflow as tf
 
 from tfrecs import losses, metrics
-from tfrecs.errors import NotFiniteError
-from tfrecs.models import attention_maps, catalogue, kinds, ranges, requests, train_step
-from tfrecs.models.scoring import best_items, not_finite, require_sound
-from tfrecs.models.tables import require_filled
+from tfrecs.data.dataset import Dataset
+from tfrecs.data.training_batches import TRAINING_SPLITS
+from tfrecs.errors import InputError, nearest
+from tfrecs.models import construction, ranges, train_step
+from tfrecs.models.ranker import Ranker
+from tfrecs.models.saving import Saved
+from tfrecs.models.trainer import Trainer
 
 
-class SequentialRecommender(keras.Model):
+class SequentialRecommender(Saved, Trainer, Ranker, keras.Model):
     """Base of the models. A model contributes equations, never a loop.
 
     A subclass implements
@@ -73,11 +76,14 @@ class SequentialRecommender(keras.Model):
         self.weight_decay = 0.0  # so much of a weight is added to its gradient, after clipping
         self.loss_parts = []  # `keras.metrics.Mean` of what the loss is a sum of, in the order of `part_names`
         self.part_names = ()
+        self.auto_scale_loss = True  # whether `compile` wrapped the optimizer where the policy is `mixed_float16`
         self.under_xla = False  # whether XLA compiles the training step, which then has to know all shapes
         self._tables_filled = False  # whether they were seen to be
         self.loss_mean = keras.metrics.Mean(name="loss")
         names = metrics.of_rank(tf.ones([1], tf.int64), self.cutoffs)
         self.ranking_means = {name: keras.metrics.Mean(name=name) for name in names}
+        for mean in self.ranking_means.values():
+            mean._direction = "up"  # Keras's name for it, which `fit` tells the callbacks
         self.unsound_rows, self.ranked_rows = (keras.metrics.Sum(name=name) for name in ("unsound_rows", "ranked_rows"))
 
     def get_config(self):
@@ -95,10 +101,32 @@ class SequentialRecommender(keras.Model):
         for name, value in arguments.items():
             setattr(self, name, value)
 
-    def compile(self, *args, **kwargs):
-        """As Keras's."""
-        super().compile(*args, **kwargs)
-        self.under_xla = bool(self.jit_compile)
+    @classmethod
+    def from_preset(cls, preset, data, *, split="train", **overrides):
+        """A model for prepared data: sizes read off the data, tables of items filled.
+
+        Args:
+            preset: str, a named set of constructor arguments: `recommended`, `original`, ...; of its training
+                arguments, which `tfrecs.train` reads, none are used.
+            data: `tfrecs.Dataset`.
+            split: str, what the model will be trained on: `train`, `train_valid` or `all`, as for
+                `Dataset.training_batches`.
+            **overrides: constructor arguments, which replace the preset's; and Keras's `dtype` and `name`.
+
+        Returns:
+            the model, not compiled.
+
+        Raises:
+            InputError: an unknown preset or argument, with the nearest one; a value out of its range; data that lack
+                what the model reads.
+        """
+        arguments = construction.checked_arguments(cls, preset, overrides)
+        if not isinstance(data, Dataset):
+            raise InputError(f"data: expected a tfrecs.Dataset, got a {type(data).__name__}")
+        if split not in (*TRAINING_SPLITS, "all"):
+            raise InputError(f"split: unknown value {split!r}; {nearest(split, (*TRAINING_SPLITS, 'all'))}")
+        construction.require_columns(cls, arguments, data.data_dir, data.manifest)
+        return construction.create(cls, arguments, data.data_dir, data.manifest, split)
 
     @classmethod
     def missing_columns(cls, manifest, arguments):
@@ -127,24 +155,6 @@ class SequentialRecommender(keras.Model):
             split: `train` or `train_valid`, what the model is about to train on.
         """
 
-    def require_tables(self):
-        """See `tables.require_filled`; within a graph it cannot look."""
-        if not self._tables_filled and tf.executing_eagerly():
-            require_filled(self)
-            self._tables_filled = True
-
-    def make_train_function(self, force=False):
-        self.require_tables()
-        return super().make_train_function(force)
-
-    def make_test_function(self, force=False):
-        self.require_tables()
-        return super().make_test_function(force)
-
-    def make_predict_function(self, force=False):
-        self.require_tables()
-        return super().make_predict_function(force)
-
     def build(self, input_shape=None):
         """Nothing is left to build: constructors create every variable, since all sizes are arguments."""
         self.built = True
@@ -164,7 +174,8 @@ class SequentialRecommender(keras.Model):
     def train_step(self, data):
         """One update, see `train_step.update`; called by `fit` and by the training loop of a run."""
         self.require_tables()
-        examples, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        examples, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        self._refuse(y=y, sample_weight=sample_weight)
         terms, weights = train_step.update(self, examples)
         self.loss_mean.update_state(terms, sample_weight=weights)
         return {"loss": self.loss_mean.result()}
@@ -178,131 +189,3 @@ class SequentialRecommender(keras.Model):
         for name, value in metrics.of_rank(rank, self.cutoffs).items():
             self.ranking_means[name].update_state(value, sample_weight=sample_weight)
         return {name: mean.result() for name, mean in self.ranking_means.items()}
-
-    def evaluate(self, *args, **kwargs):
-        """As Keras's; raises `NotFiniteError` where scores are NaN or infinite, naming for how many users."""
-        results = super().evaluate(*args, **kwargs)
-        bad, count = int(self.unsound_rows.result()), int(self.ranked_rows.result())
-        if bad:
-            raise NotFiniteError(not_finite(type(self).__name__, bad, count))
-        return results
-
-    def rank(self, inputs, target, excluded):
-        """The pessimistic rank of each target.
-
-        Args:
-            inputs: the model's inputs, as from `history_inputs`.
-            target: int64 `[batch]`.
-            excluded: int64 `[batch, any]`, items left out of the ranking, padded with 0.
-
-        Returns:
-            int64 `[batch]`, from 1; where scores are NaN, as if they were the worst.
-        """
-        return self.checked_rank(inputs, target, excluded)[0]
-
-    def catalogue(self):
-        """Where scores are products of queries with a table, that table; it changes when the weights do.
-
-        Returns:
-            `catalogue.Catalogue`, or None: then `score_items` scores candidates a few at a time.
-        """
-
-    def catalogue_query(self, query):
-        """What to multiply the catalogue with, float32 `[batch, width]`; `query` as from `encode`."""
-        return query["vector"]
-
-    def checked_rank(self, inputs, target, excluded, table=None):
-        """Arguments as for `rank`; also whether all scores of a row can be ranked, see `metrics.checked_rank`.
-
-        `table` is what `catalogue` gave, where it is asked for once for many batches.
-        """
-        self.require_tables()
-        query = self.encode(inputs)
-        table = self.catalogue() if table is None else table
-        if table is not None:
-            first = 0 if self.rank_pad else 1
-            return catalogue.checked_rank(self.catalogue_query(query), table, target, excluded, first)
-        return metrics.checked_rank(
-            lambda items: self.score_items(query, items),
-            target,
-            excluded,
-            self.num_items,
-            first_item=0 if self.rank_pad else 1,
-            chunk_size=self.candidate_chunk,
-        )
-
-    def score(self, inputs, items):
-        """Scores of candidates, float32 `[batch, count]`, higher is better; all candidates at once.
-
-        Args:
-            inputs: the model's inputs.
-            items: int64 `[count]`, the same for every row, or `[batch, count]`.
-        """
-        self.require_tables()
-        inputs, items = requests.read(self, inputs, items=items)
-        return self.score_items(self.encode(inputs), items)
-
-    def item_vectors(self):
-        """The vectors that items are compared by, float32 `[num_items, dim]`; row 0 is item 1."""
-        raise NotImplementedError(f"{type(self).__name__} has no vectors of items")
-
-    def attention_weights(self, inputs, candidate=None):
-        """What the model attends to, from the same layers as its scores.
-
-        Args:
-            inputs: the model's inputs.
-            candidate: int64 `[batch]`, the item that is scored, for a model that attends from it.
-
-        Returns:
-            list of `attention_maps.AttentionMap`, one for each attention, in the order in which they are computed.
-        """
-        return attention_maps.attention_weights(self, inputs, candidate)
-
-    def recommend(self, inputs, k=10, excluded=None, chunk_size=None, kind=None, allowed=None, table=None):
-        """The best items, best first; equal scores in order of id.
-
-        Args:
-            inputs: the model's inputs; of a history longer than `max_history`, its latest items are read.
-            k: int, how many; fewer where the catalogue is smaller.
-            excluded: int64 `[batch, any]` padded with 0, items never to return; default none.
-            chunk_size: int, candidates scored at a time; default `candidate_chunk`.
-            kind: only items of this kind, for a model that tells kinds apart: its name, or its id, or int64 `[batch]`
-                ids, one for each row, 0 for any kind. Default any.
-            allowed: int64 `[batch or 1, any]` padded with 0, the only items to return; default all.
-            table: what `catalogue` gave, where it is asked for once for many requests.
-
-        Returns:
-            `(items int64 [batch, k], scores float32 [batch, k])`; where fewer than k items are left, id 0 with
-            score -inf fills up.
-
-        Raises:
-            InputError: no such kind, or the model knows none; ids that are none.
-            NotFiniteError: a score is NaN or infinite. In a graph, `tf.errors.InvalidArgumentError` when it runs.
-        """
-        self.require_tables()
-        inputs, excluded, allowed = requests.read(self, inputs, excluded=excluded, allowed=allowed)
-        query, k = self.encode(inputs), min(requests.count("k", k), self.num_items)
-        wanted = _conditions(None if kind is None else kinds.of_kind(self, kind), allowed)
-        table = self.catalogue() if table is None else table
-        if table is not None:
-            found = catalogue.best_items(self.catalogue_query(query), table, k, excluded, wanted, chunk_size)
-        else:
-            chunk_size = chunk_size or self.candidate_chunk
-            found = best_items(
-                lambda ids: self.score_items(query, ids), self.num_items, k, excluded, chunk_size, wanted
-            )
-        items, scores, sound = found
-        require_sound(sound, type(self).__name__)
-        return items, scores
-
-
-def _conditions(of_kind, allowed):
-    """What `best_items` takes as `wanted`: both conditions where both are given."""
-    if allowed is None:
-        return of_kind
-
-    def wanted(ids):
-        is_allowed = metrics.member(allowed, ids[0], tf.size(ids))
-        return is_allowed if of_kind is None else tf.logical_and(is_allowed, of_kind(ids))
-
-    return wanted

@@ -19,10 +19,12 @@ def update(model, examples):
         `(terms, weights)`, float32, as from `loss_terms`.
 
     Raises:
-        ValueError: the optimizer clips the gradients of single variables, which several replicas cannot do exactly.
+        ValueError: the optimizer clips the gradients of single variables, or scales the loss and clips, which several
+            replicas cannot do exactly.
     """
     context = tf.distribute.get_replica_context()
     replicas = context.num_replicas_in_sync
+    model._clear_losses()  # what `add_loss` left of the batch before
     with tf.GradientTape() as tape:
         terms, weights = model.loss_terms(examples, training=True)
         terms, weights = tf.cast(terms, tf.float32), tf.cast(weights, tf.float32)
@@ -50,8 +52,11 @@ def apply(model, gradients, context):
     gradients, variables = [gradient for gradient, _ in pairs], [variable for _, variable in pairs]
     clip = model.optimizer.global_clipnorm
     norm = global_norm(gradients, context) if clip and model.clip_unmerged_rows else None
+    inner = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if inner is not model.optimizer and inner.global_clipnorm and (replicas > 1 or model.clip_unmerged_rows):
+        raise ValueError("global_clipnorm acts after the loss is unscaled, on one device: use mixed_bfloat16")
     if replicas > 1:
-        if model.optimizer.clipnorm or model.optimizer.clipvalue:
+        if inner.clipnorm or inner.clipvalue:
             raise ValueError("clipnorm and clipvalue act before the sum over replicas: use global_clipnorm")
         # Dense, because the optimizer sums over replicas once more and would repeat every row again.
         dense = [tf.convert_to_tensor(gradient) for gradient in gradients]

@@ -12,6 +12,7 @@ import os
 import tensorflow as tf
 
 from tfrecs.errors import InputError
+from tfrecs.models.saving import seed_states
 from tfrecs.runs import pointer, record
 from tfrecs.runs.listing import (
     READ_ERRORS,
@@ -43,7 +44,7 @@ class Checkpoints:
         check_directory(directory)
         self.directory, self.keep = directory, keep
         # Keras leaves dropout's random state and metric totals out of what TensorFlow tracks by itself.
-        seeds = [v.value for v in model.non_trainable_variables if v.path.endswith("seed_generator_state")]
+        seeds = [state.value for state in seed_states(model)]
         totals = [v.value for mean in (model.loss_mean, *model.loss_parts) for v in mean.variables]
         self._checkpoint = tf.train.Checkpoint(
             variables=[v.value for v in model.weights],

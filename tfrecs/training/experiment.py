@@ -7,11 +7,11 @@ import os
 import keras
 import tensorflow as tf
 
-from tfrecs import optimizers, options
+from tfrecs import optimizers
 from tfrecs.data import dataset
 from tfrecs.errors import InputError, option
 from tfrecs.evaluation import evaluator, protocols
-from tfrecs.models import MODELS
+from tfrecs.models import MODELS, construction
 from tfrecs.progress import note
 from tfrecs.runs import directory, history, listing, lock
 from tfrecs.runs.checkpoints import Checkpoints
@@ -48,15 +48,14 @@ class Experiment:
         """The model and its evaluator for what a phase trains on."""
         self.trained_on = split
         cls = MODELS[self.model_name]
-        decided = cls.data_arguments(self.data_dir, self.manifest, self.arguments, split)
+        options = {"split": split, "dtype": self.config.precision}
         keras.utils.set_random_seed(self.config.seed)
         with self.strategy.scope():
-            model = cls(**{**self.arguments, **decided}, dtype=self.config.precision)
+            model = construction.create(cls, self.arguments, self.data_dir, self.manifest, **options)
             # Keras denies XLA where operations are deterministic; `Loop` compiles the step itself.
             model.compile(optimizer=optimizers.create(self.config), jit_compile=False)
             model.under_xla, model.weight_decay = self.config.jit_compile, self.config.weight_decay
             model.optimizer.build(model.trainable_variables)
-        model.adapt(self.data_dir, self.manifest, split)
         self.evaluator = evaluator.create(model, self.config, self.strategy, self.data_dir, self.manifest)
         return model
 
@@ -224,27 +223,9 @@ def check_data(model_name, model_arguments, config, data_dir, manifest):
     Raises:
         InputError: naming the missing columns and the models that would work; or with the memory that is needed.
     """
-    missing = MODELS[model_name].missing_columns(manifest, model_arguments)
-    if missing:
-        working = [found for name in MODELS if (found := _usable(name, manifest))]
-        raise InputError(
-            f"--model {model_name}: {data_dir} ({manifest.name}) has no {', '.join(missing)}; "
-            f"models that work on it: {', '.join(working) or 'none'}"
-        )
+    construction.require_columns(MODELS[model_name], model_arguments, data_dir, manifest)
     decided = MODELS[model_name].data_arguments(data_dir, manifest, model_arguments, config.train_split)
     memory.check(memory.outline(MODELS[model_name], {**model_arguments, **decided}), config, manifest.num_interactions)
-
-
-def _usable(name, manifest):
-    """A model's name, with the flags it needs to do with the data; None where it cannot."""
-    model = MODELS[name]
-    if not model.missing_columns(manifest, {}):
-        return name
-    if not model.missing_columns(manifest, model.fallback_arguments):
-        return " ".join(
-            [f"{name} with", *(f"--{key} {options.spelled(value)}" for key, value in model.fallback_arguments.items())]
-        )
-    return None
 
 
 def enable_determinism():

@@ -4,7 +4,8 @@ import dataclasses
 
 from tfrecs.errors import InputError, nearest, option
 from tfrecs.evaluation.protocols import DEFAULT_METRICS
-from tfrecs.models import MODELS, declarations, ranges
+from tfrecs.models import MODELS, declarations
+from tfrecs.models.construction import arguments_of, check_preset, unknown
 from tfrecs.models.presets import ORIGINAL_NAMES, PRESETS
 from tfrecs.runs.config import CHANGEABLE, JUDGED_BY, READ_BY, SEEN_EXCLUDED, TrainConfig
 
@@ -61,10 +62,7 @@ def create(model, preset="recommended", given=None):
     given_model = {key: value for key, value in given.items() if key in own}
     given_config = {key: value for key, value in given.items() if key in training}
     config = configure(_stretched(chosen["training"], given_config), given_config)
-    rules = declarations.without_effect(name)
-    unread = ranges.unread({**own, **chosen["model"], **given_model}, rules)
-    kept = {key: value for key, value in chosen["model"].items() if key not in unread}
-    arguments = {**kept, **given_model}
+    arguments = arguments_of(name, preset, given_model)
     return Recipe(name, preset, arguments, config, given_model, given_config, chosen.get("data", {}))
 
 
@@ -84,35 +82,9 @@ def model_name(name):
     return name
 
 
-def check_preset(model, preset):
-    """Refuses a preset that the model does not have; the error names the nearest one."""
-    if preset not in PRESETS[model]:
-        raise InputError(f"{option('preset')}: unknown preset {preset!r}; {nearest(preset, PRESETS[model])}")
-
-
 def training_arguments():
     """The arguments of `TrainConfig` with their defaults."""
     return {field.name: field.default for field in dataclasses.fields(TrainConfig)}
-
-
-def unknown(name, model, known):
-    """The message about an argument that a model does not have.
-
-    Args:
-        name: str, as it was given.
-        model: str, a key of `models.MODELS`.
-        known: names of what it has.
-
-    Returns:
-        str: the nearest name, and the models that have an argument of the unknown name.
-
-    Example:
-        >>> unknown("region_size", "attrec", ["epochs"])
-        'region_size: no argument of attrec, but of arerec; choose from epochs'
-    """
-    owners = declarations.owners(name)
-    where = f"no argument of {model}" + (f", but of {', '.join(owners)}" if owners else "")
-    return f"{option(name)}: {where}; {nearest(name, known)}"
 
 
 def contradictions(stored, recipe, training, named=()):

@@ -6,12 +6,13 @@ import pytest
 import tensorflow as tf
 
 from tests.models.arerec.lists import ITEMS, TIMES, USERS, add_lists, enlarge, plain
-from tests.models.harness import ModelCase
+from tests.models.harness import ModelCase, variant
 from tfrecs.errors import InputError
 from tfrecs.models.arerec import ARERec
 from tfrecs.models.presets import PRESETS
 
 SIZES = {"num_users": 9, "num_items": ITEMS, "num_units": 60, "embedding_dim": 6, "region_size": 3, "max_seq": 4}
+SIZES |= {"dropout": (0.0,) * 9}
 
 
 class TestARERec(ModelCase):
@@ -31,6 +32,11 @@ class TestARERec(ModelCase):
         found = self.inputs(random, batch)
         return found | {"item": random.integers(1, 12, batch), "label": random.integers(0, 5, batch)}
 
+    without_dropout = {"dropout": (0.0,) * 9}
+
+    def layer_inputs(self, model):
+        return model.lists, [np.array([[3, 5, 0], [11, 2, 9]])]
+
     def lengthen(self, model, inputs):
         return self.make(max_seq=11), inputs
 
@@ -46,6 +52,7 @@ class TestARERec(ModelCase):
         np.testing.assert_allclose(*found, atol=1e-4)
 
 
+@variant
 class TestOriginal(TestARERec):
     arguments = SIZES | {"neighbours": "all", "padding_floor": True, "probability_floor": 1e-7}
 
@@ -53,6 +60,7 @@ class TestOriginal(TestARERec):
         return None  # one padded neighbour more is a floor of 0
 
 
+@variant
 class TestWithoutAttention(TestARERec):
     arguments = SIZES | {"use_attention": False}
 

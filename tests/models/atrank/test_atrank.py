@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.models.harness import ModelCase
+from tests.models.harness import ModelCase, variant
 from tfrecs.errors import InputError
 from tfrecs.models import declarations
 from tfrecs.models.atrank import ATRank
@@ -19,7 +19,11 @@ SIZES = {
     "num_groups": 2,
     "item_dim": 6,
     "attribute_dim": 3,
+    "action_dim": 0,
     "time_dim": 4,
+    "num_buckets": 12,
+    "time_unit": 86400.0,
+    "num_negatives": 1,
     "hidden_units": 8,
     "num_heads": 2,
     "max_history": 4,
@@ -43,6 +47,9 @@ class TestATRank(ModelCase):
         model.item_bias.assign(random.normal(size=14) * 0.1)
         return model
 
+    def layer_inputs(self, model):
+        return model.objects, [np.array([[3, 5, 0], [13, 2, 9]])]
+
     def inputs(self, random, batch):
         lengths = np.arange(batch)[::-1] % 5
         real = np.arange(4) < lengths[:, None]
@@ -63,6 +70,7 @@ class TestATRank(ModelCase):
         return self.make(), longer
 
 
+@variant
 @pytest.mark.slow
 class TestTwoBlocks(TestATRank):
     """Dot similarity, two blocks, kinds of objects as groups, actions as a feature."""

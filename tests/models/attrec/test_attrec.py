@@ -26,6 +26,9 @@ class TestAttRec(ModelCase):
         targets = random.integers(1, 14, (batch, 2)) * [1, 0] ** (np.arange(batch)[:, None] % 2)
         return self.inputs(random, batch) | {"targets": targets, "negatives": random.integers(1, 14, (batch, 3))}
 
+    def layer_inputs(self, model):
+        return model.items_short, [np.array([[3, 5, 0], [13, 2, 9]])]
+
     def lengthen(self, model, inputs):
         return self.make(max_history=9), inputs | {"history": np.pad(inputs["history"], [(0, 0), (0, 5)])}
 

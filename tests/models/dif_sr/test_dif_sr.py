@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.models.harness import NextItemsCase
+from tests.models.harness import NextItemsCase, variant
 from tfrecs.errors import InputError
 from tfrecs.models.dif_sr import DIFSR
 from tfrecs.models.presets import PRESETS
@@ -22,6 +22,8 @@ SIZES = {
     "inner_dim": 12,
     "attribute_dim": (4, 6),
     "attribute_weight": (0.5, 2.0),
+    "fusion": "gate",
+    "attribute_predictor": "linear",
     "dropout": 0.0,
     "attention_dropout": 0.0,
     "initializer_range": 0.3,
@@ -43,6 +45,12 @@ class DIFSRCase(NextItemsCase):
             table.values.assign(-np.sort(-values, axis=1))
         return self.move(model, random)
 
+    without_dropout = {"dropout": 0.0, "attention_dropout": 0.0}
+
+    def layer_inputs(self, model):
+        items = np.array([[3, 5, 0], [13, 2, 9]])
+        return model.items, [items, [np.asarray(table(items)) for table in model.tables]]
+
     def examples(self, random, batch):
         return self.targets(random, batch) | {"negatives": random.integers(1, 14, (batch, 4))}
 
@@ -51,6 +59,7 @@ class TestDIFSR(DIFSRCase):
     pass
 
 
+@variant
 @pytest.mark.slow
 class TestOriginal(DIFSRCase):
     arguments = SIZES | {

@@ -6,10 +6,12 @@ import pytest
 import tensorflow as tf
 
 from tests.models.dif_sr.test_dif_sr import ITEMS, SIZES, DIFSRCase
+from tests.models.harness import variant
 from tfrecs.command_line.arguments import parse
 from tfrecs.models.presets import PRESETS
 
 
+@variant
 @pytest.mark.slow
 class TestRepeatBias(DIFSRCase):
     arguments = SIZES | {"repeat_bias": True}

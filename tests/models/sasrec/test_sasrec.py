@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.models.harness import NextItemsCase
+from tests.models.harness import NextItemsCase, variant
 from tfrecs.errors import InputError
 from tfrecs.models.presets import PRESETS
 from tfrecs.models.sasrec import SASRec
@@ -36,6 +36,11 @@ class SASRecCase(NextItemsCase):
             arguments = {"num_negatives": 3} | arguments
         return self.move(super().make(seed, **arguments), np.random.default_rng(5))
 
+    without_dropout = {"dropout": 0.0, "attention_dropout": 0.0}
+
+    def layer_inputs(self, model):
+        return model.encoder, [np.random.default_rng(0).normal(size=(2, 3, 8)).astype(np.float32)]
+
     def examples(self, random, batch):
         width = 4 if self.arguments.get("item_loss") == "bce" else 3
         return self.targets(random, batch) | {
@@ -48,6 +53,7 @@ class TestSASRec(SASRecCase):
     pass
 
 
+@variant
 @pytest.mark.slow  # its outputs are tested against the published equations
 class TestOriginal(SASRecCase):
     arguments = SIZES | ORIGINAL

@@ -7,6 +7,7 @@ from tfrecs.models import declarations, ranges
 
 NEIGHBOURS = ("earlier", "all")
 MAX_SEQ, CLASSES = 30, (1.0, 2.0, 3.0, 4.0, 5.0)
+DROPOUT = (0.0, 0.0, 0.0, 0.5, 0.5, 0.0, 0.0, 0.0, 0.0)
 ACCEPTED = {
     **dict.fromkeys(("num_units", "embedding_dim", "region_size", "num_heads", "max_seq"), ranges.SIZE),
     "neighbours": NEIGHBOURS,

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfrecs.errors import InputError
 from tfrecs.models import ranges
 from tfrecs.models.arerec import data
-from tfrecs.models.arerec.arguments import CLASSES, MAX_SEQ, checked
+from tfrecs.models.arerec.arguments import CLASSES, DROPOUT, MAX_SEQ, checked
 from tfrecs.models.arerec.attention import NeighbourAttention
 from tfrecs.models.arerec.neighbour_lists import NeighbourLists
 from tfrecs.models.arerec.random_split import random_split as create_split
@@ -96,7 +96,7 @@ class ARERec(SequentialRecommender):
         use_attention=True,
         max_seq=MAX_SEQ,
         rating_classes=CLASSES,
-        dropout=(0.0,) * 9,
+        dropout=DROPOUT,
         l2=(0.0,) * 5,
         neighbours="earlier",
         padding_floor=False,

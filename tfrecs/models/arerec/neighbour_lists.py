@@ -7,6 +7,7 @@ import tensorflow as tf
 from tfrecs.errors import InputError
 
 
+@keras.saving.register_keras_serializable("tfrecs")
 class NeighbourLists(keras.layers.Layer):
     """The first users who rated each item, in order of time, and the local context unit each of them owns.
 

@@ -9,6 +9,7 @@ from tfrecs.models.arerec.region_pooling import profile, winners
 DROPPED = ("units_for_item", "units_for_user", "neighbour_profile", "item_profile", "rating", "vector")
 
 
+@keras.saving.register_keras_serializable("tfrecs")
 class RegionEmbedding(keras.layers.Layer):
     """Max pooling over neighbours that differentiates what it has to and nothing else.
 

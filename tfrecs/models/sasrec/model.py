@@ -105,7 +105,7 @@ class SASRec(SequentialRecommender):
         initializer = small if initializer_range else keras.initializers.GlorotUniform()
         self.items = ItemTable(num_items, dim, embeddings_initializer=initializer.clone(), name="items", dtype=policy)
         self.positions = keras.layers.Embedding(max_history, dim, initializer.clone(), name="positions", dtype=policy)
-        self.positions.build(None)
+        self.positions.build((None, None))
         self.encoder = CausalEncoder(
             num_layers,
             dim,
