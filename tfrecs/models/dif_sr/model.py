@@ -81,8 +81,7 @@ class DIFSR(SequentialRecommender):
         >>> model.recommend({"history": tf.constant([[3, 5, 0, 0]])}, k=3)[0].shape
         TensorShape([1, 3])
 
-    Source: https://arxiv.org/abs/2204.11046; https://github.com/AIM-SE/DIF-SR `recbole/model/layers.py`,
-    `recbole/model/sequential_recommender/sasrecd.py`.
+    Source: https://arxiv.org/abs/2204.11046; https://github.com/AIM-SE/DIF-SR `layers.py`, `sasrecd.py`.
     """
 
     fallback_arguments = {"attributes": NONE}
@@ -131,9 +130,8 @@ class DIFSR(SequentialRecommender):
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
         self._keep(arguments)
         self.draws_negatives = item_loss == "bpr"
-        self.padded_fields = ("history", "targets", "negatives")[
-            : (3 if item_loss == "bpr" else 2) if all_positions else 1
-        ]
+        self.padded_fields = ("history", *(("targets",) if all_positions else ()))
+        self.padded_fields += ("negatives",) if all_positions and self.draws_negatives else ()
         policy, sizes = self.dtype_policy, self.attribute_sizes
         dims = per_attribute(self.attribute_dim, len(sizes))
         self.label_weights = per_attribute(self.attribute_weight, len(sizes))
@@ -167,8 +165,7 @@ class DIFSR(SequentialRecommender):
             dtype=policy,
         )
         self.tables, self.embeddings, self.predictors = tables, embeddings, predictors
-        extended = sizes if attributes_in_items else ()
-        self.items = ItemTable(num_items, dim, extended, small(), name="items", dtype=policy)
+        self.items = ItemTable(num_items, dim, sizes * attributes_in_items, small(), name="items", dtype=policy)
         self.encoder = encoder
         self.repeat_bias_layer = RepeatBias(name="repeats") if repeat_bias else None
         if item_loss == "ce" and self.predictors:
