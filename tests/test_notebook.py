@@ -53,19 +53,39 @@ def test_no_outputs_are_committed(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_links_lead_to_files(name):
-    text = (FOLDER / f"{name}.ipynb").read_text(encoding="utf-8")
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
-        assert (FOLDER / target).exists(), target
+    check_links(FOLDER / f"{name}.ipynb")
+
+
+def test_links_of_the_comparison_lead_to_files():
+    check_links(FOLDER.parents[1] / "docs" / "comparison.md")
+
+
+def check_links(path):
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)[)#]", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), target
+
+
+def lines_of(text):
+    """The lines that hold code, imports included."""
+    return [line.rstrip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
 
 
 def test_the_quickstart_takes_twelve_lines():
     """All lines of code, imports included; blank lines, comments and the cell that makes up a log do not count."""
     own, *rest = code_cells("quickstart")
     assert own["source"][0].startswith(OWN_LOG) and not [cell for cell in rest if OWN_LOG in "".join(cell["source"])]
-    lines = [line.strip() for cell in rest for line in cell["source"]]
-    lines = [line for line in lines if line and not line.startswith("#")]
+    lines = [line for cell in rest for line in lines_of("".join(cell["source"]))]
     assert len(lines) <= MAX_LINES, lines
     assert all(len(line) <= 120 and ";" not in line for line in lines)
+
+
+def test_the_comparison_shows_the_quickstart_and_counts_every_block_alike():
+    text = (FOLDER.parents[1] / "docs" / "comparison.md").read_text(encoding="utf-8")
+    blocks = [lines_of(block) for block in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
+    _, *rest = code_cells("quickstart")
+    assert blocks[0] == [line for cell in rest for line in lines_of("".join(cell["source"]))]
+    counts = re.search(r"^\| Lines of code \| (\d+) \| (\d+) \| (\d+) \|", text, re.MULTILINE).groups()
+    assert [len(block) for block in blocks[:3]] == [int(count) for count in counts]
 
 
 @pytest.mark.slow

@@ -143,6 +143,10 @@ class ModelCase(KerasCase):
         assert np.isfinite(vectors).all() and len(np.unique(vectors, axis=0)) == model.num_items
 
     def test_attention_weights_are_shares_of_what_is_there(self, model, batch):
+        if not model.attention_reads:
+            with pytest.raises(InputError, match=f"{self.cls.__name__} has no attention weights"):
+                model.attention_weights(batch)
+            return
         candidate = np.arange(1, BATCH + 1) if "candidate" in model.attention_reads else None
         maps = model.attention_weights(batch, candidate)
         assert maps and len({found.layer for found in maps}) == len(maps)
