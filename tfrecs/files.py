@@ -16,7 +16,7 @@ def write_bytes(path, content):
 
     Raises:
         InputError: naming the file, where the disk is full or the directory cannot be written; what was at `path`
-            stays and nothing is left beside it.
+            stays and no other file is left.
     """
     temporary = f"{path}.tmp"
     try:
@@ -79,7 +79,7 @@ def check_writable(flag, path):
         path: str, a directory that may be absent.
 
     Raises:
-        InputError: `path`, or what it would lie in, is a file or may not be written.
+        InputError: `path`, or its directory, is a file or may not be written.
 
     Example:
         >>> check_writable("--run_dir", __file__ + "/run")  # doctest: +ELLIPSIS

@@ -1,4 +1,4 @@
-"""Amazon's reviews and, where they lie beside them, metadata of the products: an object a line.
+"""Amazon's reviews and, if they are in the same folder, metadata of the products: one object per line.
 
 A review has `reviewerID`, `asin`, `overall` and `unixReviewTime`, the metadata of a product `asin`,
 `categories`, a list of paths from general to special, and `brand`. All reviews count, also a user's

@@ -1,4 +1,4 @@
-"""RecBole's atomic files: `NAME.inter`, the log, beside it `NAME.item`, item attributes, and `NAME.user`.
+"""RecBole's atomic files: `NAME.inter`, the log, with `NAME.item`, item attributes, and `NAME.user`.
 
 Fields are separated by tabs, and the header says `name:type` for each. Of an item, `token` columns
 become attributes of one token and `token_seq` columns become lists; columns of numbers are left

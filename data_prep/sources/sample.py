@@ -2,7 +2,7 @@
 
 `sample_process` says how items follow each other. On top of it: ratings 1 to 5 follow taste, gaps
 are short within a run and long before a change of mind, actions follow ratings, and an item has
-the attributes `category` (one token) and `tags` (a list: the two stretches of the ring it lies in).
+the attributes `category` (one token) and `tags` (a list: the two stretches of the ring that contain it).
 
 With `--kinds 1` the data set `sample-kinds` is made instead: the same items among queries and coupons, told apart by
 the attribute `kind`; `sample_kinds` says how. It has no ratings.

@@ -2,7 +2,7 @@
 
 Spaces and tabs separate; other kinds of space are part of a name.
 
-Item attributes may lie beside it: `NAME_item2attributes.json`, one object from item to a list.
+Item attributes may be in the same folder: `NAME_item2attributes.json`, one object from item to a list.
 
 A user's further lines count only where they follow directly: they go on with the sequence, which
 also reads files of `user item` pairs sorted by user. A user who comes back after another one is a

@@ -1,4 +1,4 @@
-"""Command-line flags read off signatures: a model's constructor, `TrainConfig`, and the run's own options."""
+"""Command-line flags: arguments of a model's constructor, fields of `TrainConfig`, and the run's own options."""
 
 import argparse
 import dataclasses

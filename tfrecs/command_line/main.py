@@ -14,26 +14,28 @@ from tfrecs.startup import exit_code, keep_interrupts, load
 RUNS = "runs"  # where runs are without --run_dir
 RUN = {
     "run_dir": Option(str, None, "a run directory; default the only one below runs/"),
-    "load_weight_path": Option(str, None, "this checkpoint of the run: cp-0002; default the one that stands for it"),
-    "data_dir": Option(str, None, "prepared data; default where they were when the run was trained"),
+    "load_weight_path": Option(
+        str, None, "checkpoint of the run: cp-0002; default the best on validation, or the newest"
+    ),
+    "data_dir": Option(str, None, "prepared data; default the directory that the run was trained on"),
 }
 # Of the commands whose flags are all here; the others pass theirs on.
 OPTIONS = {
     "recommend": RUN
     | {
-        "users": Option(tuple, (), "user tokens; default everybody in the data"),
-        "history": Option(tuple, (), "answer for one unknown user with these item tokens, oldest first"),
+        "users": Option(tuple, (), "users, as in the raw log; default all users of the data"),
+        "history": Option(tuple, (), "recommend to one unknown user with this history, oldest item first"),
         "k": Option(int, 10, "items for each user"),
-        "exclude_seen": Option(bool, True, "leave out items of the history"),
+        "exclude_seen": Option(bool, True, "exclude items of the history"),
         "allowed": Option(tuple, (), "recommend only these items"),
         "excluded": Option(tuple, (), "never recommend these items"),
         "kind": Option(str, None, "recommend items of this kind only"),
-        "out": Option(str, None, "write a table there, .csv or .parquet, instead of printing it"),
+        "out": Option(str, None, "write the table to this file, .csv or .parquet, instead of printing it"),
     },
     "export": RUN
     | {
         "export_dir": Option(str, None, "the model's folder; default export/<run>"),
-        "k": Option(int, 10, "items in an answer"),
+        "k": Option(int, 10, "items in each answer"),
     },
 }
 SUMMARIES = {
@@ -42,7 +44,7 @@ SUMMARIES = {
     "evaluate": "evaluate a trained run and the baselines on the test split",
     "recommend": "recommend items to users of a trained run",
     "export": "write a SavedModel for TensorFlow Serving",
-    "check": "compare the models with numbers read off the originals",
+    "check": "compare models with recorded outputs of their originals",
     "convert": "turn a checkpoint of an original into a run directory",
 }
 USAGE = "usage: tfrecs COMMAND [--help] [flags]\n\ncommands:\n" + "\n".join(
@@ -126,7 +128,7 @@ def _only_run():
 
 
 def _evaluate(flags):
-    """The flags of `train`, with a run of any model: `--model` and `--data_dir` are read off the run."""
+    """The flags of `train`, with a run of any model: `--model` and `--data_dir` come from the run."""
     given = {flag.partition("=")[0] for flag in flags}
     if {"-h", "--help"} & given:
         return run.main(flags, "tfrecs evaluate")

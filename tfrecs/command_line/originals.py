@@ -43,25 +43,25 @@ def _run(arguments, flags):
 
 
 def _parser():
-    parser = Parser(prog=PROGRAM, description="Weights and numbers of the original implementations.")
+    parser = Parser(prog=PROGRAM, description="Check and convert checkpoints of the original implementations.")
     commands = parser.add_subparsers(dest="command", required=True)
-    checking = commands.add_parser("check", help="compare our models with numbers read off the originals")
+    checking = commands.add_parser("check", help="compare models with recorded outputs of their originals")
     checking.add_argument("files", nargs="+", metavar="FILE.npz")
     converting = commands.add_parser(
         "convert",
         help="turn a checkpoint of an original into a run directory",
-        epilog="Hyper-parameters that a checkpoint does not hold (--w, --gamma, --sequence_length, ...) can be given "
-        "under the names the original uses or ours; by default they are as published.",
+        epilog="Flags give hyper-parameters that are not in a checkpoint (--w, --gamma, --sequence_length, ...), under "
+        "the original's names or ours; their defaults are the published values.",
     )
-    converting.add_argument("--model", required=True, help=f"which model: {', '.join(NAMES)}")
+    converting.add_argument("--model", required=True, help=f"the model: {', '.join(NAMES)}")
     converting.add_argument(
         "--checkpoint", required=True, metavar="PREFIX", help="the checkpoint, as the original saved it"
     )
-    converting.add_argument("--out", required=True, metavar="DIR", help="the run directory; must not exist")
+    converting.add_argument("--out", required=True, metavar="DIR", help="the run directory to make; it must not exist")
     converting.add_argument(
         "--tables",
         metavar="FILE.npz",
-        help="constant tables that a checkpoint does not hold, by the original's names (ATRank: cate_list; "
+        help="constant tables that are not in a checkpoint, by the original's names (ATRank: cate_list; "
         "ARERec: itemId, item_user_sequence; DIF-SR: item_attributes/NAME)",
     )
     return parser

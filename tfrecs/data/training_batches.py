@@ -229,7 +229,7 @@ def training_ends(sequences, split):
 
 
 def sequences(data_dir, manifest, fields, batch_size=1024):
-    """All sequences as they lie in the shards, parsed: dicts of `user`, `split` and the ragged `fields`."""
+    """All sequences in the order of the shards, parsed: dicts of `user`, `split` and the ragged `fields`."""
     dataset = serialized(data_dir, manifest).batch(batch_size)
     return dataset.map(lambda serialized: records.parse(serialized, fields))
 
@@ -247,7 +247,7 @@ def _paths(data_dir, manifest):
 
 
 def serialized(data_dir, manifest):
-    """The records as they lie in the shards, unparsed, as a `tf.data.Dataset`."""
+    """The records in the order of the shards, unparsed, as a `tf.data.Dataset`."""
     return tf.data.TFRecordDataset(_paths(data_dir, manifest))
 
 

@@ -58,7 +58,7 @@ def build(weights, arguments):
     """The model that weights belong to; its variables are not assigned.
 
     Args:
-        weights: dict of original variable name to array; sizes are read off them.
+        weights: dict of original variable name to array; they determine the sizes.
         arguments: dict of constructor arguments on top of the preset's.
 
     Returns:
@@ -171,7 +171,7 @@ def fill_tables(model, tables):
     Args:
         model: as from `build`.
         tables: dict of `itemId` int `[items]` and `item_user_sequence` int `[items, any]`, padded with 0: the columns
-            of the original's `*_item_user_sequence.id`; empty where they are not at hand.
+            of the original's `*_item_user_sequence.id`; empty if there are none.
 
     Returns:
         str, a sentence for the report.

@@ -51,7 +51,7 @@ def build(weights, arguments):
     """The model that weights belong to; its variables are not assigned.
 
     Args:
-        weights: dict of original variable name to array; preset and sizes are read off them.
+        weights: dict of original variable name to array; they determine preset and sizes.
         arguments: dict of constructor arguments on top of the preset's.
 
     Returns:
@@ -141,7 +141,7 @@ def build_from_golden(config, weights, inputs):
 
 
 def fill_tables(model, tables):
-    """Assigns which category (and shop and brand) each item has, which lies in no checkpoint.
+    """Assigns which category (and shop and brand) each item has, which is not in a checkpoint.
 
     Args:
         model: `ATRank`.

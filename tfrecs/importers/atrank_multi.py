@@ -17,7 +17,7 @@ BIASES = {"item": "item_b", "coupon": "item_c", "query": "item_q"}
 
 
 def sizes(weights):
-    """Constructor arguments that are read off the weights."""
+    """The constructor arguments that the weights determine."""
     return {
         "num_users": np.shape(weights["user_emb_w"])[0] if "user_emb_w" in weights else 1,
         "num_items": sum(_counts(weights)),

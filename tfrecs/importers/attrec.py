@@ -57,7 +57,7 @@ def build(weights, arguments):
     """The model that weights belong to; its variables are not assigned.
 
     Args:
-        weights: dict of original variable name to array; preset and sizes are read off them.
+        weights: dict of original variable name to array; they determine preset and sizes.
         arguments: dict of constructor arguments on top of the preset's.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Compares a model with numbers read off its original: outputs, loss, gradients and updates.
+"""Compares a model with recorded numbers of its original: outputs, loss, gradients and updates.
 
 An original is a module of this package, listed in `tfrecs.importers.NAMES`, with
 

@@ -52,7 +52,7 @@ class Conversion:
         lines.append(f"{self.model}, preset {self.preset}: {given}")
         lines.append(f"written: {self.out} (config.json, cp-0000); {self.item_ids}")
         lines.append(
-            f"load it with tfrecs.runs.directory.load_model({self.out!r}), or judge it on data of the same ids:"
+            f"load it with tfrecs.runs.directory.load_model({self.out!r}), or evaluate it on data with the same ids:"
         )
         lines.append(
             f"python examples/run.py --model {self.model} --run_dir {self.out} --do_train 0 --data_dir PREPARED"

@@ -36,7 +36,7 @@ def build(weights, arguments):
     """The model that weights belong to; its variables are not assigned.
 
     Args:
-        weights: dict of original name to array; sizes are read off them.
+        weights: dict of original name to array; they determine the sizes.
         arguments: dict of constructor arguments on top of the preset's; `attribute_lengths` may be among them.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What DIF-SR's original calls its hyper-parameters and its weights, and where each lies in ours."""
+"""The names of hyper-parameters and weights in DIF-SR's original, and what they are here."""
 
 from tfrecs.importers.porter import Part
 from tfrecs.models.presets import ALIASES

@@ -9,7 +9,7 @@ from tfrecs.errors import InputError
 
 
 class Part:
-    """Where an array of an original lies in ours: in some rows of a variable, transposed, with another shape.
+    """Where an array of an original is in our variables: in some of the rows, transposed, or with another shape.
 
     Args:
         variable: Keras variable.

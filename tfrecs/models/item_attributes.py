@@ -42,7 +42,7 @@ def missing(attributes, manifest):
 
 
 def sizes(attributes, data_dir, manifest):
-    """The arguments `attribute_sizes` and `attribute_lengths` of the model, read off prepared data."""
+    """The arguments `attribute_sizes` and `attribute_lengths` of the model, from prepared data."""
     names = attribute_names(attributes, manifest)
     tables = item_attributes(data_dir, manifest) if names else {}
     longest = {name: int(np.diff(tables[name][1]).max(initial=0)) for name in names}

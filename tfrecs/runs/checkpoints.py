@@ -1,9 +1,9 @@
 """Checkpoints of a run: complete state under `cp-EEEE` (epochs done) or `cp-EEEE-SSSSSS` (and steps into the next).
 
-TensorFlow's checkpoint writer (temporary names, then rename) holds the tensors, a JSON file beside it the history,
+TensorFlow's checkpoint writer (temporary names, then rename) holds the tensors, a JSON file next to it the history,
 and the file `checkpoint`, replaced last, says which one is newest: a kill at any moment leaves the one before whole.
 NOTE: `tf.train.CheckpointManager` does the same in the same order but can neither pad numbers nor keep a JSON
-beside a checkpoint.
+next to a checkpoint.
 """
 
 import contextlib

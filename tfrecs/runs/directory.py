@@ -86,7 +86,7 @@ def write_run(run_dir, name, model, config):
         run_dir: str, made if absent; must hold no run.
         name: str, the model's name on the command line.
         model: a built model.
-        config: `TrainConfig`, kept beside it; its optimizer's state, fresh, is part of the checkpoint.
+        config: `TrainConfig`, stored with it; its optimizer's state, fresh, is part of the checkpoint.
 
     Raises:
         InputError: the directory holds something already.
@@ -152,7 +152,7 @@ def check_data(run_dir, config, data_dir, manifest, training):
     Args:
         run_dir: str.
         config: dict, the run's `config.json`.
-        data_dir, manifest: the data at hand.
+        data_dir, manifest: the directory of prepared data, and its manifest.
         training: bool, whether the run trains on; then the sequences must be the same too.
 
     Raises:

@@ -29,7 +29,7 @@ from tfrecs.models.scoring import require_sound
 
 VOCABULARIES = ("user", "item")
 PROBED_USERS = 15  # known users whose answers are looked at before an export is written
-# What a request may carry beside user and history, and its type.
+# Further inputs of a request, after user and history, and their types.
 REQUEST_FIELDS = {"timestamp": tf.int64, "action": tf.string}
 
 

@@ -1,4 +1,4 @@
-"""Embedding tables whose rows lie in the unit ball, and the sinusoidal time signal."""
+"""Embedding tables whose rows stay in the unit ball, and the sinusoidal time signal."""
 
 import keras
 import numpy as np
@@ -45,7 +45,7 @@ class RowNorm(keras.constraints.Constraint):
 
 @keras.saving.register_keras_serializable("tfrecs")
 class BoundedEmbedding(keras.layers.Layer):
-    """An embedding table whose rows lie in the unit ball.
+    """An embedding table whose rows stay in the unit ball.
 
     Args:
         rows: int, ids are 0 to `rows - 1`; row 0 is PAD.
