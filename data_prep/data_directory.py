@@ -1,4 +1,4 @@
-"""The directory of prepared data, which appears in one step."""
+"""The directory of prepared data, written atomically."""
 
 import contextlib
 import json

@@ -27,7 +27,7 @@ def prepare(
     progress=None,
     **options,
 ):
-    """Prepares a DataFrame; the directory appears in one step, with what a file of the same rows would give.
+    """Prepares a DataFrame, atomically, with the result that a file of the same rows would give.
 
     Users, items and actions are text, integers or categories. Times are dates (`datetime64`, `datetime.date`,
     ISO 8601 text; UTC where there is no time zone) or numbers, whose unit is recognised: seconds, milliseconds or

@@ -41,7 +41,7 @@ OPTIONS = {
 
 
 def prepare(dataset="sample", out_dir=None, progress=None, **options):
-    """Prepares a dataset; the directory appears in one step.
+    """Prepares a dataset; the directory is written atomically.
 
     Args:
         dataset: str, a name in `data_prep.sources.SOURCES`.

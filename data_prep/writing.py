@@ -24,7 +24,7 @@ SPLIT_OPTIONS = ("valid_fraction", "test_fraction", "valid_from", "test_from")
 
 
 def write(open_log, source, values, out_dir, progress=None, versions=None):
-    """Writes a log as prepared data; the directory appears in one step.
+    """Writes a log as prepared data; the directory is written atomically.
 
     Args:
         open_log: function without arguments returning a `data_prep.readers.log.Log`.

@@ -40,7 +40,7 @@ class FusedAdam(keras.optimizers.Adam):
 
 @keras.saving.register_keras_serializable("tfrecs")
 class LazyAdam(FusedAdam):
-    """Adam that leaves rows without gradient alone: for tables of which a batch touches little.
+    """Adam that updates only rows with a gradient, for large tables of which a batch uses few rows.
 
     NOTE: another algorithm than Adam: the moments of a row that no gradient reaches neither decay nor move it, until
     one reaches it again. Only gradients that arrive sparse are treated so, with rows that do not repeat: on one

@@ -4,7 +4,7 @@ Spaces and tabs separate; other kinds of space are part of a name.
 
 Item attributes may be in the same folder: `NAME_item2attributes.json`, one object from item to a list.
 
-A user's further lines count only where they follow directly: they go on with the sequence, which
+A user's further lines count only if they follow directly; they continue the sequence, which
 also reads files of `user item` pairs sorted by user. A user who comes back after another one is a
 bad line, as two sequences under one name hint at a mistake. To find such a user the source keeps
 every user's name and first line; nothing else grows with the file.

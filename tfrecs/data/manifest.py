@@ -190,7 +190,7 @@ def _is_below(data_dir, path):
 
 
 def _check_consistency(path, manifest):
-    """Refuses entries that contradict each other; what the files hold is not looked at."""
+    """Refuses entries that contradict each other; the content of the files is not checked."""
     data_dir = os.path.dirname(path)
     paths = [entry.path for entry in (*manifest.shards, *manifest.vocabularies.values())]
     for name in (*paths, ATTRIBUTES_FILE):

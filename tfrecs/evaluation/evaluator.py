@@ -6,7 +6,7 @@ from tfrecs.evaluation.baselines import Popularity, Transitions
 from tfrecs.evaluation.measurement import Measurement
 from tfrecs.progress import note
 
-CHECKED_USERS = 64  # users whose scores are looked at where no validation does
+CHECKED_USERS = 64  # users whose scores are checked when there is no validation
 
 
 def create(model, config, strategy, data_dir, manifest):

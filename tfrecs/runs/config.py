@@ -58,7 +58,7 @@ class TrainConfig:
         select_metric: str, the validation metric that chooses the epoch.
         topk: ints, additional cutoffs at which to report HR, Recall and NDCG.
         retrain: bool, train once more from scratch on training and validation items, for as many epochs as
-            validation chose, before the test items are looked at.
+            validation chose, before the evaluation on test items.
         train_split: `train`; `train_valid`, which also trains on validation items, so that validation means nothing; or
             `all`, whole sequences, for a model that holds out data by itself (ARERec with `--random_split`).
         validation_split: `valid`, or `test`. NOTE: `test` chooses the epoch on the test items, as AttRec's `main.py`

@@ -1,6 +1,6 @@
 """A trained model as a SavedModel for TensorFlow Serving: strings in, strings and scores out, nothing else needed.
 
-Each export is a numbered version folder, `EXPORT_DIR/1`, `EXPORT_DIR/2`, ..., that appears in one step.
+Each export is a numbered version folder, `EXPORT_DIR/1`, `EXPORT_DIR/2`, ..., written atomically.
 
 What the signatures take and give is said in `tfrecs.serving.signatures`.
 """

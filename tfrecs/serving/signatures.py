@@ -28,7 +28,7 @@ from tfrecs.models import catalogue
 from tfrecs.models.scoring import require_sound
 
 VOCABULARIES = ("user", "item")
-PROBED_USERS = 15  # known users whose answers are looked at before an export is written
+PROBED_USERS = 15  # known users whose answers are checked before an export is written
 # Further inputs of a request, after user and history, and their types.
 REQUEST_FIELDS = {"timestamp": tf.int64, "action": tf.string}
 
