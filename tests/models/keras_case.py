@@ -238,6 +238,12 @@ class KerasCase:
         assert_equal(one, other, atol=2e-3)
 
     @pytest.mark.slow
+    def test_xla_ranks_alike(self):
+        held_out = tf.data.Dataset.from_tensor_slices(self.held_out(8)).batch(4)
+        plain, compiled = (self.compiled(xla).evaluate(held_out, verbose=0, return_dict=True) for xla in (False, True))
+        assert compiled == pytest.approx(plain, abs=1e-6)
+
+    @pytest.mark.slow
     @pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
     def test_fit_in_mixed_precision(self, shop, dtype):
         model = self.from_shop(shop, dtype=dtype)

@@ -7,7 +7,9 @@ import tensorflow as tf
 
 from data_prep.prepare import prepare
 from tfrecs.data import evaluation_batches, kinds, manifest, statistics, training_batches
+from tfrecs.data.dataset import Dataset
 from tfrecs.errors import InputError
+from tfrecs.models import load_model
 from tfrecs.models.atrank import ATRank
 from tfrecs.progress import StageProgress
 
@@ -42,6 +44,13 @@ def examples_of(data, model):
         kinds=of_item,
     )
     return of_item, list(batches(0, 1))
+
+
+def test_files_keep_the_names_of_the_kinds(data, tmp_path):
+    model = ATRank.from_preset("multi", Dataset(data[0]), **SMALL)
+    assert set(model.kind_names) == {"coupon", "item", "query"} and model.num_groups == 3
+    model.save(tmp_path / "model.keras")
+    assert load_model(tmp_path / "model.keras").kind_names == model.kind_names
 
 
 def test_negatives_are_of_the_positives_kind(data):

@@ -1,0 +1,42 @@
+"""Which batches `fit` reads: one pass an epoch, whoever counts the epochs."""
+
+import keras
+import numpy as np
+import pytest
+
+from tfrecs.errors import InputError
+from tfrecs.models.attrec import AttRec
+
+
+@pytest.fixture
+def make(shop):
+    def made():
+        keras.utils.set_random_seed(2)
+        model = AttRec.from_preset("recommended", shop, embedding_dim=4)
+        model.compile(keras.optimizers.Adam(0.01))
+        return model
+
+    return made
+
+
+@pytest.mark.slow
+def test_epoch_e_reads_pass_e(shop, make, deterministic):
+    by_hand, at_once, in_two, in_one = (make() for _ in range(4))
+    batches = shop.training_batches(by_hand, batch_size=64, seed=9)
+    for epoch in range(3):
+        by_hand.fit(batches(epoch, epoch + 1), verbose=0)
+    at_once.fit(batches, epochs=3, verbose=0)
+    in_two.fit(batches, epochs=1, verbose=0)
+    in_two.fit(batches, epochs=3, initial_epoch=1, verbose=0)
+    in_one.fit(batches, steps_per_epoch=3 * len(batches), verbose=0)
+    for model in (at_once, in_two, in_one):
+        assert model.optimizer.iterations == 3 * len(batches)
+        for one, other in zip(by_hand.get_weights(), model.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_nobody_to_rank_is_said(shop, make):
+    held_out = shop.evaluation_batches(make(), "valid")
+    held_out._length = 0
+    with pytest.raises(InputError, match="^validation_data: no user has a held-out item to rank"):
+        make().fit(shop.training_batches(make()), validation_data=held_out)
