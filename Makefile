@@ -18,7 +18,7 @@ help:
 	@echo "make test-slow  the tests that take minutes or start several processes"
 	@echo "make fuzz       damaged raw files, data, runs and requests; FUZZ_SEED=1 FUZZ_SHARE=0.02 make another, shorter run"
 	@echo "make kills      KILLS=100 kills of preparing, training and exporting; KILLS_SEED chooses the moments"
-	@echo "make lint       ruff: rules and formatting"
+	@echo "make lint       ruff: rules and formatting; mypy: types"
 	@echo "make install    only the environment in $(VENV); PYTHON and VENV may be given"
 	@echo "make clean      remove the .venv made here, caches and build outputs"
 
@@ -50,7 +50,8 @@ kills: $(STAMP)
 lint: $(STAMP)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

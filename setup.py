@@ -41,7 +41,7 @@ setup(
         "Typing :: Typed",
     ],
     packages=find_packages(include=["tfrecs", "tfrecs.*", "data_prep", "data_prep.*"]),
-    package_data={"tfrecs": ["py.typed"]},
+    package_data={"tfrecs": ["py.typed"], "data_prep": ["py.typed"]},
     entry_points={"console_scripts": ["tfrecs = tfrecs.__main__:main"]},
     # TensorFlow 2.21 has builds for these.
     python_requires=">=3.10,<3.14",
@@ -64,6 +64,7 @@ setup(
         # scikit-learn is an oracle that tests compare with; the package does not import it.
         "dev": [
             "hypothesis>=6.100",
+            "mypy>=2.4",
             "pytest>=8.2",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",

@@ -2,19 +2,25 @@
 
 import os
 import re
+from collections.abc import Iterable
+from typing import Any
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 
 from data_prep import vocab
-from tfrecs.data.manifest import ATTRIBUTE_NAME, ATTRIBUTES_FILE, digest
+from data_prep.readers.log import Log
+from tfrecs.data.manifest import ATTRIBUTE_NAME, ATTRIBUTES_FILE, Vocabulary, digest
 from tfrecs.errors import InputError
 
 VALUES_PER_BATCH = 100_000
 LONGEST_NAME = 200  # bytes; a vocabulary's file is called like its attribute
 
 
-def write(connection, log, directory, num_items):
+def write(
+    connection: duckdb.DuckDBPyConnection, log: Log, directory: str, num_items: int
+) -> tuple[dict[str, Vocabulary], str | None, dict[str, Any]]:
     """Writes the attributes of the items that were kept.
 
     Repeated values of an item are written once; of a `token` attribute an item keeps the first
@@ -44,7 +50,8 @@ def write(connection, log, directory, num_items):
     present = {name for (name,) in connection.execute("select distinct attribute from attribute").fetchall()}
     if not present:
         return {}, None, counts
-    vocabularies, arrays = {}, {}
+    vocabularies: dict[str, Vocabulary] = {}
+    arrays: dict[str, Any] = {}
     for attribute, kind in log.attributes.items():
         if attribute not in present:
             continue
@@ -57,7 +64,7 @@ def write(connection, log, directory, num_items):
     return vocabularies, digest(path)[0], counts
 
 
-def check_names(names):
+def check_names(names: Iterable[str]) -> None:
     """Refuses names of attributes that cannot name a vocabulary's file.
 
     Args:
@@ -79,7 +86,7 @@ def check_names(names):
             raise InputError(f"item attribute {name!r}: the name is taken by a vocabulary")
 
 
-def _load(connection, log):
+def _load(connection: duckdb.DuckDBPyConnection, log: Log) -> int:
     """Collects the values of kept items: the table `attribute` (attribute, id, position, value).
 
     Returns how many items have attributes but no interactions in the log.
@@ -102,7 +109,9 @@ def _load(connection, log):
     return connection.execute("select count(distinct item) from stranger").fetchall()[0][0]
 
 
-def _table(connection, attribute, kind, directory, num_items):
+def _table(
+    connection: duckdb.DuckDBPyConnection, attribute: str, kind: str, directory: str, num_items: int
+) -> tuple[Vocabulary, np.ndarray, np.ndarray]:
     """`(vocabulary, values, row_splits)` of one attribute."""
     connection.execute(
         "create or replace temp table entry as select id, value, min(position) as position "

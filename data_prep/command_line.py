@@ -1,13 +1,17 @@
 """Parsing of `data_prep.prepare`'s flags; values are checked later, by `tfrecs.options`."""
 
 import argparse
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from data_prep import original_flags
 from data_prep.sources import SOURCES
-from tfrecs.options import Parser
+from tfrecs.options import Option, Parser
 
 
-def parse(arguments, options, program="python -m data_prep.prepare"):
+def parse(
+    arguments: Sequence[str], options: Mapping[str, Option], program: str = "python -m data_prep.prepare"
+) -> dict[str, Any] | None:
     """Parses a command line.
 
     Args:
@@ -52,25 +56,25 @@ def parse(arguments, options, program="python -m data_prep.prepare"):
     originals = parser.add_argument_group("names that ARERec's dataset.py used")
     for name, text in original_flags.FLAGS.items():
         originals.add_argument(f"--{name}", metavar="DIR" if name == "data_path" else "X", help=text)
-    names = ("dataset", "out_dir", "show_details", *known, *original_flags.FLAGS)
-    values = parser.parse_flags(arguments, names)
+    flags = ("dataset", "out_dir", "show_details", *known, *original_flags.FLAGS)
+    values = parser.parse_flags(arguments, flags)
     if values.pop("help", False):
         parser.print_help()
         return None
     return values
 
 
-def _add(group, options):
+def _add(group: argparse._ActionsContainer, options: Mapping[str, Option]) -> None:
     for name, option in options.items():
         group.add_argument(f"--{name}", metavar=option.metavar(name), help=option.help + _default(option))
 
 
-def _described(name, option):
+def _described(name: str, option: Option) -> str:
     """An option that another source has too, maybe with another default."""
     return f"--{name}{_default(option)}"
 
 
-def _default(option):
+def _default(option: Option) -> str:
     if option.default is None:
         return ""
     blank = isinstance(option.default, str) and not option.default.strip()

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+from collections.abc import Iterator
 
 from tfrecs import files, staging
 from tfrecs.data.manifest import ATTRIBUTES_FILE, FILE_NAME
@@ -12,7 +13,7 @@ LARGEST_MANIFEST = 16 << 20
 
 
 @contextlib.contextmanager
-def staged_directory(path, overwrite=False):
+def staged_directory(path: str, overwrite: bool = False) -> Iterator[str]:
     """Gives an empty directory to write into, renamed to `path` at the end.
 
     Upon any failure, Ctrl-C included, it is removed and what was at `path` stays; so does what appeared there
@@ -55,7 +56,7 @@ def staged_directory(path, overwrite=False):
             stage.replace(path, _own_files(path, flag))
 
 
-def _replaceable(path, overwrite, flag):
+def _replaceable(path: str, overwrite: bool, flag: str) -> os.stat_result | None:
     """The `os.stat_result` of a directory that may be replaced, or None where nothing is."""
     if not os.path.lexists(path):
         return None
@@ -77,7 +78,7 @@ def _replaceable(path, overwrite, flag):
     return os.lstat(path)
 
 
-def _own_files(path, flag):
+def _own_files(path: str, flag: str) -> list[str]:
     """The files that the manifest there names, whatever its version; none where the directory is empty."""
     if not os.listdir(path):
         return []

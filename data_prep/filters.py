@@ -1,17 +1,21 @@
 """Filters on the encoded log, a duckdb table with `user_id`, `item_id` and maybe `rating`."""
 
+from collections.abc import Sequence
+
+import duckdb
+
 from tfrecs.errors import InputError
 
 
 def apply(
-    connection,
-    table,
-    min_rating=None,
-    min_user_interactions=1,
-    min_item_interactions=1,
-    keep_fraction=1.0,
-    time_order=("timestamp",),
-):
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    min_rating: float | None = None,
+    min_user_interactions: int = 1,
+    min_item_interactions: int = 1,
+    keep_fraction: float = 1.0,
+    time_order: Sequence[str] = ("timestamp",),
+) -> dict[str, int]:
     """Drops rows in place: first the latest, then by rating, then iterated until users and items have enough rows.
 
     Args:
@@ -66,17 +70,23 @@ def apply(
     return dropped
 
 
-def describe(connection, table):
+def describe(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int, int]:
     """`(rows, users, items)` of the table."""
     query = f"select count(*), count(distinct user_id), count(distinct item_id) from {table}"
     return connection.execute(query).fetchall()[0]
 
 
-def _delete(connection, table, condition, value):
+def _delete(connection: duckdb.DuckDBPyConnection, table: str, condition: str, value: float) -> int:
     return connection.execute(f"delete from {table} where {condition}", [value]).fetchall()[0][0]
 
 
-def _require_rows(connection, table, before, flags, advice="lower it"):
+def _require_rows(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    before: tuple[int, int, int],
+    flags: str,
+    advice: str = "lower it",
+) -> None:
     if connection.execute(f"select count(*) from {table}").fetchall()[0][0] == 0:
         rows, users, items = before
         raise InputError(

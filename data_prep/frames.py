@@ -1,32 +1,37 @@
 """Prepares pandas DataFrames: a log with a row per interaction, and a table of its items."""
 
 import os
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from data_prep.prepare import OPTIONS
 from data_prep.readers import frame_columns, frame_items
 from data_prep.readers.fields import Converter
 from data_prep.readers.log import FIELDS, Log
 from data_prep.writing import write
+from tfrecs.data.manifest import Manifest
 from tfrecs.errors import InputError
 from tfrecs.options import Option, resolve
+from tfrecs.progress import StageProgress
 
 
 def prepare(
-    df,
-    out_dir,
+    df: pd.DataFrame,
+    out_dir: str | os.PathLike[str],
     *,
-    user="user",
-    item="item",
-    timestamp=None,
-    rating=None,
-    action=None,
-    item_features=None,
-    name=None,
-    progress=None,
-    **options,
-):
+    user: Hashable = "user",
+    item: Hashable = "item",
+    timestamp: Hashable | None = None,
+    rating: Hashable | None = None,
+    action: Hashable | None = None,
+    item_features: pd.DataFrame | None = None,
+    name: str | None = None,
+    progress: StageProgress | None = None,
+    **options: Any,
+) -> Manifest:
     """Prepares a DataFrame, atomically, with the result that a file of the same rows would give.
 
     Users, items and actions are text, integers or categories. Times are dates (`datetime64`, `datetime.date`,
@@ -62,10 +67,10 @@ def prepare(
     """
     if not isinstance(df, pd.DataFrame):
         raise InputError(f"df: expected a pandas DataFrame, got a {type(df).__name__}")
-    out_dir = Option(str, None, "").convert("out_dir", out_dir)
-    if out_dir is None:
+    directory = Option(str, None, "").convert("out_dir", out_dir)
+    if directory is None:
         raise InputError("out_dir: required")
-    name = Option(str, None, "").convert("name", name) or os.path.basename(os.path.abspath(out_dir))
+    name = Option(str, None, "").convert("name", name) or os.path.basename(os.path.abspath(directory))
     columns = {"user": user, "item": item, "timestamp": timestamp, "rating": rating, "action": action}
     for role in ("user", "item"):
         if columns[role] is None:
@@ -74,21 +79,20 @@ def prepare(
     values = resolve(OPTIONS, options, "DataFrames")
     frame_columns.check_names("df", df, columns)
     readers = {role: frame_columns.reader(role, "df", df, column) for role, column in columns.items()}
-    attributes, attribute_chunks = {}, lambda: iter(())
-    if item_features is not None:
-        attributes, attribute_chunks = frame_items.open_table(item_features, item)
     log = Log(
         name,
         tuple(field for field in FIELDS if field in columns),
         lambda: _chunks(df, columns, readers),
         {"columns": {role: str(column) for role, column in columns.items()}},
-        attributes,
-        attribute_chunks,
     )
-    return write(lambda: log, "frames", values, out_dir, progress, {"pandas": pd.__version__})
+    if item_features is not None:
+        log.attributes, log.attribute_chunks = frame_items.open_table(item_features, item)
+    return write(lambda: log, "frames", values, directory, progress, {"pandas": pd.__version__})
 
 
-def _chunks(df, columns, readers):
+def _chunks(
+    df: pd.DataFrame, columns: Mapping[str, Hashable], readers: Mapping[str, Callable[[int, int], pa.Array]]
+) -> Iterator[tuple[pa.Table, float]]:
     """Yields the log, as `Log.chunks`."""
     converter = Converter(columns)
     bad_rows = frame_columns.BadRows("df", df, columns)

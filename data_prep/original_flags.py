@@ -1,6 +1,8 @@
 """The flags of ARERec's `dataset.py`, as `data_prep.prepare` understands them."""
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from data_prep.sources import SOURCES
 from tfrecs.errors import InputError
@@ -16,7 +18,7 @@ FLAGS = {
 DEFAULTS = {"min_seq": "20", "test_ratio": "0.2", "batch_size": "128", "data_percent": "1.0"}
 
 
-def translate(values):
+def translate(values: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     """Replaces the original's flags by this package's.
 
     `--data_path` names both directories, as in the original: raw files in `DATA_PATH/DATASET/`, prepared data in a
@@ -44,7 +46,8 @@ def translate(values):
     if not original:
         return values, []
     numbers = _numbers(original)
-    notes, meant = [], {}
+    notes: list[str] = []
+    meant: dict[str, str] = {}
     if "min_seq" in original:
         meant |= {"min_user_interactions": original["min_seq"], "min_item_interactions": original["min_seq"]}
     if "test_ratio" in original:
@@ -68,7 +71,7 @@ def translate(values):
     return _merged(values, meant), notes
 
 
-def _shown(values, original):
+def _shown(values: Mapping[str, str], original: dict[str, str]) -> dict[str, str]:
     """`--show_details`: a directory, or the name of a data version below `--data_path` and `--dataset`."""
     name, path = values["show_details"], original.pop("data_path", None)
     unused = [*original, *(flag for flag in values if flag not in ("show_details", "dataset"))]
@@ -78,7 +81,7 @@ def _shown(values, original):
     return {"show_details": version if path or not os.path.isdir(name) and os.path.isdir(version) else name}
 
 
-def _numbers(original):
+def _numbers(original: Mapping[str, str]) -> dict[str, float]:
     """The original's numbers, with its defaults for those that are not given."""
     numbers = {}
     for name, default in DEFAULTS.items():
@@ -100,7 +103,7 @@ def _numbers(original):
     return numbers
 
 
-def _version(dataset, numbers):
+def _version(dataset: str, numbers: Mapping[str, float]) -> str:
     """The data version's name, as the original builds it.
 
     Example:
@@ -114,7 +117,7 @@ def _version(dataset, numbers):
     )
 
 
-def _merged(values, meant):
+def _merged(values: dict[str, str], meant: dict[str, str]) -> dict[str, str]:
     """What the original's flags mean, below what was given under our own names."""
     same = {"test_fraction": "test_ratio", "keep_fraction": "data_percent"}
     same |= {"min_user_interactions": "min_seq", "min_item_interactions": "min_seq"}

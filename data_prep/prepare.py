@@ -3,8 +3,13 @@
 What reads and writes data is imported when it is needed, so that help and bad flags answer at once.
 """
 
+from __future__ import annotations
+
+import os
 import re
 import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from data_prep import command_line, original_flags, timestamps
 from data_prep.sources import SOURCES
@@ -12,6 +17,10 @@ from tfrecs import errors
 from tfrecs.errors import InputError, nearest, shown
 from tfrecs.options import Option, resolve
 from tfrecs.startup import exit_code, keep_interrupts, load
+
+if TYPE_CHECKING:
+    from tfrecs.data.manifest import Manifest
+    from tfrecs.progress import StageProgress
 
 OPTIONS = {
     "split": Option(
@@ -40,7 +49,12 @@ OPTIONS = {
 }
 
 
-def prepare(dataset="sample", out_dir=None, progress=None, **options):
+def prepare(
+    dataset: str = "sample",
+    out_dir: str | os.PathLike[str] | None = None,
+    progress: StageProgress | None = None,
+    **options: Any,
+) -> Manifest:
     """Prepares a dataset; the directory is written atomically.
 
     Args:
@@ -71,35 +85,42 @@ longest sequence of mean_length 32
         raise InputError(_naming_arguments(str(error), dataset, options)) from None
 
 
-def _naming_arguments(message, dataset, options):
+def _naming_arguments(message: str, dataset: str, options: Iterable[str]) -> str:
     """A message with the names of arguments in the place of flags."""
     source = SOURCES.get(dataset) if isinstance(dataset, str) else None
     names = {"dataset", "out_dir", *options, *OPTIONS, *(source.options if source else ())}
     return re.sub(r"--(\w+)", lambda match: match[1] if match[1] in names else match[0], message)
 
 
-def run(dataset="sample", out_dir=None, progress=None, **options):
+def run(
+    dataset: str = "sample",
+    out_dir: str | os.PathLike[str] | None = None,
+    progress: StageProgress | None = None,
+    **options: Any,
+) -> Manifest:
     """`prepare` for command lines: messages name flags."""
-    out_dir, values = _checked(dataset, out_dir, options)
+    directory, values = _checked(dataset, out_dir, options)
     from data_prep.writing import write
 
     source = SOURCES[dataset]
     source_options = {name: values[name] for name in source.options}
-    return write(lambda: source.open_log(dataset, source_options), source.module, values, out_dir, progress)
+    return write(lambda: source.open_log(dataset, source_options), source.module, values, directory, progress)
 
 
-def _checked(dataset, out_dir, options):
+def _checked(
+    dataset: str, out_dir: str | os.PathLike[str] | None, options: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
     """The directory, and a value for every option; no file is read."""
     if not isinstance(dataset, str) or dataset not in SOURCES:
         raise InputError(f"--dataset: unknown dataset {dataset!r}; {nearest(dataset, SOURCES)}")
-    out_dir = Option(str, None, "").convert("out_dir", out_dir)
-    if out_dir is None:
+    directory = Option(str, None, "").convert("out_dir", out_dir)
+    if directory is None:
         raise InputError("--out_dir: required")
-    return out_dir, resolve(OPTIONS | SOURCES[dataset].options, options, f"dataset {dataset}")
+    return directory, resolve(OPTIONS | SOURCES[dataset].options, options, f"dataset {dataset}")
 
 
 @errors.command_line()
-def main(arguments=None, program="python -m data_prep.prepare"):
+def main(arguments: Sequence[str] | None = None, program: str = "python -m data_prep.prepare") -> int:
     """The command line.
 
     Args:

@@ -2,12 +2,15 @@
 
 import itertools
 import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TextIO
 
 import numpy as np
 import tensorflow as tf
 
 from tfrecs.data import manifest as manifests
 from tfrecs.data import records, verification
+from tfrecs.data.manifest import Manifest
 from tfrecs.errors import shown_lines
 
 NUM_SEQUENCES_SHOWN = 3
@@ -15,7 +18,7 @@ NUM_ITEMS_SHOWN = 8
 PARSE_BATCH = 1024
 
 
-def summary(manifest):
+def summary(manifest: Manifest) -> str:
     """One line: the counts of a manifest."""
     density = manifest.num_interactions / (manifest.num_users * manifest.num_items)
     return (
@@ -24,7 +27,7 @@ def summary(manifest):
     )
 
 
-def show(data_dir, stream):
+def show(data_dir: str, stream: TextIO) -> None:
     """Verifies a data directory and prints what it holds.
 
     Args:
@@ -56,26 +59,28 @@ def show(data_dir, stream):
     print(shown_lines("\n".join(lines)), file=stream)
 
 
-def _attributes(manifest):
+def _attributes(manifest: Manifest) -> Iterator[str]:
     for name, kind in manifest.attributes.items():
         yield f"{name} ({kind}, {manifest.vocabularies[name].size:,} values)"
 
 
-def _scan(data_dir, manifest):
+def _scan(
+    data_dir: str, manifest: Manifest
+) -> tuple[np.ndarray, dict[str, int], list[tuple[int, dict[str, np.ndarray]]], np.ndarray]:
     """Lengths, sizes of the split's parts, the first sequences by user id, and how often each item occurs."""
     paths = [manifests.file_path(data_dir, shard.path) for shard in manifest.shards]
-    lengths, splits, first = [], [], []
+    rows, splits, first = [], [], []
     per_item = np.zeros(manifest.num_items, np.int64)
     for batch in tf.data.TFRecordDataset(paths).batch(PARSE_BATCH):
         parsed = records.parse(batch, manifest.fields)
-        lengths.append(parsed["item"].row_lengths().numpy())
+        rows.append(parsed["item"].row_lengths().numpy())
         splits.append(parsed["split"].numpy())
         per_item += np.bincount(parsed["item"].flat_values.numpy(), minlength=manifest.num_items + 1)[1:]
         users = parsed["user"].numpy()
         for row in np.flatnonzero(users <= NUM_SEQUENCES_SHOWN):
             fields = {name: parsed[name][row].numpy() for name in manifest.fields}
             first.append((int(users[row]), fields))
-    lengths = np.concatenate(lengths)
+    lengths = np.concatenate(rows)
     train_end, valid_end = np.concatenate(splits).T
     counts = {
         "training": int(train_end.sum()),
@@ -85,7 +90,9 @@ def _scan(data_dir, manifest):
     return lengths, counts, sorted(first, key=lambda entry: entry[0]), per_item
 
 
-def _decoded(data_dir, manifest, sequences):
+def _decoded(
+    data_dir: str, manifest: Manifest, sequences: Iterable[tuple[int, Mapping[str, np.ndarray]]]
+) -> Iterator[str]:
     items = manifests.read_vocabulary(data_dir, manifest, "item")
     actions = None
     if "action" in manifest.fields:

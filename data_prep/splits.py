@@ -1,5 +1,9 @@
 """Where a user's training part ends and validation ends: pure functions of one sequence."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import duckdb
 import numpy as np
 
 from tfrecs.errors import InputError
@@ -7,7 +11,7 @@ from tfrecs.errors import InputError
 DEFAULT_FRACTION = 0.1
 
 
-def boundaries(rule, length, timestamps=None):
+def boundaries(rule: Mapping[str, Any], length: int, timestamps: np.ndarray | None = None) -> tuple[int, int]:
     """The split of one time-ordered sequence.
 
     Training is `[0, train_end)`, validation `[train_end, valid_end)`, test `[valid_end, length)`.
@@ -38,11 +42,19 @@ def boundaries(rule, length, timestamps=None):
         num_test = int(rule["test_fraction"] * length + 1e-9)
         num_valid = int(rule["valid_fraction"] * length + 1e-9)
         return length - num_test - num_valid, length - num_test
+    if timestamps is None:
+        raise ValueError("a split by time needs the timestamps")
     cuts = np.searchsorted(timestamps, [rule["valid_from"], rule["test_from"]], side="left")
     return int(cuts[0]), int(cuts[1])
 
 
-def declare(kind, valid_fraction=None, test_fraction=None, valid_from=None, test_from=None):
+def declare(
+    kind: str,
+    valid_fraction: float | None = None,
+    test_fraction: float | None = None,
+    valid_from: int | None = None,
+    test_from: int | None = None,
+) -> dict[str, Any]:
     """The split rule that options ask for.
 
     Args:
@@ -62,10 +74,14 @@ def declare(kind, valid_fraction=None, test_fraction=None, valid_from=None, test
         >>> declare("ratio", test_fraction=0.2)
         {'kind': 'ratio', 'valid_fraction': 0.1, 'test_fraction': 0.2}
     """
-    fractions = {"valid_fraction": valid_fraction, "test_fraction": test_fraction}
-    cuts = {"valid_from": valid_from, "test_from": test_from}
+    fractions: dict[str, float | None] = {"valid_fraction": valid_fraction, "test_fraction": test_fraction}
+    cuts: dict[str, int | None] = {"valid_from": valid_from, "test_from": test_from}
     cut = kind == "time" and any(value is not None for value in cuts.values())
-    unused = {"leave_one_out": fractions | cuts, "ratio": cuts, "time": fractions if cut else {}}
+    unused: dict[str, Mapping[str, float | None]] = {
+        "leave_one_out": fractions | cuts,
+        "ratio": cuts,
+        "time": fractions if cut else {},
+    }
     for name, value in unused[kind].items():
         if value is not None:
             other = " with cut timestamps" if cut else ""
@@ -73,22 +89,21 @@ def declare(kind, valid_fraction=None, test_fraction=None, valid_from=None, test
     if kind == "leave_one_out":
         return {"kind": kind}
     if cut:
-        if None in cuts.values() or valid_from > test_from:
+        if valid_from is None or test_from is None or valid_from > test_from:
             raise InputError(
                 f"--valid_from {valid_from} --test_from {test_from}: both are needed, the first at most the second"
             )
         return {"kind": kind, **cuts}
-    for name, value in fractions.items():
-        fractions[name] = DEFAULT_FRACTION if value is None else value
-    if sum(fractions.values()) >= 1:
+    shares = {name: DEFAULT_FRACTION if value is None else value for name, value in fractions.items()}
+    if sum(shares.values()) >= 1:
         raise InputError(
-            f"--valid_fraction {fractions['valid_fraction']} --test_fraction "
-            f"{fractions['test_fraction']}: together they must be less than 1"
+            f"--valid_fraction {shares['valid_fraction']} --test_fraction "
+            f"{shares['test_fraction']}: together they must be less than 1"
         )
-    return {"kind": kind, **fractions}
+    return {"kind": kind, **shares}
 
 
-def resolve(rule, connection, table):
+def resolve(rule: Mapping[str, Any], connection: duckdb.DuckDBPyConnection, table: str) -> Mapping[str, Any]:
     """Turns the fractions of a `time` rule into cut timestamps.
 
     With n rows in time order, counted from 0, the test starts at the timestamp of row

@@ -1,9 +1,15 @@
 """The unit of timestamps that are numbers: recognised from their size, or refused with the reason."""
 
+from __future__ import annotations
+
 import dataclasses
 import datetime
+from typing import TYPE_CHECKING
 
 from tfrecs.errors import InputError, option
+
+if TYPE_CHECKING:
+    import duckdb
 
 MICROSECOND = "microsecond"  # the column that dates have next to `timestamp`
 # Ticks per second of the units that are read.
@@ -24,17 +30,17 @@ class Times:
         provenance: dict for the manifest: `unit`, `first` and `last`.
     """
 
-    columns: list
-    order: tuple
-    provenance: dict
+    columns: list[str]
+    order: tuple[str, ...]
+    provenance: dict[str, str]
 
     @property
-    def description(self):
+    def description(self) -> str:
         """A few words for a reader."""
         return f"timestamps: {self.provenance['unit']}, {self.provenance['first']} to {self.provenance['last']}"
 
 
-def recognise(connection, unit="auto"):
+def recognise(connection: duckdb.DuckDBPyConnection, unit: str = "auto") -> Times:
     """Finds out how the timestamps of the table `log` count, over the whole column.
 
     Dates need no recognising: where the table has microseconds, its timestamps are seconds. Of numbers, those from
@@ -70,14 +76,14 @@ def recognise(connection, unit="auto"):
     return Times(columns, ("timestamp", MICROSECOND), _provenance(NAMES[unit], first // ticks, last // ticks))
 
 
-def _unit(connection, first, last):
+def _unit(connection: duckdb.DuckDBPyConnection, first: int, last: int) -> str:
     """The unit that the values tell."""
     bands = {name: (FIRST * ticks, END * ticks) for name, ticks in {**UNITS, "ns": 1_000_000_000}.items()}
     cases = {name: f"{low} <= timestamp and timestamp < {high}" for name, (low, high) in bands.items()}
     cases["low"] = f"{-END} <= timestamp and timestamp < {FIRST}"
-    cases = " ".join(f"when {condition} then '{name}'" for name, condition in cases.items())
+    whens = " ".join(f"when {condition} then '{name}'" for name, condition in cases.items())
     found = connection.execute(
-        f"select case {cases} else 'none' end as band, min(position), arg_min(timestamp, position) "
+        f"select case {whens} else 'none' end as band, min(position), arg_min(timestamp, position) "
         "from log group by band order by 2"
     ).fetchall()
     shown = {band: f"{value} (interaction {position + 1:,})" for band, position, value in found}
@@ -101,7 +107,7 @@ def _unit(connection, first, last):
     return units[0] if units else "s"
 
 
-def _refuse_other_counts(first, last, remedy):
+def _refuse_other_counts(first: int, last: int, remedy: str) -> None:
     """Refuses small numbers that are dates or count days."""
     if _is_date(first) and _is_date(last):
         raise InputError(
@@ -115,18 +121,18 @@ def _refuse_other_counts(first, last, remedy):
         )
 
 
-def _is_date(number):
+def _is_date(number: int) -> bool:
     try:
         return 1900 <= datetime.datetime.strptime(str(number), "%Y%m%d").year < 2100 and number > 9_999_999
     except ValueError:
         return False
 
 
-def _provenance(unit, first, last):
+def _provenance(unit: str, first: int, last: int) -> dict[str, str]:
     return {"unit": unit, "first": _date(first), "last": _date(last)}
 
 
-def _date(seconds):
+def _date(seconds: int) -> str:
     """A time as ISO 8601; a number as it is where it is before 1973 or beyond the calendar."""
     try:
         moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds)

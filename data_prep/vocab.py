@@ -1,6 +1,7 @@
 """Vocabularies: ids from 1 in ascending byte order of the raw token, one token a line."""
 
 import os
+from collections.abc import Iterable, Sequence
 
 from tfrecs.data.manifest import Vocabulary, digest
 from tfrecs.errors import InputError
@@ -9,7 +10,7 @@ DIRECTORY = "vocab"
 RESERVED = ("user", "item", "action")
 
 
-def write(directory, name, token_batches):
+def write(directory: str, name: str, token_batches: Iterable[Sequence[str]]) -> Vocabulary:
     """Writes `vocab/<name>.txt`; line n (from 0) is the token of id n + 1.
 
     Args:

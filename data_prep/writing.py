@@ -3,6 +3,8 @@
 import os
 import platform
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -11,6 +13,7 @@ import tensorflow as tf
 
 from data_prep import attributes, data_directory, splits
 from data_prep.engines import local
+from data_prep.readers.log import Log
 from tfrecs.data import manifest as manifests
 from tfrecs.data.manifest import Manifest
 from tfrecs.errors import InputError, nearest
@@ -23,7 +26,14 @@ ENGINE_OPTIONS = ("num_shards", "keep_fraction", "memory_limit_mb", "timestamp_u
 SPLIT_OPTIONS = ("valid_fraction", "test_fraction", "valid_from", "test_from")
 
 
-def write(open_log, source, values, out_dir, progress=None, versions=None):
+def write(
+    open_log: Callable[[], Log],
+    source: str,
+    values: Mapping[str, Any],
+    out_dir: str,
+    progress: StageProgress | None = None,
+    versions: Mapping[str, str] | None = None,
+) -> Manifest:
     """Writes a log as prepared data; the directory is written atomically.
 
     Args:
@@ -58,7 +68,7 @@ def write(open_log, source, values, out_dir, progress=None, versions=None):
                 **log.provenance,
                 **counts,
             },
-            versions=_versions() | (versions or {}),
+            versions={**_versions(), **(versions or {})},
             oracle=_oracle(log, values["split"], counts, progress),
             **content,
         )
@@ -66,7 +76,7 @@ def write(open_log, source, values, out_dir, progress=None, versions=None):
     return manifest
 
 
-def _check_fields(log, values):
+def _check_fields(log: Log, values: Mapping[str, Any]) -> None:
     needs = [
         ("--min_rating", "rating", values["min_rating"] is not None),
         ("--split time", "timestamp", values["split"] == "time"),
@@ -77,14 +87,14 @@ def _check_fields(log, values):
             raise InputError(f"{flag}: dataset {log.name} has no {field}s")
 
 
-def _note_bad_lines(log, progress):
+def _note_bad_lines(log: Log, progress: StageProgress) -> None:
     bad_lines = log.provenance.get("bad_lines", {})
     if bad_lines:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in sorted(bad_lines.items()))
         progress.line(f"skipped {sum(bad_lines.values()):,} bad lines: {kinds}")
 
 
-def _add_category(log, attribute):
+def _add_category(log: Log, attribute: str | None) -> None:
     """Derives the attribute `category` from the one that was asked for, if any."""
     if attribute is None:
         return
@@ -97,7 +107,7 @@ def _add_category(log, attribute):
     log.add_first(attribute, CATEGORY)
 
 
-def _note_attributes(counts, progress):
+def _note_attributes(counts: Mapping[str, Any], progress: StageProgress) -> None:
     if counts.get("items_not_in_log"):
         progress.line(f"items with attributes that the log lacks, left out: {counts['items_not_in_log']:,}")
     without = {name: count for name, count in counts.get("items_without", {}).items() if count}
@@ -105,7 +115,7 @@ def _note_attributes(counts, progress):
         progress.line("items without a value: " + ", ".join(f"{name} {count:,}" for name, count in without.items()))
 
 
-def _recorded_options(values):
+def _recorded_options(values: Mapping[str, Any]) -> dict[str, Any]:
     recorded = {}
     for name, value in values.items():
         if name not in RUNTIME_OPTIONS:
@@ -114,7 +124,7 @@ def _recorded_options(values):
     return recorded
 
 
-def _oracle(log, split, counts, progress):
+def _oracle(log: Log, split: str, counts: Mapping[str, Any], progress: StageProgress) -> dict[str, float] | None:
     """The oracle's metrics; they hold for the last item of whole sequences only."""
     if log.oracle is None or split != "leave_one_out" or any(counts["rows_dropped"].values()):
         return None
@@ -124,7 +134,7 @@ def _oracle(log, split, counts, progress):
     return metrics
 
 
-def _versions():
+def _versions() -> dict[str, str]:
     return {
         "duckdb": duckdb.__version__,
         "numpy": np.__version__,

@@ -3,7 +3,7 @@
 from tfrecs.startup import launch
 
 
-def main():
+def main() -> None:
     """Runs the command line; ends the process with its exit code."""
     launch("tfrecs", "tfrecs.command_line.main")
 

@@ -2,11 +2,16 @@
 
 import os
 import re
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import pandas as pd
 
 from tfrecs.data import kinds
 from tfrecs.data.dataset import Dataset
 from tfrecs.data.manifest import FILE_NAME
 from tfrecs.errors import InputError, nearest, option
+from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.runs import directory, history
 from tfrecs.serving import batch, explanations
 from tfrecs.serving.export import export
@@ -14,21 +19,22 @@ from tfrecs.training import recipe as recipes
 from tfrecs.training import session
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+Prepared = Dataset | str | os.PathLike[str]  # prepared data, or where they are
 
 
 def prepare(
-    data,
-    out_dir,
+    data: pd.DataFrame | str | os.PathLike[str],
+    out_dir: str | os.PathLike[str],
     *,
-    user=None,
-    item=None,
-    timestamp=None,
-    action=None,
-    rating=None,
-    item_features=None,
-    overwrite=False,
-    **options,
-):
+    user: Hashable | None = None,
+    item: Hashable | None = None,
+    timestamp: Hashable | None = None,
+    action: Hashable | None = None,
+    rating: Hashable | None = None,
+    item_features: pd.DataFrame | str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    **options: Any,
+) -> Dataset:
     """Prepares data for training: sequences in shards, vocabularies, item attributes.
 
     Args:
@@ -59,8 +65,7 @@ def prepare(
     from data_prep.sources import SOURCES
 
     columns = {"user": user, "item": item, "timestamp": timestamp, "action": action, "rating": rating}
-    named = {name: column for name, column in columns.items() if column is not None}
-    out_dir = os.fspath(out_dir)
+    named: dict[str, Any] = {name: column for name, column in columns.items() if column is not None}
     if hasattr(data, "columns"):
         frames.prepare(data, out_dir, **named, item_features=item_features, overwrite=overwrite, **options)
     elif isinstance(data, str) and data in SOURCES:
@@ -72,28 +77,27 @@ def prepare(
     else:
         path = os.fspath(data) if isinstance(data, str | os.PathLike) else None
         if path is None or not os.path.exists(path):
-            hint = "" if path is None else f"; {nearest(path, SOURCES)}"
-            what = f"got {str(data)[:200]!r}{hint}"
+            what = f"got {str(data)[:200]!r}" + ("" if path is None else f"; {nearest(path, SOURCES)}")
             raise InputError(f"data: expected a DataFrame, a file or the name of a source, {what}")
-        table = {} if item_features is None else {"items": os.fspath(item_features)}
-        given = {f"{name}_column": column for name, column in named.items()}
+        table: dict[str, Any] = {} if item_features is None else {"items": os.fspath(item_features)}
+        given: dict[str, Any] = {f"{name}_column": column for name, column in named.items()}
         prepare_source("delimited", out_dir, path=path, overwrite=overwrite, **given, **table, **options)
     return Dataset(out_dir)
 
 
 def train(
-    model,
-    data,
-    preset="recommended",
-    run_dir=None,
+    model: str,
+    data: Prepared,
+    preset: str = "recommended",
+    run_dir: str | os.PathLike[str] | None = None,
     *,
-    overwrite=False,
-    resume=False,
-    checkpoint=None,
-    evaluate=True,
-    tensorboard=False,
-    **values,
-):
+    overwrite: bool = False,
+    resume: bool = False,
+    checkpoint: str | None = None,
+    evaluate: bool = True,
+    tensorboard: bool = False,
+    **values: Any,
+) -> "Run":
     """Trains a model, chooses the epoch on validation, and evaluates it with the baselines on the test split.
 
     The same as `tfrecs train` and `examples/run.py`: checkpoints, exact resume, history and metrics in a run directory.
@@ -128,7 +132,7 @@ def train(
     return Run(run_dir, data=data, model=experiment.model)
 
 
-def load(run_dir, checkpoint=None, data=None):
+def load(run_dir: str | os.PathLike[str], checkpoint: str | None = None, data: Prepared | None = None) -> "Run":
     """A run that was trained before.
 
     Args:
@@ -148,7 +152,7 @@ def load(run_dir, checkpoint=None, data=None):
     return Run(run_dir, checkpoint, None if data is None else _dataset(data))
 
 
-def default_run_dir(recipe, data_dir, name):
+def default_run_dir(recipe: recipes.Recipe, data_dir: str, name: str) -> str:
     """`runs/<model>-<preset>-<dataset>`.
 
     Args:
@@ -175,18 +179,24 @@ class Run:
         model: the model, where it is in memory already.
     """
 
-    def __init__(self, run_dir, checkpoint=None, data=None, model=None):
+    def __init__(
+        self,
+        run_dir: str,
+        checkpoint: str | None = None,
+        data: Dataset | None = None,
+        model: SequentialRecommender | None = None,
+    ) -> None:
         self.run_dir, self.checkpoint = run_dir, checkpoint
         self.config = directory.read_config(run_dir)
         self._data, self._model = data, model
         if data is not None:
             directory.check_data(run_dir, self.config, data.data_dir, data.manifest, training=False)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Run({self.run_dir!r}: {self.config['model']} on {self.config.get('dataset', 'unnamed data')})"
 
     @property
-    def data(self):
+    def data(self) -> Dataset:
         """The `Dataset` of the run, opened when first asked for.
 
         Raises:
@@ -202,48 +212,75 @@ class Run:
         return self._data
 
     @property
-    def model(self):
+    def model(self) -> SequentialRecommender:
         """The model with the weights of the checkpoint that stands for the run, loaded when first asked for."""
         if self._model is None:
             self._model = directory.load_model(self.run_dir, self.checkpoint)
             if self._model.kind_attribute:
-                found = kinds.load(self.data.data_dir, self.data.manifest, self._model.kind_attribute)
-                self._model.kind_names = found.names
+                data, attribute = self.data, self._model.kind_attribute
+                self._model.kind_names = kinds.read(data.data_dir, data.manifest, attribute).names
         return self._model
 
     @property
-    def metrics(self):
+    def metrics(self) -> dict[str, Any]:
         """dict, the content of `metrics.json`."""
         return history.read_metrics(self.run_dir)
 
     @property
-    def history(self):
+    def history(self) -> pd.DataFrame:
         """DataFrame, a row for each epoch: `loss`, `valid_*`."""
         return history.read_history(self.run_dir)
 
-    def recommend(self, users=None, histories=None, k=10, exclude_seen=True, allowed=None, excluded=None, kind=None):
+    def recommend(
+        self,
+        users: Sequence[Hashable] | None = None,
+        histories: Sequence[Sequence[Hashable]] | None = None,
+        k: int = 10,
+        exclude_seen: bool = True,
+        allowed: Sequence[Any] | None = None,
+        excluded: Sequence[Any] | None = None,
+        kind: str | None = None,
+    ) -> pd.DataFrame:
         """The best items for everybody, for some users or for histories; see `tfrecs.serving.batch.recommend`."""
         return batch.recommend(self.model, self.data, users, histories, k, exclude_seen, allowed, excluded, kind)
 
-    def similar_items(self, items, k=10):
+    def similar_items(self, items: Sequence[Hashable], k: int = 10) -> pd.DataFrame:
         """The items with the most similar vectors; see `tfrecs.serving.batch.similar_items`."""
         return batch.similar_items(self.model, self.data, items, k)
 
-    def item_vectors(self):
+    def item_vectors(self) -> pd.DataFrame:
         """The items' vectors; see `tfrecs.serving.batch.item_vectors`."""
         return batch.item_vectors(self.model, self.data)
 
-    def attention(self, history=None, candidate=None, *, user=None, times=None, actions=None, now=None):
+    def attention(
+        self,
+        history: Sequence[Hashable] | None = None,
+        candidate: Hashable | None = None,
+        *,
+        user: Hashable | None = None,
+        times: Sequence[Any] | None = None,
+        actions: Sequence[Hashable] | None = None,
+        now: Any = None,
+    ) -> pd.DataFrame:
         """The attention weights for a history, as a table; see `tfrecs.serving.explanations.attention`."""
         question = {"user": user, "times": times, "actions": actions, "now": now}
         return explanations.attention(self.model, self.data, history, candidate, **question)
 
-    def contributions(self, item, history=None, *, user=None, times=None, actions=None, now=None):
+    def contributions(
+        self,
+        item: Hashable,
+        history: Sequence[Hashable] | None = None,
+        *,
+        user: Hashable | None = None,
+        times: Sequence[Any] | None = None,
+        actions: Sequence[Hashable] | None = None,
+        now: Any = None,
+    ) -> pd.DataFrame:
         """How an item's score changes without each item; see `tfrecs.serving.explanations.contributions`."""
         question = {"user": user, "times": times, "actions": actions, "now": now}
         return explanations.contributions(self.model, self.data, item, history, **question)
 
-    def evaluate(self, **values):
+    def evaluate(self, **values: Any) -> dict[str, Any]:
         """Measures the model and the baselines on the test split; writes nothing.
 
         Args:
@@ -254,10 +291,10 @@ class Run:
         """
         return session.judge(self.run_dir, self.checkpoint, self.data.data_dir, self.data.manifest, values)
 
-    def export(self, export_dir, k=10):
+    def export(self, export_dir: str | os.PathLike[str], k: int = 10) -> str:
         """Writes the next version of a SavedModel for TensorFlow Serving; see `tfrecs.serving.export.export`."""
         return export(self.model, self.data.data_dir, self.data.manifest, os.fspath(export_dir), k)
 
 
-def _dataset(data):
+def _dataset(data: Prepared) -> Dataset:
     return data if isinstance(data, Dataset) else Dataset(data)

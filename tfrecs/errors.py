@@ -3,6 +3,7 @@
 import contextlib
 import contextvars
 import re
+from collections.abc import Iterable, Iterator
 
 _on_command_line = contextvars.ContextVar("on_command_line", default=False)
 LONGEST_MESSAGE = 2000
@@ -24,13 +25,13 @@ class InputError(ValueError):
         tfrecs.errors.InputError: --epochs: expected an integer of at least 1, got 0
     """
 
-    def __init__(self, message=""):
+    def __init__(self, message: object = "") -> None:
         text = re.sub(rf"\S{{{LONGEST_VALUE + 1},}}", lambda match: shortened(match[0], LONGEST_VALUE), str(message))
         super().__init__(shortened(shown(text), LONGEST_MESSAGE))
 
 
 @contextlib.contextmanager
-def command_line():
+def command_line() -> Iterator[None]:
     """A context, or decorator, within which messages name flags: what a command line does.
 
     Example:
@@ -45,7 +46,7 @@ def command_line():
         _on_command_line.reset(token)
 
 
-def option(name, argument=None):
+def option(name: str, argument: str | None = None) -> str:
     """What a message calls an option: the argument from Python, the flag from a command line.
 
     Args:
@@ -59,7 +60,7 @@ def option(name, argument=None):
     return f"--{name}" if _on_command_line.get() else argument or name
 
 
-def shown(value):
+def shown(value: object) -> str:
     r"""Text in which nothing steers a terminal: control characters and marks of direction are escaped, line ends too.
 
     Args:
@@ -75,12 +76,12 @@ def shown(value):
     return UNSAFE.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode("ascii"), str(value))
 
 
-def shown_lines(text):
+def shown_lines(text: object) -> str:
     """`shown` for text of several lines: its line ends stay."""
     return "\n".join(map(shown, str(text).split("\n")))
 
 
-def shortened(text, length):
+def shortened(text: str, length: int) -> str:
     """A text of at most `length` characters: a longer one loses its middle.
 
     Example:
@@ -106,7 +107,7 @@ class NotFiniteError(ArithmeticError):
     """
 
 
-def nearest(word, choices):
+def nearest(word: object, choices: Iterable[object]) -> str:
     """A hint naming the valid choice nearest to ``word``, or all of them when none is near.
 
     Args:
@@ -122,8 +123,8 @@ def nearest(word, choices):
     """
     import difflib
 
-    choices = [str(choice) for choice in choices]
-    close = difflib.get_close_matches(str(word), choices, n=1, cutoff=0.6)
+    names = [str(choice) for choice in choices]
+    close = difflib.get_close_matches(str(word), names, n=1, cutoff=0.6)
     if close:
         return f"did you mean {close[0]!r}?"
-    return "choose from " + ", ".join(sorted(choices))
+    return "choose from " + ", ".join(sorted(names))

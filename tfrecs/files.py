@@ -1,13 +1,15 @@
 """Files that are written in one step, and files that are read only where they are files."""
 
+import io
 import json
 import os
 import stat
+from typing import Any
 
 from tfrecs.errors import InputError
 
 
-def write_bytes(path, content):
+def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     """Writes to a temporary name, flushes to disk, then renames.
 
     Args:
@@ -33,17 +35,17 @@ def write_bytes(path, content):
         raise
 
 
-def write_text(path, text):
+def write_text(path: str | os.PathLike[str], text: str) -> None:
     """`write_bytes` of UTF-8 text, line ends as they are."""
     write_bytes(path, text.encode("utf-8"))
 
 
-def write_json(path, content):
+def write_json(path: str | os.PathLike[str], content: Any) -> None:
     """`write_bytes` of indented JSON."""
     write_text(path, json.dumps(content, indent=2, allow_nan=True) + "\n")
 
 
-def open_regular(path):
+def open_regular(path: str | os.PathLike[str]) -> io.BufferedReader:
     """Opens a file to read bytes; what is no regular file is refused at once, where a named pipe would wait.
 
     Args:
@@ -71,7 +73,7 @@ def open_regular(path):
     return open(descriptor, "rb")
 
 
-def check_writable(flag, path):
+def check_writable(flag: str, path: str | os.PathLike[str]) -> None:
     """Finds out, before anything is written, whether a directory can be made or written.
 
     Args:

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
 
 from tfrecs import files, json_schema
 from tfrecs.errors import InputError
@@ -15,7 +17,7 @@ DEEPEST = 32
 LARGEST_INTEGER = 2**63 - 1
 
 
-def write(path, content):
+def write(path: str, content: Mapping[str, Any]) -> None:
     """Writes an object with its checksum; the file is replaced in one step.
 
     Args:
@@ -36,15 +38,15 @@ def write(path, content):
     files.write_text(path, text(path, content))
 
 
-def text(path, content):
+def text(path: str, content: Mapping[str, Any]) -> str:
     """The text that `write` writes, checksum included; arguments and errors as there."""
     if CHECKSUM in content:
         raise InputError(f"{path}: {CHECKSUM}: the name is taken by the checksum")
     _check_values(path, content)
-    return _text(content | {CHECKSUM: _digest(content)})
+    return _text({**content, CHECKSUM: _digest(content)})
 
 
-def read(path, schema, what, remedy="make it again"):
+def read(path: str, schema: Any, what: str, remedy: str = "make it again") -> dict[str, Any]:
     """Reads an object that `write` wrote.
 
     Args:
@@ -71,7 +73,7 @@ def read(path, schema, what, remedy="make it again"):
     return content
 
 
-def load(path, what, remedy="make it again"):
+def load(path: str, what: str, remedy: str = "make it again") -> dict[str, Any]:
     """`read` without a schema: only JSON, its limits and the checksum are checked."""
     raw = _bytes(path, what)
     content = _parse(raw, path, what)
@@ -86,7 +88,7 @@ def load(path, what, remedy="make it again"):
     return content
 
 
-def _bytes(path, what):
+def _bytes(path: str, what: str) -> bytes:
     """The content of a file of a size that fits."""
     with files.open_regular(path) as file:
         try:
@@ -98,7 +100,7 @@ def _bytes(path, what):
     return content
 
 
-def _parse(raw, path, what):
+def _parse(raw: bytes, path: str, what: str) -> dict[str, Any]:
     try:
         decoded = raw.decode("utf-8")
         content = json.loads(decoded, object_pairs_hook=_object, parse_int=_integer, parse_constant=_constant)
@@ -116,26 +118,26 @@ def _parse(raw, path, what):
     return content
 
 
-def _object(pairs):
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        names = set()
-        twice = next(name for name, _ in pairs if name in names or names.add(name))
-        raise ValueError(f"the field {echo(twice)} occurs twice")
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in content:
+            raise ValueError(f"the field {echo(name)} occurs twice")
+        content[name] = value
     return content
 
 
-def _integer(digits):
+def _integer(digits: str) -> int:
     if len(digits) > 20:
         raise ValueError(f"a number of {len(digits)} digits: {digits[:20]}...")
     return int(digits)
 
 
-def _constant(name):
+def _constant(name: str) -> NoReturn:
     raise ValueError(f"not a finite number: {name}")
 
 
-def _check_values(path, content):
+def _check_values(path: str, content: Mapping[str, Any]) -> None:
     """Refuses what JSON or its readers cannot hold, wherever it stands."""
     found = _problem(content)
     if found:
@@ -143,7 +145,7 @@ def _check_values(path, content):
         raise InputError(f"{path}: {field}: {problem}")
 
 
-def _problem(value, depth=0):
+def _problem(value: Any, depth: int = 0) -> tuple[str, str] | None:
     """`(field, what is wrong)` of the first wrong value, or None; the field is relative to the value."""
     if isinstance(value, dict | list | tuple):
         if depth > DEEPEST:
@@ -154,7 +156,7 @@ def _problem(value, depth=0):
             found = _problem(part, depth + 1)
             if found:
                 field, problem = found
-                here = below("", key) if isinstance(value, dict) else f"[{key}]"
+                here = below("", key) if isinstance(key, str) else f"[{key}]"
                 return here + ("." if field and not field.startswith("[") else "") + field, problem
     elif isinstance(value, str):
         return None if _is_unicode(value) else ("", f"not valid Unicode: {echo(value)}")
@@ -165,7 +167,7 @@ def _problem(value, depth=0):
     return None
 
 
-def _is_unicode(value):
+def _is_unicode(value: str) -> bool:
     """Whether there is no half of a surrogate pair in it, which UTF-8 cannot hold."""
     if value.isascii():
         return True
@@ -176,10 +178,10 @@ def _is_unicode(value):
     return True
 
 
-def _text(content):
+def _text(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
-def _digest(content):
+def _digest(content: Mapping[str, Any]) -> str:
     """The sha256 of the content as text, the checksum left out."""
     return "sha256:" + hashlib.sha256(_text(content).encode()).hexdigest()

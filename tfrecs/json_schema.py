@@ -18,6 +18,7 @@
 import dataclasses
 import json
 import re
+from typing import Any
 
 from tfrecs.errors import InputError
 
@@ -59,7 +60,7 @@ ANY = object()
 NOUNS = {int: "an integer", float: "a number", bool: "true or false", str: "text", None: "null", ANY: "any value"}
 
 
-def check(value, schema, path, field=""):
+def check(value: Any, schema: Any, path: str, field: str = "") -> None:
     """Checks a JSON value against a schema.
 
     Args:
@@ -85,7 +86,7 @@ def check(value, schema, path, field=""):
     raise InputError(f"{where}expected {_description(schema)}, got {echo(value)}")
 
 
-def echo(value):
+def echo(value: Any) -> str:
     """A JSON value for a message: on one line, in ASCII, of bounded length.
 
     Example:
@@ -96,13 +97,13 @@ def echo(value):
     return text if len(text) <= LONGEST_ECHO else text[:LONGEST_ECHO] + "..."
 
 
-def below(field, name):
+def below(field: str, name: str) -> str:
     """Where a field of an object stands: `split.kind` for `kind` in `split`."""
     shown = name if re.fullmatch(r"[\w.-]{1,80}", name, re.ASCII) else echo(name)
     return f"{field}.{shown}" if field else shown
 
 
-def _is_of(value, schema):
+def _is_of(value: Any, schema: Any) -> bool:
     """Whether the outermost value is what the schema wants; what it holds is left to `_check_parts`."""
     if schema is ANY:
         return True
@@ -125,7 +126,7 @@ def _is_of(value, schema):
     return type(value) is schema
 
 
-def _check_parts(value, schema, path, field):
+def _check_parts(value: Any, schema: Any, path: str, field: str) -> None:
     if isinstance(schema, list):
         for index, part in enumerate(value):
             check(part, schema[0], path, f"{field}[{index}]")
@@ -146,7 +147,7 @@ def _check_parts(value, schema, path, field):
                 raise InputError(f"{path}: no field {below(field, name)}")
 
 
-def _description(schema):
+def _description(schema: Any) -> str:
     if isinstance(schema, tuple):
         return " or ".join(map(_description, schema))
     if isinstance(schema, Number):

@@ -1,9 +1,13 @@
 """Names of a package that are imported when they are first used, so that importing the package itself is quick."""
 
 import importlib
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 
-def attributes(package, places, packages=()):
+def attributes(
+    package: str, places: Mapping[str, str], packages: Collection[str] = ()
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """The functions `__getattr__` and `__dir__` of a package whose names are in modules below it.
 
     Args:
@@ -20,7 +24,7 @@ def attributes(package, places, packages=()):
         ('tfrecs.errors', ['InputError'])
     """
 
-    def find(name):
+    def find(name: str) -> Any:
         if name in packages:
             return importlib.import_module(f"{package}.{name}")
         if name not in places:

@@ -1,11 +1,14 @@
 """Losses that several models share, as pure functions; a model's own are in its folder."""
 
+from collections.abc import Callable
+
+import tensorflow as tf
 from keras import ops
 
 REDUCTIONS = ("sum", "mean")
 
 
-def softmax_cross_entropy(queries, items, targets):
+def softmax_cross_entropy(queries: tf.Tensor, items: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     """Cross-entropy of the softmax over all items, from vectors: `log sum_j exp(q . v_j) - q . v_target`.
 
     The same as taking it from logits, but for time and memory: the exponentials of the forward pass serve the
@@ -25,7 +28,9 @@ def softmax_cross_entropy(queries, items, targets):
     """
 
     @ops.custom_gradient
-    def loss(queries, items):
+    def loss(
+        queries: tf.Tensor, items: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
         logits = ops.cast(ops.matmul(queries, ops.transpose(items)), "float32")
         largest = ops.max(logits, axis=1, keepdims=True)
         exponentials = ops.exp(logits - largest)
@@ -34,7 +39,7 @@ def softmax_cross_entropy(queries, items, targets):
         value = (ops.log(total) + largest)[:, 0] - ops.sum(ops.cast(queries * chosen, "float32"), axis=1)
         factors, dtype = ops.cast(exponentials, queries.dtype), queries.dtype
 
-        def gradient(upstream):
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             upstream = upstream[:, None]
             share, pull = ops.cast(upstream / total, dtype), ops.cast(upstream, dtype)
             of_queries = ops.matmul(factors, items) * share - chosen * pull

@@ -1,11 +1,13 @@
 """Ranking metrics from the rank of one held-out item, computed in the graph; pure functions."""
 
+from collections.abc import Callable, Iterable
+
 import tensorflow as tf
 
 CUTOFFS = (5, 10, 20, 50)
 
 
-def is_score(values):
+def is_score(values: tf.Tensor) -> tf.Tensor:
     """Which values can be ranked: NaN and +inf cannot; -inf, for an item that is left out, can.
 
     Args:
@@ -23,7 +25,14 @@ def is_score(values):
     return values < tf.constant(float("inf"), values.dtype)
 
 
-def pessimistic_rank(score_items, target, excluded, num_items, first_item=1, chunk_size=65536):
+def pessimistic_rank(
+    score_items: Callable[[tf.Tensor], tf.Tensor],
+    target: tf.Tensor,
+    excluded: tf.Tensor,
+    num_items: int,
+    first_item: int = 1,
+    chunk_size: int = 65536,
+) -> tf.Tensor:
     """The rank of each row's target among all items, ties counted against it, without sorting.
 
     Rank 1 is best: 1 + the number of other items, excluded ones left out, whose score is not below the target's. A
@@ -49,7 +58,14 @@ def pessimistic_rank(score_items, target, excluded, num_items, first_item=1, chu
     return checked_rank(score_items, target, excluded, num_items, first_item, chunk_size)[0]
 
 
-def checked_rank(score_items, target, excluded, num_items, first_item=1, chunk_size=65536):
+def checked_rank(
+    score_items: Callable[[tf.Tensor], tf.Tensor],
+    target: tf.Tensor,
+    excluded: tf.Tensor,
+    num_items: int,
+    first_item: int = 1,
+    chunk_size: int = 65536,
+) -> tuple[tf.Tensor, tf.Tensor]:
     """The pessimistic rank of each row's target, and whether the row's scores can be ranked at all.
 
     Args: as for `pessimistic_rank`.
@@ -79,7 +95,7 @@ def checked_rank(score_items, target, excluded, num_items, first_item=1, chunk_s
     return rank, sound
 
 
-def member(ids, first, count):
+def member(ids: tf.Tensor, first: int | tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
     """Which of the ids `first` to `first + count - 1` each row lists.
 
     Args:
@@ -104,23 +120,23 @@ def member(ids, first, count):
     )
 
 
-def hit_rate(rank, k):
+def hit_rate(rank: tf.Tensor, k: int) -> tf.Tensor:
     """1.0 where the rank is within the first k; with one relevant item this is Recall@k too."""
     return tf.cast(rank <= k, tf.float32)
 
 
-def ndcg(rank, k):
+def ndcg(rank: tf.Tensor, k: int) -> tf.Tensor:
     """`1 / log2(rank + 1)` within the first k, else 0; the ideal DCG of one relevant item is 1."""
     gain = tf.math.log(2.0) / tf.math.log(tf.cast(rank, tf.float32) + 1.0)
     return tf.where(rank <= k, gain, 0.0)
 
 
-def reciprocal_rank(rank):
+def reciprocal_rank(rank: tf.Tensor) -> tf.Tensor:
     """`1 / rank`, over the whole catalogue."""
     return 1.0 / tf.cast(rank, tf.float32)
 
 
-def of_rank(rank, cutoffs=CUTOFFS):
+def of_rank(rank: tf.Tensor, cutoffs: Iterable[int] = CUTOFFS) -> dict[str, tf.Tensor]:
     """All metrics of a batch of ranks.
 
     Args:
@@ -140,11 +156,11 @@ def of_rank(rank, cutoffs=CUTOFFS):
     return values
 
 
-def _count(chosen):
+def _count(chosen: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.reduce_sum(tf.cast(chosen, tf.int32), axis=1), tf.int64)
 
 
-def _at(scores, column):
+def _at(scores: tf.Tensor, column: tf.Tensor) -> tf.Tensor:
     inside = tf.logical_and(column >= 0, column < tf.shape(scores, tf.int64)[1])
     picked = tf.gather(scores, tf.where(inside, column, 0), axis=1, batch_dims=1)
     return tf.where(inside, picked, tf.zeros_like(picked))

@@ -1,5 +1,7 @@
 """Optimizers by name."""
 
+from typing import Protocol
+
 import keras
 import tensorflow as tf
 
@@ -17,7 +19,9 @@ class FusedAdam(keras.optimizers.Adam):
         0.9
     """
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: tf.Tensor | tf.IndexedSlices, variable: keras.Variable, learning_rate: tf.Tensor | float
+    ) -> None:
         """Updates one variable and its moments; a sparse gradient is made dense, since every moment decays."""
         if self.amsgrad:
             return super().update_step(gradient, variable, learning_rate)
@@ -57,7 +61,9 @@ class LazyAdam(FusedAdam):
         0.9
     """
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(
+        self, gradient: tf.Tensor | tf.IndexedSlices, variable: keras.Variable, learning_rate: tf.Tensor | float
+    ) -> None:
         """Updates one variable, or those of its rows that have a gradient, and their moments."""
         if not isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
             return super().update_step(gradient, variable, learning_rate)
@@ -75,6 +81,21 @@ class LazyAdam(FusedAdam):
         tf.raw_ops.ResourceScatterSub(resource=variable.handle, indices=rows, updates=step)
 
 
+class Settings(Protocol):
+    """The part of a `TrainConfig` that says which optimizer it is."""
+
+    @property
+    def optimizer(self) -> str: ...
+    @property
+    def learning_rate(self) -> float: ...
+    @property
+    def epsilon(self) -> float: ...
+    @property
+    def beta_2(self) -> float: ...
+    @property
+    def global_clipnorm(self) -> float: ...
+
+
 OPTIMIZERS = {
     "adam": FusedAdam,
     "lazy_adam": LazyAdam,
@@ -85,7 +106,7 @@ OPTIMIZERS = {
 }
 
 
-def create(config):
+def create(config: Settings) -> keras.optimizers.Optimizer:
     """The optimizer of a `TrainConfig`.
 
     NOTE: Adam here is dense: the moments of rows that a batch does not touch decay too, as in the originals;

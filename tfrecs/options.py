@@ -7,6 +7,8 @@ import math
 import numbers
 import os
 import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn
 
 from tfrecs.errors import InputError, nearest
 
@@ -29,13 +31,13 @@ class Option:
     """
 
     type: type
-    default: object
+    default: Any
     help: str
     minimum: float | None = None
     maximum: float | None = None
-    choices: tuple | None = None
+    choices: tuple[str, ...] | None = None
 
-    def metavar(self, name=""):
+    def metavar(self, name: str = "") -> str:
         """What a help text shows for the value: the choices, what a name such as `run_dir` says, or the type.
 
         Args:
@@ -54,7 +56,7 @@ class Option:
         ending = name.rpartition("_")[2]
         return ENDINGS.get(ending, METAVARS[str]) if self.type is str else METAVARS[self.type]
 
-    def add_to(self, group, name, default=None):
+    def add_to(self, group: argparse._ActionsContainer, name: str, default: object = None) -> None:
         """Adds the flag to a group of an `argparse` parser, which converts values and shows the default.
 
         Args:
@@ -67,7 +69,7 @@ class Option:
         convert = converter(self.default if self.type is tuple else self.type)
         group.add_argument(f"--{name}", type=convert, metavar=self.metavar(name), help=text.replace("%", "%%"))
 
-    def convert(self, name, value):
+    def convert(self, name: str, value: object) -> Any:
         """The value as `type`, checked.
 
         Args:
@@ -105,10 +107,8 @@ class Option:
             raise InputError(wanted)
         return converted
 
-    def _text(self, name, value, wanted):
-        if not isinstance(value, str | os.PathLike):
-            raise InputError(wanted)
-        converted = os.fspath(value)
+    def _text(self, name: str, value: object, wanted: str) -> str:
+        converted = os.fspath(value) if isinstance(value, str | os.PathLike) else None
         if not isinstance(converted, str) or "\0" in converted or not is_unicode(converted):
             raise InputError(wanted)
         if self.choices and converted not in self.choices:
@@ -117,7 +117,7 @@ class Option:
             raise InputError(f"--{name}: empty")
         return converted
 
-    def _range(self):
+    def _range(self) -> str:
         if self.minimum is not None and self.maximum is not None:
             return f" from {self.minimum} to {self.maximum}"
         if self.minimum is not None:
@@ -125,12 +125,12 @@ class Option:
         return "" if self.maximum is None else f" of at most {self.maximum}"
 
 
-def _shown(value):
+def _shown(value: object) -> str:
     """A value for a message; of what is no text and no number, its type."""
     return repr(value) if isinstance(value, str | numbers.Number) else f"a {type(value).__name__}"
 
 
-def is_unicode(text):
+def is_unicode(text: str) -> bool:
     """Whether a text can be written as UTF-8: it has no half of a surrogate pair."""
     try:
         text.encode("utf-8")
@@ -139,7 +139,7 @@ def is_unicode(text):
     return True
 
 
-def resolve(options, values, owner):
+def resolve(options: Mapping[str, Option], values: Mapping[str, object], owner: str) -> dict[str, Any]:
     """Checks given values against their declarations and fills in the defaults.
 
     Args:
@@ -168,13 +168,15 @@ def resolve(options, values, owner):
 class Parser(argparse.ArgumentParser):
     """A parser that raises `InputError` where argparse would print its usage and exit."""
 
-    def __init__(self, **arguments):
+    def __init__(self, **arguments: Any) -> None:
         super().__init__(allow_abbrev=False, **arguments)
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         raise InputError(message.removeprefix("argument "))
 
-    def parse_flags(self, argv, names, owners=lambda name: ""):
+    def parse_flags(
+        self, argv: Sequence[str], names: Iterable[str], owners: Callable[[str], str] = lambda name: ""
+    ) -> dict[str, Any]:
         """Parses flags.
 
         Args:
@@ -203,7 +205,7 @@ class Parser(argparse.ArgumentParser):
         return vars(namespace)
 
 
-def documented(*docstrings):
+def documented(*docstrings: str | None) -> dict[str, str]:
     """What the `Args:` sections of docstrings say of each argument; later ones fill in `see ...`.
 
     Args:
@@ -216,7 +218,7 @@ def documented(*docstrings):
         >>> documented("A layer.\\n\\nArgs:\\n    dim: int, the width.\\n")
         {'dim': 'the width'}
     """
-    texts = {}
+    texts: dict[str, str] = {}
     for docstring in docstrings:
         section = re.search(r"Args:\n(.*?)(\n\n|\Z)", inspect.cleandoc(docstring or ""), re.S)
         for entry in re.split(r"\n    (?=\S)", "\n" + section[1] if section else "")[1:]:
@@ -228,7 +230,7 @@ def documented(*docstrings):
     return texts
 
 
-def spelled(value):
+def spelled(value: object) -> str:
     """A value as one writes it after its flag.
 
     Example:
@@ -240,7 +242,7 @@ def spelled(value):
     return str(int(value) if isinstance(value, bool) else value)
 
 
-def converter(wanted):
+def converter(wanted: type | tuple[Any, ...]) -> Callable[[str], Any]:
     """A conversion of text for `argparse`.
 
     Args:
@@ -257,7 +259,7 @@ def converter(wanted):
         entry = converter(type(wanted[0]) if wanted else str)
         return lambda text: tuple(entry(part.strip(" '\"")) for part in text.strip().strip("[]").split(","))
 
-    def convert(text):
+    def convert(text: str) -> Any:
         if wanted is bool:
             if text in ("0", "1"):
                 return text == "1"
@@ -274,7 +276,9 @@ def converter(wanted):
     return convert
 
 
-def of_defaults(defaults, texts, choices):
+def of_defaults(
+    defaults: Mapping[str, Any], texts: Mapping[str, str], choices: Mapping[str, tuple[str, ...]]
+) -> dict[str, Option]:
     """Options from the defaults of a signature.
 
     Args:

@@ -4,6 +4,8 @@ import contextlib
 import contextvars
 import sys
 import time
+from collections.abc import Callable, Iterator
+from typing import TextIO
 
 from tfrecs.errors import shown, shown_lines
 
@@ -11,7 +13,7 @@ _is_quiet = contextvars.ContextVar("is_quiet", default=False)
 
 
 @contextlib.contextmanager
-def quiet(on=True):
+def quiet(on: bool = True) -> Iterator[None]:
     """A context within which progress and notes are not printed; results and errors are.
 
     Example:
@@ -34,19 +36,19 @@ class _Printer:
         clock: function that returns seconds.
     """
 
-    def __init__(self, stream, interval, clock):
+    def __init__(self, stream: TextIO | None, interval: float, clock: Callable[[], float]) -> None:
         stream = None if _is_quiet.get() else stream
         self.stream, self.clock = stream, clock
         self.terminal = stream is not None and stream.isatty()
         self.interval = 0.2 if self.terminal else interval
         self._last = clock()
 
-    def line(self, text):
+    def line(self, text: object) -> None:
         """Prints lines above any progress."""
         if self.stream is not None:
             self._write(("\r\x1b[K" if self.terminal else "") + shown_lines(text) + "\n")
 
-    def _is_due(self):
+    def _is_due(self) -> bool:
         """Whether the interval is over; if so, the next one starts."""
         now = self.clock()
         if self.stream is None or now - self._last < self.interval:
@@ -54,13 +56,14 @@ class _Printer:
         self._last = now
         return True
 
-    def _rewrite(self, text):
+    def _rewrite(self, text: str) -> None:
         """Prints the progress line: over the last one on a terminal, otherwise below it."""
         self._write(f"\r{shown(text)}\x1b[K" if self.terminal else f"{shown(text)}\n")
 
-    def _write(self, text):
-        self.stream.write(text)
-        self.stream.flush()
+    def _write(self, text: str) -> None:
+        if self.stream is not None:
+            self.stream.write(text)
+            self.stream.flush()
 
 
 class ProgressLine(_Printer):
@@ -71,10 +74,10 @@ class ProgressLine(_Printer):
         interval: float, seconds between plain lines where there is no terminal.
     """
 
-    def __init__(self, stream=None, interval=10.0):
+    def __init__(self, stream: TextIO | None = None, interval: float = 10.0) -> None:
         super().__init__(stream or sys.stderr, interval, time.monotonic)
 
-    def update(self, text, done, total, started):
+    def update(self, text: str, done: float, total: float, started: float) -> None:
         """Shows `text` and the time left, not more often than the interval.
 
         Args:
@@ -104,17 +107,19 @@ class StageProgress(_Printer):
         >>> progress.finish()
     """
 
-    def __init__(self, stream, interval=10.0, clock=time.monotonic):
+    def __init__(
+        self, stream: TextIO | None, interval: float = 10.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__(stream, interval, clock)
 
-    def start(self, stage):
+    def start(self, stage: str) -> None:
         """Begins a stage; `stage` is its name."""
         self.stage = stage
         self.started = self._last = self.clock()
         if self.terminal:
             self._rewrite(f"{stage} ...")
 
-    def update(self, fraction, rows):
+    def update(self, fraction: float, rows: int) -> None:
         """Reports a share of the stage's work, 0 to 1, and the rows handled so far."""
         if not self._is_due():
             return
@@ -122,7 +127,7 @@ class StageProgress(_Printer):
         left = f", {elapsed * (1 - fraction) / fraction:.0f} s left" if fraction > 0 else ""
         self._rewrite(f"{self.stage}: {100 * fraction:.0f} %, {rows:,} rows, {elapsed:.0f} s{left}")
 
-    def finish(self, result=""):
+    def finish(self, result: str = "") -> None:
         """Ends the stage; `result` is a few words on what came of it."""
         if self.stream is None:
             return
@@ -131,17 +136,17 @@ class StageProgress(_Printer):
             self._write("\n")
 
 
-def note(text):
+def note(text: object) -> None:
     """Says on standard error what a run is about to do."""
     ProgressLine().line(text)
 
 
-def say(text):
+def say(text: object) -> None:
     """Prints a result on standard output; tokens in it cannot steer the terminal."""
     print(shown_lines(text), flush=True)
 
 
-def duration(seconds):
+def duration(seconds: float) -> str:
     """A short reading of a time span.
 
     Example:

@@ -12,13 +12,15 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from tfrecs.errors import InputError
 
 try:
     import fcntl
 except ImportError:  # Windows: leftovers are removed, but two processes at once are not told from each other
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 SUFFIX = ".tfrecs-staging"
 LOCK, CONTENT, OLD = "lock", "content", "old"
@@ -33,11 +35,11 @@ class Stage:
         root: str, the staging directory, locked by this process.
     """
 
-    def __init__(self, root):
+    def __init__(self, root: str) -> None:
         self.root = root
         self.directory = os.path.join(root, CONTENT)
 
-    def publish(self, path):
+    def publish(self, path: str) -> None:
         """Renames the directory to `path`.
 
         Raises:
@@ -45,7 +47,7 @@ class Stage:
         """
         rename_to_new(self.directory, path)
 
-    def replace(self, path, own_files):
+    def replace(self, path: str, own_files: Sequence[str]) -> None:
         """Puts the directory in the place of another one, and removes that one's files.
 
         Args:
@@ -66,7 +68,7 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage(parent, name, flag):
+def stage(parent: str, name: str, flag: str) -> Iterator[Stage]:
     """Makes a staging directory in `parent`; nothing is left of it at the end, whatever happens.
 
     Args:
@@ -108,7 +110,7 @@ def stage(parent, name, flag):
             os.close(descriptor)
 
 
-def remove_leftovers(parent):
+def remove_leftovers(parent: str) -> None:
     """Removes what killed processes left in a directory; what live ones are writing stays.
 
     Args:
@@ -119,7 +121,7 @@ def remove_leftovers(parent):
             _remove_dead(os.path.join(parent, name))
 
 
-def rename_to_new(source, target):
+def rename_to_new(source: str, target: str) -> None:
     """Renames where nothing is; `FileExistsError` where something is, were it an empty directory."""
     if not _rename(source, target, NO_REPLACE):
         if os.path.lexists(target):
@@ -127,7 +129,7 @@ def rename_to_new(source, target):
         os.rename(source, target)
 
 
-def _rename(source, target, flags):
+def _rename(source: str, target: str, flags: int) -> bool:
     """Linux' renameat2, which knows exchange and no replacement; False where there is no such thing."""
     if sys.platform != "linux":
         return False
@@ -142,7 +144,7 @@ def _rename(source, target, flags):
     raise OSError(number, os.strerror(number), source, None, target)
 
 
-def _create(root, flag):
+def _create(root: str, flag: str) -> int:
     """Makes and locks a staging directory; the lock's descriptor."""
     path = os.path.join(root, LOCK)
     while True:
@@ -160,7 +162,7 @@ def _create(root, flag):
         os.close(descriptor)
 
 
-def _is_locked_by(descriptor):
+def _is_locked_by(descriptor: int) -> bool:
     """Whether this process has the lock now."""
     if fcntl is None:
         return True
@@ -171,13 +173,13 @@ def _is_locked_by(descriptor):
     return True
 
 
-def _is_same(descriptor, path):
+def _is_same(descriptor: int, path: str) -> bool:
     with contextlib.suppress(OSError):
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     return False
 
 
-def _remove_dead(root):
+def _remove_dead(root: str) -> bool:
     """Removes a staging directory whose process is gone; whether it is removed."""
     if os.path.islink(root):
         return False
@@ -197,7 +199,7 @@ def _remove_dead(root):
         os.close(descriptor)
 
 
-def _clean_up(root):
+def _clean_up(root: str) -> None:
     """Finishes or undoes what was begun in a staging directory, and removes it."""
     content, old = os.path.join(root, CONTENT), os.path.join(root, OLD)
     record = _read_record(root)
@@ -220,13 +222,13 @@ def _clean_up(root):
             os.rmdir(root)
 
 
-def _target(root):
+def _target(root: str) -> str:
     """The directory that a staging directory is for."""
     parent, name = os.path.split(root)
     return os.path.join(parent, name[1:].removesuffix(SUFFIX))
 
 
-def _read_record(root):
+def _read_record(root: str) -> dict[str, Any] | None:
     """What `Stage.replace` noted, or None; a file that another program wrote counts for nothing."""
     try:
         with open(os.path.join(root, LOCK), encoding="utf-8") as file:
@@ -239,7 +241,7 @@ def _read_record(root):
     return None
 
 
-def _remove_files(directory, names):
+def _remove_files(directory: str, names: Iterable[str]) -> bool:
     """Removes the files named that are in it, and the directories that are empty then; whether nothing is left."""
     inside = os.path.join(os.path.realpath(directory), "")
     for name in names:

@@ -7,18 +7,21 @@ import re
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
+from types import FrameType, ModuleType
+from typing import BinaryIO, NoReturn
 
-CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 # What TensorFlow writes to stderr before TF_CPP_MIN_LOG_LEVEL takes effect, and where there is no GPU.
 NOTES = re.compile(rb"WARNING: All log messages before absl::|[IW]\d{4} \d\d:|E\d{4} .*failed call to cuInit")
-_raised = []  # the signals that became exceptions, in order
+_raised: list[int] = []  # the signals that became exceptions, in order
 
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM arrived: cleaned up after as Ctrl-C is."""
 
 
-def launch(program, module):
+def launch(program: str, module: str) -> None:
     """Imports a module and ends the process with the exit code of its `main()`.
 
     Ctrl-C and SIGTERM raise `KeyboardInterrupt` and `Terminated` in it. A signal that is ignored, as SIGINT below
@@ -33,14 +36,14 @@ def launch(program, module):
     sys.exit(main())
 
 
-def catch():
+def catch() -> None:
     """Lets Ctrl-C and SIGTERM raise `KeyboardInterrupt` and `Terminated` from now on, unless they are ignored."""
     for number in _caught():
         signal.signal(number, _raise)
 
 
 @contextlib.contextmanager
-def keep_interrupts():
+def keep_interrupts() -> Iterator[None]:
     """A context that a signal always leaves with `KeyboardInterrupt` or `Terminated`.
 
     A signal that arrives while C++ calls Python, as TensorFlow and duckdb do, may reach the caller as an exception of
@@ -55,7 +58,7 @@ def keep_interrupts():
         raise _exception(_raised[-1]) from error
 
 
-def load(program, module):
+def load(program: str, module: str) -> ModuleType:
     """Imports a module; meanwhile, Ctrl-C and SIGTERM end the process at once with one line and exit code 130 or 143.
 
     An exception in the middle of an import may turn into any other, and nothing was written yet. TensorFlow looks for
@@ -71,7 +74,7 @@ def load(program, module):
 
     with _without_notes() as stderr:
 
-        def leave(number, frame):
+        def leave(number: int, frame: FrameType | None) -> NoReturn:
             os.write(stderr, f"{program}: interrupted\n".encode())
             os._exit(CODES[number])
 
@@ -87,7 +90,7 @@ def load(program, module):
 
 
 @contextlib.contextmanager
-def _without_notes():
+def _without_notes() -> Iterator[int]:
     """Yields the descriptor of stderr; what is written to descriptor 2 meanwhile is printed after, without the notes.
 
     Whoever sets `TF_CPP_MIN_LOG_LEVEL` to 0 or 1 sees the notes.
@@ -104,7 +107,7 @@ def _without_notes():
         yield stderr
 
 
-def _print_kept(file, stderr):
+def _print_kept(file: BinaryIO, stderr: int) -> None:
     os.dup2(stderr, 2)
     os.close(stderr)
     file.seek(0)
@@ -113,11 +116,11 @@ def _print_kept(file, stderr):
             os.write(2, line)
 
 
-def _caught():
+def _caught() -> list[int]:
     return [number for number in CODES if signal.getsignal(number) is not signal.SIG_IGN]
 
 
-def exit_code(error):
+def exit_code(error: BaseException) -> int:
     """The exit code of a program that a signal ended.
 
     Example:
@@ -127,10 +130,10 @@ def exit_code(error):
     return CODES[signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT]
 
 
-def _raise(number, frame):
+def _raise(number: int, frame: FrameType | None) -> NoReturn:
     _raised.append(number)
     raise _exception(number)
 
 
-def _exception(number):
+def _exception(number: int) -> KeyboardInterrupt:
     return Terminated() if number == signal.SIGTERM else KeyboardInterrupt()

@@ -4,12 +4,15 @@ import contextlib
 import signal
 import socket
 import threading
+from collections.abc import Iterator
+
+import duckdb
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def interruptible(connection):
+def interruptible(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     """Within it, SIGINT and SIGTERM interrupt the query that a duckdb connection runs.
 
     duckdb looks for signals between the tasks that the main thread works on, but not while that thread waits for
@@ -37,7 +40,7 @@ def interruptible(connection):
             watcher.join()
 
 
-def _watch(reader, connection):
+def _watch(reader: socket.socket, connection: duckdb.DuckDBPyConnection) -> None:
     with contextlib.suppress(OSError):  # a second signal may close the sockets before the thread has seen their end
         while number := reader.recv(1):
             if number[0] in SIGNALS:

@@ -4,6 +4,8 @@ import contextlib
 import errno
 import os
 import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -11,9 +13,12 @@ import pyarrow as pa
 
 from data_prep import attributes, filters, splits, timestamps, vocab
 from data_prep.engines.interruption import interruptible
-from data_prep.timestamps import MICROSECOND
+from data_prep.readers.log import Log
+from data_prep.timestamps import MICROSECOND, Times
+from tfrecs.data.manifest import Shard
 from tfrecs.data.records import ShardWriter
 from tfrecs.errors import InputError
+from tfrecs.progress import StageProgress
 
 WORK_DIRECTORY = "work"
 # What duckdb raises where its files cannot be written, depending on what it was doing.
@@ -28,7 +33,7 @@ ROWS_PER_BATCH = 100_000
 COLUMN_TYPES = {"timestamp": "bigint", "rating": "double", "action": "varchar"}
 
 
-def run(log, directory, options, progress):
+def run(log: Log, directory: str, options: Mapping[str, Any], progress: StageProgress) -> dict[str, Any]:
     """Turns a log into shards, vocabularies and the attribute table.
 
     Args:
@@ -49,7 +54,7 @@ def run(log, directory, options, progress):
     """
     work = os.path.join(directory, WORK_DIRECTORY)
     os.makedirs(work)
-    config = {
+    config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": f"{options['memory_limit_mb']}MB",
         "threads": 2,
         "temp_directory": os.path.join(work, "spill"),
@@ -63,7 +68,7 @@ def run(log, directory, options, progress):
 
 
 @contextlib.contextmanager
-def _failures_named(options):
+def _failures_named(options: Mapping[str, Any]) -> Iterator[None]:
     """What duckdb raises when memory or disk is full, or a signal comes, as what a user expects."""
     try:
         yield
@@ -82,11 +87,13 @@ def _failures_named(options):
         raise
 
 
-def _first_line(error):
+def _first_line(error: BaseException) -> str:
     return str(error).partition("\n")[0]
 
 
-def _run(connection, log, directory, options, progress):
+def _run(
+    connection: duckdb.DuckDBPyConnection, log: Log, directory: str, options: Mapping[str, Any], progress: StageProgress
+) -> dict[str, Any]:
     rows_read = _load(connection, log, progress)
     progress.start("encoding")
     times = None
@@ -133,7 +140,7 @@ def _run(connection, log, directory, options, progress):
     }
 
 
-def _load(connection, log, progress):
+def _load(connection: duckdb.DuckDBPyConnection, log: Log, progress: StageProgress) -> int:
     """Appends the log's chunks to the table `log`, numbering the rows."""
     progress.start("reading")
     columns = [f"{name} {COLUMN_TYPES[name]}" for name in log.fields]
@@ -158,7 +165,7 @@ def _load(connection, log, progress):
     return count
 
 
-def _encode(connection, fields, times):
+def _encode(connection: duckdb.DuckDBPyConnection, fields: Sequence[str], times: Times | None) -> None:
     """Replaces tokens with codes that ascend in the tokens' byte order, and times with seconds: the table `encoded`."""
     names = ["user", "item", *(["action"] if "action" in fields else [])]
     for name in names:
@@ -174,7 +181,7 @@ def _encode(connection, fields, times):
     connection.execute("drop table log")
 
 
-def _number(connection, fields):
+def _number(connection: duckdb.DuckDBPyConnection, fields: Sequence[str]) -> None:
     """Numbers what the filters left, from 1, in the tokens' byte order: the tables `<name>_id`."""
     for name in ["user", "item", *(["action"] if "action" in fields else [])]:
         connection.execute(
@@ -184,13 +191,21 @@ def _number(connection, fields):
         )
 
 
-def _tokens(connection, name):
+def _tokens(connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[list[str]]:
     reader = connection.sql(f"select token from {name}_id order by id").to_arrow_reader(ROWS_PER_BATCH)
     for batch in reader:
         yield batch.column(0).to_pylist()
 
 
-def _write_shards(connection, fields, time_order, writer, rule, num_rows, progress):
+def _write_shards(
+    connection: duckdb.DuckDBPyConnection,
+    fields: Sequence[str],
+    time_order: Sequence[str],
+    writer: ShardWriter,
+    rule: Mapping[str, Any],
+    num_rows: int,
+    progress: StageProgress,
+) -> tuple[Shard, ...]:
     """Sorts by user, time and original position, and writes a record per user."""
     progress.start("writing")
     names = ["user", "item", *(["action"] if "action" in fields else [])]
@@ -213,7 +228,7 @@ def _write_shards(connection, fields, time_order, writer, rule, num_rows, progre
     return writer.shards
 
 
-def _sequences(reader, names):
+def _sequences(reader: Iterable[pa.RecordBatch], names: Sequence[str]) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """Yields `(user, dict of arrays)` from batches sorted by user."""
     rest = None
     for batch in reader:

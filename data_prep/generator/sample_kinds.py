@@ -11,9 +11,14 @@ follows at once. The next event's distribution, given the events before and the 
 known exactly, and with it the best score that anything can reach.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
+
+from data_prep.generator.sample_process import Process
 
 KINDS = ("item", "query", "coupon")
 ITEMS_PER_STRETCH = 10
@@ -36,12 +41,12 @@ class Catalogue:
         stretch_category: int array `[stretches]`, the category of each.
     """
 
-    process: object
+    process: Process
     stretch: np.ndarray
     stretch_category: np.ndarray
 
     @classmethod
-    def create(cls, process):
+    def create(cls, process: Process) -> Catalogue:
         """The objects around a process's items.
 
         Example:
@@ -55,30 +60,36 @@ class Catalogue:
         return cls(process, begin[process.category] + within, np.repeat(np.arange(len(process.size)), per_category))
 
     @property
-    def counts(self):
+    def counts(self) -> tuple[int, int, int]:
         """How many objects each of `KINDS` has."""
         queries = QUERIES_PER_STRETCH * len(self.stretch_category)
         return len(self.stretch), queries, COUPONS_PER_CATEGORY * len(self.process.size)
 
     @property
-    def kind(self):
+    def kind(self) -> np.ndarray:
         """Int array `[objects]`, an index into `KINDS` for each."""
         return np.repeat(np.arange(len(KINDS)), self.counts)
 
-    def queries(self, stretch):
+    def queries(self, stretch: int) -> np.ndarray:
         """The queries that search for a stretch."""
         return self.counts[0] + QUERIES_PER_STRETCH * stretch + np.arange(QUERIES_PER_STRETCH)
 
-    def coupons(self, category):
+    def coupons(self, category: int) -> np.ndarray:
         """The coupons of a category."""
         return sum(self.counts[:2]) + COUPONS_PER_CATEGORY * category + np.arange(COUPONS_PER_CATEGORY)
 
-    def category_of_coupons(self):
+    def category_of_coupons(self) -> np.ndarray:
         """Int array `[coupons]`."""
         return np.repeat(np.arange(len(self.process.size)), COUPONS_PER_CATEGORY)
 
 
-def draw_events(catalogue, random, items, actions, gaps):
+def draw_events(
+    catalogue: Catalogue,
+    random: np.random.Generator,
+    items: Sequence[np.ndarray],
+    actions: Sequence[np.ndarray],
+    gaps: Sequence[np.ndarray],
+) -> list[np.ndarray]:
     """Puts queries and coupons around the items of each user.
 
     Args:
@@ -95,8 +106,12 @@ def draw_events(catalogue, random, items, actions, gaps):
     return [_user_events(catalogue, random, *user) for user in zip(items, actions, gaps, strict=True)]
 
 
-def _user_events(catalogue, random, items, actions, gaps):
-    seen, events, length = set(), [], len(items)
+def _user_events(
+    catalogue: Catalogue, random: np.random.Generator, items: np.ndarray, actions: np.ndarray, gaps: np.ndarray
+) -> np.ndarray:
+    seen: set[int] = set()
+    events: list[tuple[int, int, int]] = []
+    length = len(items)
     category = catalogue.process.category
     chance = random.random((length, 4))
     soon = 1 + (SOON * random.exponential(size=(length, 2))).astype(np.int64)
@@ -114,7 +129,7 @@ def _user_events(catalogue, random, items, actions, gaps):
     return np.array(events[:length], np.int64)
 
 
-def _unseen(choices, seen, chance):
+def _unseen(choices: np.ndarray, seen: set[int], chance: float) -> int:
     """One of the choices that were not seen, -1 where there is none; it is seen then."""
     left = [int(choice) for choice in choices if int(choice) not in seen]
     if not left:
@@ -124,7 +139,9 @@ def _unseen(choices, seen, chance):
     return chosen
 
 
-def next_event(catalogue, events, gap, favourites, weights):
+def next_event(
+    catalogue: Catalogue, events: np.ndarray, gap: int, favourites: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """The distribution of the next event's object.
 
     Args:
@@ -167,16 +184,18 @@ def next_event(catalogue, events, gap, favourites, weights):
     return found / found.sum()
 
 
-def _likelihoods(gap):
+def _likelihoods(gap: int) -> list[float]:
     return [_density(gap, scale) for scale in GAPS]
 
 
-def _density(gap, scale):
+def _density(gap: int, scale: float) -> float:
     """The probability of a whole number of seconds, 1 + the floor of an exponential draw; up to a common factor."""
     return np.exp(-(gap - 1) / scale) * -np.expm1(-1 / scale)
 
 
-def expected_metrics(catalogue, users):
+def expected_metrics(
+    catalogue: Catalogue, users: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]]
+) -> dict[str, float]:
     """Metrics of ranking objects by their true probability, in expectation over each user's last event.
 
     Args:

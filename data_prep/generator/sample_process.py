@@ -11,7 +11,10 @@ A user has a few favourite categories. The next item is drawn
 restricted to items the user has not had, renormalised.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -40,7 +43,7 @@ class Process:
     transition: float
 
     @classmethod
-    def create(cls, num_items, items_per_category=50, transition=0.78, seed=7):
+    def create(cls, num_items: int, items_per_category: int = 50, transition: float = 0.78, seed: int = 7) -> Process:
         """A process over `num_items` items in rings of about `items_per_category`.
 
         Example:
@@ -58,11 +61,11 @@ class Process:
         popularity = within * share[category]
         return cls(category, first, size, popularity / popularity.sum(), transition)
 
-    def cumulative(self):
+    def cumulative(self) -> np.ndarray:
         """Float array `[num_items + 1]`: popularity of the items before each item."""
         return np.concatenate([[0.0], np.cumsum(self.popularity)])
 
-    def tastes(self, random, num_users):
+    def tastes(self, random: np.random.Generator, num_users: int) -> tuple[np.ndarray, np.ndarray]:
         """Draws `(favourites, weights)`, both `[num_users, NUM_FAVOURITES]`."""
         shape = (num_users, min(NUM_FAVOURITES, len(self.first)))
         ends = np.cumsum(np.add.reduceat(self.popularity, self.first))
@@ -70,13 +73,13 @@ class Process:
         weights = random.gamma(1.0, size=shape) + 0.1
         return favourites, weights / weights.sum(axis=1, keepdims=True)
 
-    def neighbour(self, item, offset):
+    def neighbour(self, item: np.ndarray, offset: np.ndarray | int) -> np.ndarray:
         """The item `offset` places further on the ring of `item`; arrays broadcast."""
         category = self.category[item]
         first = self.first[category]
         return first + (item - first + offset) % self.size[category]
 
-    def next_item(self, history, favourites, weights):
+    def next_item(self, history: np.ndarray, favourites: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """The conditional distribution of the next item.
 
         Args:
@@ -90,7 +93,14 @@ class Process:
         masses = self.masses(history, favourites, weights)
         return masses / masses.sum()
 
-    def masses(self, history, favourites, weights, by_taste=1.0, by_continuing=1.0):
+    def masses(
+        self,
+        history: np.ndarray,
+        favourites: np.ndarray,
+        weights: np.ndarray,
+        by_taste: float = 1.0,
+        by_continuing: float = 1.0,
+    ) -> np.ndarray:
         """As `next_item`, not normalised; items that taste or a recent item brings are weighed by a factor each."""
         taste = BACKGROUND * self.popularity
         for favourite, weight in zip(favourites, weights, strict=True):
@@ -111,7 +121,9 @@ class Process:
         return masses
 
 
-def draw_items(process, random, length, favourites, weights):
+def draw_items(
+    process: Process, random: np.random.Generator, length: np.ndarray, favourites: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Draws a sequence for each of a block of users, exactly from the process.
 
     Candidates come from the unrestricted mixture and are drawn again while the user has had them,
@@ -149,7 +161,13 @@ def draw_items(process, random, length, favourites, weights):
     return items, continued
 
 
-def _draw_taste(process, random, cumulative, favourites, taste_ends):
+def _draw_taste(
+    process: Process,
+    random: np.random.Generator,
+    cumulative: np.ndarray,
+    favourites: np.ndarray,
+    taste_ends: np.ndarray,
+) -> np.ndarray:
     """Draws items from tastes: by popularity within a favourite category or from all."""
     count = len(favourites)
     which = (random.random((count, 1)) > taste_ends).sum(axis=1)
@@ -162,7 +180,9 @@ def _draw_taste(process, random, cumulative, favourites, taste_ends):
     return np.clip(drawn, first, last - 1)
 
 
-def _draw_neighbour(process, random, items, users, step):
+def _draw_neighbour(
+    process: Process, random: np.random.Generator, items: np.ndarray, users: np.ndarray, step: int
+) -> np.ndarray:
     """Draws ring neighbours of the users' most recent items before `step`."""
     ends = np.cumsum(RECENCY[:step])
     back = np.searchsorted(ends[:-1], random.random(len(users)) * ends[-1])
@@ -172,7 +192,9 @@ def _draw_neighbour(process, random, items, users, step):
     return process.neighbour(items[users, step - 1 - back], offset)
 
 
-def expected_metrics(process, histories, favourites, weights):
+def expected_metrics(
+    process: Process, histories: Sequence[np.ndarray], favourites: np.ndarray, weights: np.ndarray
+) -> dict[str, float]:
     """Metrics of ranking every item by its true probability, in expectation over the next item.
 
     Args:

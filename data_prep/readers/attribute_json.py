@@ -6,6 +6,8 @@ The object is read entry by entry, so that memory is bounded by the longest entr
 import codecs
 import json
 import re
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 import pyarrow as pa
 
@@ -17,7 +19,7 @@ VALUES_PER_TABLE = 100_000
 SPACE = re.compile(r"[ \t\r\n]*")
 
 
-def read(path):
+def read(path: str) -> Iterator[pa.Table]:
     """Reads the attributes of all items.
 
     Args:
@@ -44,14 +46,14 @@ def read(path):
     yield _table(path, items, values)
 
 
-def _table(path, items, values):
+def _table(path: str, items: list[str], values: list[str]) -> pa.Table:
     try:
         return pa.table({"item": pa.array(items, pa.string()), "value": pa.array(values, pa.string())})
     except UnicodeEncodeError as error:
         raise InputError(f"{path}: not valid Unicode: {error.object!r:.80}") from None
 
 
-def _pairs(path):
+def _pairs(path: str) -> Iterator[tuple[str, Any]]:
     """The object's pairs in their order, an item's second entry included."""
     with blocks.open_binary(path) as (file, _):
         text = _Text(file, path)
@@ -78,7 +80,7 @@ def _pairs(path):
 class _Text:
     """The text of a file, of which there is always as much in memory as the longest entry may have."""
 
-    def __init__(self, file, path):
+    def __init__(self, file: blocks.Readable, path: str) -> None:
         self.file, self.path = file, path
         self.decoder = codecs.getincrementaldecoder("utf-8")()
         # Objects become tuples of pairs, so that they are told from lists and none of their content is lost.
@@ -87,7 +89,7 @@ class _Text:
         self.line = self.bytes_line = 1
         self.fill()
 
-    def fill(self):
+    def fill(self) -> None:
         """Reads on where less than an entry is left; what was used is forgotten."""
         if self.at_end or len(self.buffer) - self.place >= LONGEST_ENTRY:
             return
@@ -105,26 +107,27 @@ class _Text:
         if not self.at_end:
             self.fill()
 
-    def skip_space(self):
+    def skip_space(self) -> None:
         """Goes on to the next character that is no space."""
         while True:
-            self.place = SPACE.match(self.buffer, self.place).end()
+            if space := SPACE.match(self.buffer, self.place):
+                self.place = space.end()
             if self.place < len(self.buffer) or self.at_end:
                 return
             self.fill()
 
-    def peek(self):
+    def peek(self) -> str:
         """The next character, or "" at the end."""
         return self.buffer[self.place : self.place + 1]
 
-    def expect(self, character):
+    def expect(self, character: str) -> None:
         """Takes a character and the space after it."""
         if self.peek() != character:
             self.fail(f"Expecting {character!r}")
         self.place += 1
         self.skip_space()
 
-    def value(self):
+    def value(self) -> Any:
         """Takes a value and the space after it."""
         self.fill()
         try:
@@ -142,20 +145,20 @@ class _Text:
         self.skip_space()
         return found
 
-    def line_here(self):
+    def line_here(self) -> int:
         """The number of the line where the next character stands."""
         return self.line + self.buffer.count("\n", 0, self.place)
 
-    def near(self):
+    def near(self) -> str:
         """The text at this place, for a message."""
         return repr(self.buffer[self.place : self.place + 80])
 
-    def fail(self, problem):
+    def fail(self, problem: str) -> NoReturn:
         """Raises `InputError` naming the line."""
         raise InputError(f"{self.path}:{self.line_here()}: not JSON: {problem}: {self.near()}")
 
 
-def _text(path, item, value):
+def _text(path: str, item: str, value: object) -> str:
     """A value as text; numbers are written as they are."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)

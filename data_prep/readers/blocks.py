@@ -4,9 +4,12 @@ import contextlib
 import csv
 import dataclasses
 import gzip
+import io
 import os
 import re
 import zlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 from tfrecs import files
 from tfrecs.errors import InputError
@@ -34,18 +37,25 @@ class Layout:
         header: bool, whether the first line that is not blank names the columns.
     """
 
-    roles: dict
+    roles: Mapping[str, int]
     num_columns: int
     delimiter: str
     quoted: bool
     header: bool
 
 
+class Readable(Protocol):
+    """What bytes are read from."""
+
+    def read1(self, size: int, /) -> bytes:
+        """At most so many bytes; none at the end."""
+
+
 # Lines that the source takes apart itself.
 LINES = Layout({}, 1, "\n", quoted=False, header=False)
 
 
-def blocks(path, layout, block_bytes=BLOCK_BYTES):
+def blocks(path: str, layout: Layout, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[bytes, int, float]]:
     """Yields `(bytes, line, fraction)`: whole records, the number of their first line, progress."""
     line = 1
     rest = b""
@@ -72,7 +82,7 @@ def blocks(path, layout, block_bytes=BLOCK_BYTES):
 
 
 @contextlib.contextmanager
-def open_binary(path):
+def open_binary(path: str) -> Iterator[tuple[Readable, Callable[[], int]]]:
     """Gives `(file, position)`: the content without a byte order mark, unpacked, and the bytes of the file consumed."""
     with files.open_regular(path) as raw:
         file = _Unpacked(raw, path) if path.endswith(".gz") else raw
@@ -83,10 +93,10 @@ def open_binary(path):
 class _Pushed:
     """A file with bytes that were read from it put back."""
 
-    def __init__(self, start, file):
+    def __init__(self, start: bytes, file: Readable) -> None:
         self.start, self.file = start, file
 
-    def read1(self, size):
+    def read1(self, size: int) -> bytes:
         if self.start:
             data, self.start = self.start[:size], self.start[size:]
             return data
@@ -96,11 +106,11 @@ class _Pushed:
 class _Unpacked:
     """The content of a gzipped file, refused where it is out of proportion."""
 
-    def __init__(self, raw, path):
+    def __init__(self, raw: io.BufferedReader, path: str) -> None:
         self.file, self.path, self.count = gzip.GzipFile(fileobj=raw), path, 0
         self.most = max(UNPACKED_ANYWAY, LARGEST_RATIO * os.fstat(raw.fileno()).st_size)
 
-    def read1(self, size):
+    def read1(self, size: int) -> bytes:
         data = self.file.read1(size)
         self.count += len(data)
         if self.count > self.most:
@@ -111,7 +121,7 @@ class _Unpacked:
         return data
 
 
-def read_some(file, num_bytes, path, line):
+def read_some(file: Readable, num_bytes: int, path: str, line: int) -> bytes:
     """The next bytes of a file: as many as asked for, fewer only at its end.
 
     Args:
@@ -134,7 +144,7 @@ def read_some(file, num_bytes, path, line):
     return b"".join(pieces)
 
 
-def end_of_records(buffer, layout):
+def end_of_records(buffer: bytes, layout: Layout) -> int:
     """Where the last whole record of the buffer ends."""
     if not (layout.quoted and b'"' in buffer):
         return buffer.rfind(b"\n") + 1
@@ -145,7 +155,7 @@ def end_of_records(buffer, layout):
     return end
 
 
-def _record_pattern(layout):
+def _record_pattern(layout: Layout) -> re.Pattern[bytes]:
     """A record with its line break; a quote opens a field only at the field's start."""
     delimiter = re.escape(layout.delimiter.encode())
     quoted = rb'"[^"]*(?:""[^"]*)*"(?!")[^D\n]*'
@@ -154,7 +164,7 @@ def _record_pattern(layout):
     return re.compile(field + rb"(?:" + delimiter + field + rb")*\n")
 
 
-def records(block, line, layout):
+def records(block: bytes, line: int, layout: Layout) -> Iterator[tuple[int, bytes]]:
     """Yields `(line, bytes)` of each record that is not blank, line break included."""
     if layout.quoted and b'"' in block:
         pieces = (match.group() for match in _record_pattern(layout).finditer(block))
@@ -166,7 +176,7 @@ def records(block, line, layout):
         line += piece.count(b"\n")
 
 
-def split_record(text, layout):
+def split_record(text: str, layout: Layout) -> list[str]:
     """The fields of one record.
 
     Raises:

@@ -16,7 +16,7 @@ ZONED = r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d
 EPOCH = datetime.datetime(1970, 1, 1)
 
 
-def parse(text):
+def parse(text: str) -> tuple[int, int] | None:
     """Reads one date or time.
 
     Args:
@@ -35,7 +35,8 @@ def parse(text):
         return None
     *parts, fraction, zone = match.groups()
     try:
-        moment = datetime.datetime(*(int(part or 0) for part in parts))
+        year, month, day, hour, minute, second = (int(part or 0) for part in parts)
+        moment = datetime.datetime(year, month, day, hour, minute, second)
     except ValueError:
         return None
     offset = 0
@@ -48,7 +49,7 @@ def parse(text):
     return seconds, int((fraction or "")[:6].ljust(6, "0"))
 
 
-def parse_column(column):
+def parse_column(column: pa.Array) -> tuple[pa.Array, pa.Array] | None:
     """Reads a column at once.
 
     Args:
@@ -70,7 +71,7 @@ def parse_column(column):
     return None
 
 
-def split(microseconds):
+def split(microseconds: pa.Array) -> tuple[pa.Array, pa.Array]:
     """Whole seconds, rounded down, and the microseconds that are left, of an int64 array of microseconds."""
     seconds = compute.divide(microseconds, MICROSECONDS)  # towards zero
     rest = compute.subtract(microseconds, compute.multiply(seconds, MICROSECONDS))

@@ -2,12 +2,16 @@
 
 import math
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, overload
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import compute
 
 from data_prep.readers import dates
+from data_prep.readers.frame_columns import BadRows
+from data_prep.readers.log import BadLines
 from data_prep.timestamps import MICROSECOND
 
 TYPES = {
@@ -25,12 +29,16 @@ LARGEST_RATING = float(np.finfo(np.float32).max)
 class BadValue(ValueError):
     """A field that cannot be used: `role` says which, the message why, echoing the value."""
 
-    def __init__(self, role, message):
+    def __init__(self, role: str, message: str) -> None:
         super().__init__(message)
         self.role = role
 
 
-def convert(role, text):
+@overload
+def convert(role: Literal["user", "item", "action"], text: str) -> str: ...
+@overload
+def convert(role: str, text: str) -> str | int | float | tuple[int, int]: ...
+def convert(role: str, text: str) -> str | int | float | tuple[int, int]:
     """The value of one field.
 
     Args:
@@ -66,13 +74,13 @@ def convert(role, text):
         return value
     value = float(stripped)
     if math.isfinite(value):
-        value = int(stripped) if INTEGER.fullmatch(stripped) else math.floor(value)
-        if -(2**63) <= value < 2**63:
-            return value
+        seconds = int(stripped) if INTEGER.fullmatch(stripped) else math.floor(value)
+        if -(2**63) <= seconds < 2**63:
+            return seconds
     raise BadValue(role, f"{role} is out of range: {text!r}")
 
 
-def table(columns):
+def table(columns: Mapping[str, Any]) -> pa.Table:
     """An Arrow table of lists of converted values, keyed by role."""
     return pa.table({role: pa.array(values, TYPES[role]) for role, values in columns.items()})
 
@@ -89,11 +97,11 @@ class Converter:
         [{'user': 'u', 'timestamp': 86400, 'microsecond': 0}]
     """
 
-    def __init__(self, roles):
+    def __init__(self, roles: Iterable[str]) -> None:
         self.roles = tuple(roles)
-        self._dates = None  # whether timestamps are dates; None before the first one
+        self._dates: bool | None = None  # whether timestamps are dates; None before the first one
 
-    def convert_columns(self, columns):
+    def convert_columns(self, columns: Mapping[str, pa.Array]) -> pa.Table | None:
         """Converts whole columns.
 
         Args:
@@ -124,7 +132,9 @@ class Converter:
         self._dates = dates
         return pa.table(converted)
 
-    def convert_rows(self, rows, path, bad_lines):
+    def convert_rows(
+        self, rows: Iterable[tuple[int, Sequence[str]]], path: str, bad_lines: BadLines | BadRows
+    ) -> pa.Table:
         """Converts rows one by one.
 
         Args:
@@ -135,7 +145,7 @@ class Converter:
         Returns:
             an Arrow table, as `convert_columns`.
         """
-        columns = {role: [] for role in self.roles}
+        columns: dict[str, list[Any]] = {role: [] for role in self.roles}
         microseconds = []
         for line, texts in rows:
             try:
@@ -145,15 +155,15 @@ class Converter:
             except BadValue as error:
                 bad_lines.add(error.role, path, line, str(error))
                 continue
-            if self._dates:
-                values["timestamp"], microsecond = values["timestamp"]
+            if isinstance(moment := values.get("timestamp"), tuple):
+                values["timestamp"], microsecond = moment
                 microseconds.append(microsecond)
             for role, value in values.items():
                 columns[role].append(value)
         result = table(columns)
         return result.append_column(MICROSECOND, pa.array(microseconds, pa.int64())) if self._dates else result
 
-    def _check_form(self, value, text):
+    def _check_form(self, value: object, text: str) -> None:
         is_date = isinstance(value, tuple)
         if self._dates is None:
             self._dates = is_date
@@ -162,19 +172,19 @@ class Converter:
             raise BadValue("timestamp", f"timestamp is {here}, those before are {before}: {text!r}")
 
 
-def date_columns(column):
+def date_columns(column: pa.Array) -> dict[str, pa.Array] | None:
     """The columns `timestamp` and `microsecond` of a column of dates, or None."""
     parts = dates.parse_column(column)
     return None if parts is None else {"timestamp": parts[0], MICROSECOND: parts[1]}
 
 
-def _is_clean(column):
+def _is_clean(column: pa.Array) -> bool:
     blank = compute.or_(compute.equal(column, ""), compute.utf8_is_space(column))
     broken = compute.match_substring_regex(column, "[\r\n]")
     return not compute.any(compute.or_(blank, broken)).as_py()
 
 
-def _numbers(column, role):
+def _numbers(column: pa.Array, role: str) -> pa.Array | None:
     # Arrow reads 0x10 as a number, `convert` does not.
     is_text = pa.types.is_string(column.type)
     if is_text and compute.any(compute.match_substring(column, "x", ignore_case=True)).as_py():

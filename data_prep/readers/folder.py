@@ -1,13 +1,14 @@
 """Finding a source's files in the directory of the raw ones."""
 
 import os
+from collections.abc import Sequence
 
 from tfrecs.errors import InputError, nearest
 
 MOST_NAMES_SHOWN = 20
 
 
-def names(raw_dir, dataset):
+def names(raw_dir: str | None, dataset: str) -> list[str]:
     """The names of the files in a directory, sorted; hidden ones are left out.
 
     Args:
@@ -34,7 +35,7 @@ def names(raw_dir, dataset):
     return [name for name in found if os.path.isfile(os.path.join(raw_dir, name))]
 
 
-def given(raw_dir, present, flag, name):
+def given(raw_dir: str, present: Sequence[str], flag: str, name: str) -> str:
     """The name the user gave by a flag, checked.
 
     Args:
@@ -57,7 +58,7 @@ def given(raw_dir, present, flag, name):
     return name
 
 
-def only(raw_dir, candidates, flag, what):
+def only(raw_dir: str, candidates: Sequence[str], flag: str, what: str) -> str | None:
     """The one candidate.
 
     Args:
@@ -87,21 +88,22 @@ choose with --file NAME
     return candidates[0] if candidates else None
 
 
-def required(raw_dir, present, candidates, flag, what):
+def required(raw_dir: str, present: Sequence[str], candidates: Sequence[str], flag: str, what: str) -> str:
     """The one candidate, as `only`; none at all is an error that says what the directory holds."""
     if not candidates:
         content = f"it holds {shown(present)}" if present else "it is empty"
         raise InputError(f"--raw_dir {raw_dir}: no {what}; {content}")
-    return only(raw_dir, candidates, flag, what)
+    only(raw_dir, candidates, flag, what)
+    return candidates[0]
 
 
-def shown(found):
+def shown(found: Sequence[str]) -> str:
     """Names in a row for a message, the first of many."""
     rest = len(found) - MOST_NAMES_SHOWN
     return ", ".join(found[:MOST_NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def ends_with(name, *endings):
+def ends_with(name: str, *endings: str) -> bool:
     """Whether a name ends in one of the endings, `.gz` behind it or not.
 
     Example:

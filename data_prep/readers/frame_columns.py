@@ -1,6 +1,7 @@
 """Columns of DataFrames as Arrow arrays; what cannot be used is refused, naming the column and the row."""
 
 import datetime
+from collections.abc import Callable, Hashable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -41,14 +42,14 @@ EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 MICROSECOND = datetime.timedelta(microseconds=1)
 
 
-def row_name(frame, row):
+def row_name(frame: pd.DataFrame, row: int) -> str:
     """What a message calls a row: its number from 0, and its index where that is another."""
     label = frame.index[row]
     is_number = isinstance(label, (int, np.integer)) and label == row
     return f"row {row}" if is_number else f"row {row} (index {value_name(label)})"
 
 
-def value_name(value):
+def value_name(value: object) -> str:
     """A value of a DataFrame for a message."""
     return repr(value.item() if isinstance(value, np.generic) else value)[:80]
 
@@ -62,15 +63,15 @@ class BadRows:
         columns: dict of role to its column.
     """
 
-    def __init__(self, argument, frame, columns):
+    def __init__(self, argument: str, frame: pd.DataFrame, columns: Mapping[str, Hashable]) -> None:
         self.argument, self.frame, self.columns = argument, frame, columns
 
-    def add(self, role, path, row, message):
+    def add(self, role: str, path: str, row: int, message: str) -> None:
         """Raises `InputError` naming the column and the row."""
         raise InputError(f"{self.argument}: column {self.columns[role]!r}, {row_name(self.frame, row)}: {message}")
 
 
-def check_names(argument, frame, columns):
+def check_names(argument: str, frame: pd.DataFrame, columns: Mapping[str, Hashable]) -> None:
     """Refuses a DataFrame without the columns, or with two of one name.
 
     Args:
@@ -94,11 +95,11 @@ def check_names(argument, frame, columns):
         raise InputError(f"user, item: both name the column {columns['item']!r}")
 
 
-def _is_index(frame, column):
+def _is_index(frame: pd.DataFrame, column: Hashable) -> bool:
     return isinstance(column, str) and column in frame.index.names
 
 
-def reader(role, argument, frame, column):
+def reader(role: str, argument: str, frame: pd.DataFrame, column: Hashable) -> Callable[[int, int], pa.Array]:
     """Checks a column of the log.
 
     Args:
@@ -134,7 +135,7 @@ def reader(role, argument, frame, column):
     return lambda begin, end: text(where, frame, series, begin, end)
 
 
-def kind_of(series):
+def kind_of(series: pd.Series) -> str:
     """What a column holds, missing values left out, as `pandas.api.types.infer_dtype` calls it; of categories, theirs.
 
     Example:
@@ -148,7 +149,7 @@ def kind_of(series):
     return pd.api.types.infer_dtype(series, skipna=True)
 
 
-def complaint(frame, series, kind):
+def complaint(frame: pd.DataFrame, series: pd.Series, kind: str) -> str:
     """What is wrong with a column's type: the first row whose type is another, or the type."""
     if kind.startswith("mixed"):
         present = series[series.notna()] if not isinstance(series.dtype, pd.CategoricalDtype) else series
@@ -162,7 +163,7 @@ def complaint(frame, series, kind):
     return f"holds {NOUNS.get(kind, kind)}"
 
 
-def text(where, frame, series, begin, end):
+def text(where: str, frame: pd.DataFrame, series: pd.Series, begin: int, end: int) -> pa.Array:
     """Rows of a column of text, integers or categories, as an Arrow array of text, missing values as null.
 
     Raises:
@@ -179,7 +180,7 @@ def text(where, frame, series, begin, end):
         raise InputError(f"{where}, {row_name(frame, row)}: not valid Unicode: {error.object!r:.80}") from None
 
 
-def _array(series):
+def _array(series: pd.Series) -> pa.Array:
     """An Arrow array of a column of text or integers."""
     try:
         array = pa.array(series, from_pandas=True)
@@ -188,17 +189,17 @@ def _array(series):
     return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
 
 
-def as_text(array):
+def as_text(array: pa.Array) -> pa.Array:
     """An Arrow array as text."""
     return compute.cast(array, pa.string())
 
 
-def _numbers(series, kind):
+def _numbers(series: pd.Series, kind: str) -> pa.Array:
     values = series.to_numpy(np.int64 if kind == "integer" else np.float64)
     return pa.array(values)
 
 
-def _check_years(where, frame, series):
+def _check_years(where: str, frame: pd.DataFrame, series: pd.Series) -> None:
     """Refuses times that the calendar of ISO 8601 does not have."""
     if series.dtype == object:
         return
@@ -209,7 +210,7 @@ def _check_years(where, frame, series):
         raise InputError(f"{where}, {row_name(frame, row)}: the year {years[row]} is out of range")
 
 
-def _local_times(series):
+def _local_times(series: pd.Series) -> pd.Series:
     if isinstance(series.dtype, pd.ArrowDtype):
         series = series.astype(
             "datetime64[us]" if getattr(series.dtype.pyarrow_dtype, "tz", None) is None else "datetime64[us, UTC]"
@@ -217,7 +218,7 @@ def _local_times(series):
     return series
 
 
-def _moments(series):
+def _moments(series: pd.Series) -> pa.Array:
     """Timestamps of microseconds in UTC, without a zone."""
     if series.dtype == object:
         counts = [_microseconds(value) for value in series]
@@ -228,7 +229,7 @@ def _moments(series):
     return pa.array(series.to_numpy().astype("datetime64[us]"))
 
 
-def _microseconds(value):
+def _microseconds(value: datetime.date) -> int:
     """Microseconds since 1970 of a date or time."""
     if not isinstance(value, datetime.datetime):
         value = datetime.datetime.combine(value, datetime.time())

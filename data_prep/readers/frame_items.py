@@ -1,18 +1,21 @@
 """Item attributes from a DataFrame: a column of tokens or of lists for each."""
 
+from collections.abc import Callable, Hashable, Iterator, Mapping
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from data_prep.readers import fields, frame_columns
 from data_prep.readers.item_table import Collector, values
+from data_prep.readers.log import AttributeChunks
 from tfrecs.errors import InputError
 
 ARGUMENT = "item_features"
 LISTS = (list, tuple, np.ndarray)
 
 
-def open_table(frame, item):
+def open_table(frame: pd.DataFrame, item: Hashable) -> tuple[dict[str, str], AttributeChunks]:
     """Checks a table of items; all of its columns become attributes.
 
     Args:
@@ -43,7 +46,7 @@ def open_table(frame, item):
     return kinds, lambda: _chunks(frame, item, read_items, columns)
 
 
-def _check_unique(frame, item):
+def _check_unique(frame: pd.DataFrame, item: Hashable) -> None:
     repeated = frame[item].duplicated().to_numpy()
     if repeated.any():
         row = int(repeated.argmax())
@@ -53,7 +56,7 @@ def _check_unique(frame, item):
         )
 
 
-def _column(frame, column):
+def _column(frame: pd.DataFrame, column: str) -> tuple[str, Callable[[int, int], list[list[str]]]]:
     """`(kind, texts)` of a column: `token` or `list`, and a function `(begin, end)` giving lists of str."""
     series = frame[column]
     where = f"{ARGUMENT}: column {column!r}"
@@ -72,14 +75,14 @@ def _column(frame, column):
     if kind == "boolean":
         series = series.map({True: "True", False: "False"}, na_action="ignore")
 
-    def texts(begin, end):
+    def texts(begin: int, end: int) -> list[list[str]]:
         array = frame_columns.text(where, frame, series, begin, end)
         return [[] if value is None else [value] for value in array.to_pylist()]
 
     return "token", texts
 
 
-def _whole(where, frame, series):
+def _whole(where: str, frame: pd.DataFrame, series: pd.Series) -> pd.Series:
     """A column of floating-point numbers as integers, which it must hold."""
     numbers = series.to_numpy(np.float64, na_value=np.nan)
     broken = ~np.isnan(numbers) & ~((np.abs(numbers) < 2**53) & (numbers == np.floor(numbers)))
@@ -92,7 +95,7 @@ def _whole(where, frame, series):
     return pd.Series(pd.array(numbers, "Int64"), index=series.index)
 
 
-def _check_lists(where, frame, series, has_lists):
+def _check_lists(where: str, frame: pd.DataFrame, series: pd.Series, has_lists: np.ndarray) -> None:
     """Refuses a column of lists with other values in it, and lists whose values are of several types."""
     first = None
     for row, value in enumerate(series):
@@ -118,14 +121,19 @@ def _check_lists(where, frame, series, has_lists):
                 )
 
 
-def _tokens(value):
+def _tokens(value: object) -> list[str]:
     """The tokens of a list; a missing one has none."""
     if not isinstance(value, LISTS):
         return []
     return [str(token) for token in value if isinstance(token, (str, int, np.integer))]
 
 
-def _chunks(frame, item, read_items, columns):
+def _chunks(
+    frame: pd.DataFrame,
+    item: Hashable,
+    read_items: Callable[[int, int], pa.Array],
+    columns: Mapping[str, tuple[str, Callable[[int, int], list[list[str]]]]],
+) -> Iterator[tuple[str, pa.Table]]:
     """Yields the attributes, as `Log.attribute_chunks`."""
     collector = Collector(columns)
     for begin in range(0, len(frame), frame_columns.ROWS_PER_CHUNK):
@@ -135,7 +143,7 @@ def _chunks(frame, item, read_items, columns):
             for row, (token, cell) in enumerate(zip(items, texts(begin, end), strict=True), begin):
                 try:
                     fields.convert("item", token)
-                    tokens = [part for text in cell for part in values(text, column, "token", None)]
+                    tokens = [part for text in cell for part in values(text, column, "token", "")]
                     pa.array(tokens, pa.string())
                 except (fields.BadValue, UnicodeEncodeError) as error:
                     bad = item if getattr(error, "role", column) == "item" else column

@@ -1,8 +1,12 @@
 """A table of items in delimited text: a line per item, a column per attribute."""
 
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
 import pyarrow as pa
 
 from data_prep.readers import blocks, fields
+from data_prep.readers.blocks import Layout
+from data_prep.readers.log import BadLines
 
 KIND_OF_BAD_LINE = "attributes"
 # Columns with one of these in their name hold about as many values as there are items.
@@ -22,16 +26,16 @@ class Collector:
         [('brand', [{'item': 'i1', 'value': 'B'}])]
     """
 
-    def __init__(self, attributes):
-        self.columns = {attribute: ([], []) for attribute in attributes}
+    def __init__(self, attributes: Iterable[str]) -> None:
+        self.columns: dict[str, tuple[list[str], list[str]]] = {attribute: ([], []) for attribute in attributes}
 
-    def add(self, attribute, item, values):
+    def add(self, attribute: str, item: str, values: Sequence[str]) -> None:
         """Takes an item's values of one attribute."""
         items, found = self.columns[attribute]
         items += [item] * len(values)
         found += values
 
-    def tables(self):
+    def tables(self) -> Iterator[tuple[str, pa.Table]]:
         """Yields `(attribute, table)` as `Log.attribute_chunks`, and forgets what it gave."""
         for attribute, (items, found) in self.columns.items():
             yield attribute, pa.table({"item": pa.array(items, pa.string()), "value": pa.array(found, pa.string())})
@@ -39,17 +43,17 @@ class Collector:
 
 
 def read(
-    path,
-    header,
-    item_column,
-    kinds,
-    separator,
-    bad_lines,
-    block_bytes=blocks.BLOCK_BYTES,
-    delimiter="\t",
-    quoted=False,
-    required=(),
-):
+    path: str,
+    header: Sequence[str],
+    item_column: str,
+    kinds: Mapping[str, str],
+    separator: str,
+    bad_lines: BadLines,
+    block_bytes: int = blocks.BLOCK_BYTES,
+    delimiter: str = "\t",
+    quoted: bool = False,
+    required: Collection[str | None] = (),
+) -> Iterator[tuple[str, pa.Table]]:
     """Reads the attributes in blocks; an empty field is no value.
 
     Args:
@@ -96,7 +100,7 @@ def read(
         yield from collector.tables()
 
 
-def _row(record, line, path, layout, bad_lines):
+def _row(record: bytes, line: int, path: str, layout: Layout, bad_lines: BadLines) -> list[str] | None:
     """The fields of a line, or None where it is bad."""
     try:
         text = record.decode("utf-8")
@@ -115,7 +119,7 @@ def _row(record, line, path, layout, bad_lines):
     return row
 
 
-def values(field, column, kind, separator, required=False):
+def values(field: str, column: str, kind: str, separator: str, required: bool = False) -> list[str]:
     """The values of a field that are not blank.
 
     Args:

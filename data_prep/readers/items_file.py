@@ -1,17 +1,27 @@
 """A table of items with named columns that comes with a log: CSV, TSV (also gzipped) or parquet."""
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
 import pyarrow as pa
 from pyarrow import compute
 
 from data_prep.readers import fields, item_table, parquet, text
 from data_prep.readers.item_table import KIND_OF_BAD_LINE
+from data_prep.readers.log import AttributeChunks, BadLines
 from data_prep.sources.options import ITEMS_FILE
 from tfrecs.errors import InputError, nearest
 
 KIND = "kind"
 
 
-def open_table(path, options, item_column, delimiter_of, bad_lines):
+def open_table(
+    path: str,
+    options: Mapping[str, Any],
+    item_column: str,
+    delimiter_of: Callable[[str, str | None, str], str],
+    bad_lines: BadLines,
+) -> tuple[dict[str, str], AttributeChunks, list[str]]:
     """Opens a table of items; only its header is read.
 
     Args:
@@ -62,14 +72,16 @@ def open_table(path, options, item_column, delimiter_of, bad_lines):
     return kinds, lambda: chunks, left_out
 
 
-def refuse_without(options):
+def refuse_without(options: Mapping[str, Any]) -> None:
     """Refuses options of a table of items that is not given; arguments as for `open_table`."""
     for name, option in ITEMS_FILE.items():
         if options[name] != option.default:
             raise InputError(f"--{name} {options[name]}: has no effect without --items")
 
 
-def _attributes(path, header, options, item, lists):
+def _attributes(
+    path: str, header: Sequence[str], options: Mapping[str, Any], item: str, lists: set[str]
+) -> dict[str, str]:
     """Dict of attribute to its column."""
     kind = options["items_kind"]
     if options["items_columns"] is None:
@@ -95,7 +107,7 @@ def _attributes(path, header, options, item, lists):
     return columns | ({KIND: kind} if kind is not None else {})
 
 
-def _named(path, header, options, flag):
+def _named(path: str, header: Sequence[str], options: Mapping[str, Any], flag: str) -> list[str]:
     """The columns that a flag names, `a,b,c`."""
     if options[flag] is None:
         return []
@@ -107,7 +119,7 @@ def _named(path, header, options, flag):
     return names
 
 
-def _column(path, header, column, flag):
+def _column(path: str, header: Sequence[str], column: str, flag: str) -> None:
     if header.count(column) == 0:
         raise InputError(
             f"{path}: no column {column!r} (--{flag}); {nearest(column, header)} "
@@ -117,20 +129,27 @@ def _column(path, header, column, flag):
         raise InputError(f"{path}: {header.count(column)} columns are called {column!r}")
 
 
-def _renamed(chunks, names):
+def _renamed(chunks: Iterable[tuple[str, pa.Table]], names: Mapping[str, str]) -> Iterator[tuple[str, pa.Table]]:
     for column, table in chunks:
         yield names[column], table
 
 
-def _parquet_lists(path):
+def _parquet_lists(path: str) -> set[str]:
     return {field.name for field in parquet.read_schema(path) if _is_list(field.type)}
 
 
-def _is_list(kind):
+def _is_list(kind: pa.DataType) -> bool:
     return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
 
 
-def _read_parquet(path, item, columns, kinds, options, bad_lines):
+def _read_parquet(
+    path: str,
+    item: str,
+    columns: Mapping[str, str],
+    kinds: Mapping[str, str],
+    options: Mapping[str, Any],
+    bad_lines: BadLines,
+) -> Iterator[tuple[str, pa.Table]]:
     """Yields the attributes, as `Log.attribute_chunks`; a row counts as a line."""
     collector = item_table.Collector(columns)
     for batch, rows_read, _ in parquet.batches(path, list(dict.fromkeys([item, *columns.values()]))):
@@ -151,7 +170,7 @@ def _read_parquet(path, item, columns, kinds, options, bad_lines):
         yield from collector.tables()
 
 
-def _strings(path, name, column):
+def _strings(path: str, name: str, column: pa.Array) -> list[Any]:
     """The values of a column as text, None or a list of either."""
     kind = pa.list_(pa.string()) if _is_list(column.type) else pa.string()
     try:
@@ -160,7 +179,7 @@ def _strings(path, name, column):
         raise InputError(f"{path}: column {name!r} holds {column.type}, expected values or lists of them") from None
 
 
-def _clean(value, column, name, kind, separator):
+def _clean(value: Any, column: str, name: str, kind: str, separator: str) -> list[str]:
     """The values of one cell that are not blank."""
     if isinstance(value, list):
         return [entry for part in value for entry in item_table.values(part or "", column, "token", separator)]

@@ -3,14 +3,19 @@
 import ast
 import json
 import warnings
+from collections.abc import Iterator
+from typing import Any
 
 from data_prep.readers import blocks
+from data_prep.readers.log import BadLines
 
 # The objects in memory take many times the text.
 LONGEST_OBJECT = 1 << 20
 
 
-def entries(block, first_line, path, bad_lines, kind):
+def entries(
+    block: bytes, first_line: int, path: str, bad_lines: BadLines, kind: str | None
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yields `(line, dict)` of each line of a block that is not blank.
 
     Args:
@@ -34,7 +39,7 @@ def entries(block, first_line, path, bad_lines, kind):
             bad_lines.add(kind or "format", path, line, str(error))
 
 
-def parse(text):
+def parse(text: str) -> dict[str, Any]:
     """The object that a text holds; nothing in it is ever run.
 
     Args:

@@ -1,11 +1,16 @@
 """What every source gives: the log in bounded chunks, item attributes, and where it came from."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
 
 from tfrecs.errors import InputError
 
 FIELDS = ("timestamp", "rating", "action")
+Chunks = Callable[[], Iterable[tuple[pa.Table, float]]]
+AttributeChunks = Callable[[], Iterable[tuple[str, pa.Table]]]
 
 
 @dataclasses.dataclass
@@ -30,14 +35,14 @@ class Log:
     """
 
     name: str
-    fields: tuple
-    chunks: Callable
-    provenance: dict
-    attributes: dict = dataclasses.field(default_factory=dict)
-    attribute_chunks: Callable = lambda: iter(())
-    oracle: Callable | None = None
+    fields: tuple[str, ...]
+    chunks: Chunks
+    provenance: dict[str, Any]
+    attributes: dict[str, str] = dataclasses.field(default_factory=dict)
+    attribute_chunks: AttributeChunks = lambda: iter(())
+    oracle: Callable[[], dict[str, float]] | None = None
 
-    def add_first(self, attribute, name):
+    def add_first(self, attribute: str, name: str) -> None:
         """Adds a `token` attribute: every item's first value of an attribute that the log has.
 
         Args:
@@ -53,7 +58,7 @@ class Log:
         self.attributes = self.attributes | {name: "token"}
         chunks = self.attribute_chunks
 
-        def repeated():
+        def repeated() -> Iterator[tuple[str, pa.Table]]:
             for key, table in chunks():
                 yield key, table
                 if key == attribute:
@@ -76,11 +81,11 @@ class BadLines:
         {'rating': 1}
     """
 
-    def __init__(self, policy, counts):
+    def __init__(self, policy: str, counts: dict[str, int]) -> None:
         self.policy = policy
         self.counts = counts
 
-    def add(self, kind, path, line, message):
+    def add(self, kind: str, path: str, line: int, message: str) -> None:
         """Handles one bad line; raises `InputError` naming FILE:LINE under the policy `error`."""
         if self.policy == "error":
             raise InputError(f"{path}:{line}: {message}")

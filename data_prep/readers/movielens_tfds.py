@@ -1,7 +1,11 @@
 """MovieLens through tensorflow-datasets, which downloads it."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
+import tensorflow as tf
 
 from data_prep.readers.log import Log
 from tfrecs.errors import InputError
@@ -10,7 +14,7 @@ ROWS_PER_BATCH = 1 << 16
 NO_GENRES = "(no genres listed)"
 
 
-def open_log(name):
+def open_log(name: str) -> Log:
     """Downloads a MovieLens dataset, unless that has been done, and opens it.
 
     Args:
@@ -37,7 +41,7 @@ def open_log(name):
     return log
 
 
-def _builder(name, full_name):
+def _builder(name: str, full_name: str) -> Any:
     try:
         import tensorflow_datasets as tfds
     except ImportError:
@@ -53,7 +57,7 @@ def _builder(name, full_name):
     return builder
 
 
-def _batches(builder):
+def _batches(builder: Any) -> tf.data.Dataset:
     import tensorflow_datasets as tfds
 
     # One file at a time, so that the order of rows with equal timestamps is always the same.
@@ -62,11 +66,11 @@ def _batches(builder):
     return dataset.ragged_batch(ROWS_PER_BATCH)
 
 
-def _strings(tensor):
+def _strings(tensor: tf.Tensor) -> pa.Array:
     return pa.array(tensor.numpy(), pa.binary()).cast(pa.string())
 
 
-def _chunks(builder):
+def _chunks(builder: Any) -> Iterator[tuple[pa.Table, float]]:
     total = max(1, builder.info.splits["train"].num_examples)
     rows = 0
     for batch in _batches(builder):
@@ -80,7 +84,7 @@ def _chunks(builder):
         yield pa.table(columns), min(1.0, rows / total)
 
 
-def _genres(builder):
+def _genres(builder: Any) -> Iterator[tuple[str, pa.Table]]:
     labels = builder.info.features["movie_genres"].feature
     names = np.array(labels.names, object)
     for batch in _batches(builder):

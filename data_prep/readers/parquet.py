@@ -1,12 +1,14 @@
 """Parquet files in bounded batches; a bad value is named by its row, counted from 1."""
 
 import os
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.parquet
 from pyarrow import compute
 
 from data_prep.readers import blocks, fields
+from data_prep.readers.log import BadLines
 from tfrecs.errors import InputError
 
 ROWS_PER_BATCH = 1 << 16
@@ -16,7 +18,7 @@ MOST_TEXT_PER_BATCH = 256 << 20
 READ_ERRORS = (pa.ArrowException, OSError, ValueError, LookupError, TypeError, ArithmeticError, MemoryError)
 
 
-def read_schema(path):
+def read_schema(path: str) -> pa.Schema:
     """The schema of a file.
 
     Raises:
@@ -28,12 +30,12 @@ def read_schema(path):
         raise InputError(f"{path}: not a parquet file: {error}") from None
 
 
-def column_names(path):
+def column_names(path: str) -> list[str]:
     """The names of a file's columns; errors as `read_schema`."""
     return read_schema(path).names
 
 
-def read(path, columns, bad_lines):
+def read(path: str, columns: Mapping[str, str], bad_lines: BadLines) -> Iterator[tuple[pa.Table, float]]:
     """Reads a log in batches.
 
     Args:
@@ -60,7 +62,7 @@ def read(path, columns, bad_lines):
         yield table, (row + batch.num_rows) / max(1, total)
 
 
-def batches(path, columns):
+def batches(path: str, columns: Sequence[str]) -> Iterator[tuple[pa.RecordBatch, int, int]]:
     """Yields `(record batch, rows before it, rows in all)`.
 
     Args:
@@ -91,7 +93,7 @@ def batches(path, columns):
         raise InputError(f"{path}:{row + 1}: cannot be read: {error}") from None
 
 
-def _check_footer(path, metadata):
+def _check_footer(path: str, metadata: pa.parquet.FileMetaData) -> None:
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     if sum(group.num_rows for group in groups) != metadata.num_rows:
         raise InputError(f"{path}: damaged: the rows of its parts are not those of its footer")
@@ -100,7 +102,7 @@ def _check_footer(path, metadata):
         raise InputError(f"{path}: unpacks to {unpacked:,} bytes, more than {blocks.LARGEST_RATIO} times its size")
 
 
-def _check_text(path, row, name, column):
+def _check_text(path: str, row: int, name: str, column: pa.Array) -> None:
     if pa.types.is_dictionary(column.type):
         lengths = compute.binary_length(column.dictionary).take(column.indices)
         size = compute.sum(lengths.cast(pa.int64())).as_py() or 0
@@ -111,7 +113,7 @@ def _check_text(path, row, name, column):
             )
 
 
-def _readable(path, role, column):
+def _readable(path: str, role: str, column: pa.Array) -> pa.Array:
     """The column as text, so that one set of rules holds for every kind of file; times as microseconds."""
     if pa.types.is_date(column.type):
         column = compute.cast(column, pa.timestamp("ms"))

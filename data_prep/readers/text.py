@@ -4,18 +4,23 @@ A block of whole records goes through Arrow's CSV parser; only a block that fail
 checks is read again record by record, which finds the line. Lines are counted as an editor does.
 """
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from data_prep.readers import fields
 from data_prep.readers.blocks import BLOCK_BYTES, BOM, Layout, blocks, records, split_record
+from data_prep.readers.log import BadLines
 from tfrecs.errors import InputError
 
 # Stands for a delimiter of several characters, which Arrow's parser does not know.
 SEPARATOR = "\x1f"
 
 
-def read(path, layout, bad_lines, block_bytes=BLOCK_BYTES):
+def read(
+    path: str, layout: Layout, bad_lines: BadLines, block_bytes: int = BLOCK_BYTES
+) -> Iterator[tuple[pa.Table, float]]:
     """Reads a log in blocks.
 
     Args:
@@ -47,7 +52,7 @@ def read(path, layout, bad_lines, block_bytes=BLOCK_BYTES):
         yield table, fraction
 
 
-def read_header(path, delimiter, quoted=True):
+def read_header(path: str, delimiter: str, quoted: bool = True) -> list[str]:
     """The fields of the first line that is not blank; `quoted` as in `Layout`.
 
     Raises:
@@ -65,7 +70,7 @@ def read_header(path, delimiter, quoted=True):
     raise InputError(f"{path}: empty")
 
 
-def _read_fast(block, layout, converter):
+def _read_fast(block: bytes, layout: Layout, converter: fields.Converter) -> pa.Table | None:
     """The block as a table, or None where anything is out of the ordinary."""
     if block.count(b"\r") != block.count(b"\r\n"):
         return None
@@ -98,7 +103,7 @@ def _read_fast(block, layout, converter):
     return converter.convert_columns({role: table[names[index]] for role, index in layout.roles.items()})
 
 
-def _rows(block, line, path, layout, bad_lines):
+def _rows(block: bytes, line: int, path: str, layout: Layout, bad_lines: BadLines) -> Iterator[tuple[int, list[str]]]:
     """Yields `(line, texts)` of the records of a block, the texts as `layout.roles` has them."""
     for number, record in records(block, line, layout):
         try:

@@ -4,10 +4,18 @@ A source has a table of options in `data_prep.sources.options`, and a module of 
 options)`, which returns a `data_prep.readers.log.Log`.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from data_prep.sources import options as tables
+from tfrecs.options import Option
+
+if TYPE_CHECKING:
+    from data_prep.readers.log import Log
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -24,9 +32,9 @@ class Source:
     """
 
     module: str
-    options: dict
+    options: dict[str, Option]
 
-    def open_log(self, name, options):
+    def open_log(self, name: str, options: Mapping[str, Any]) -> Log:
         """Opens a log.
 
         Args:

@@ -10,6 +10,8 @@ Of the metadata come the item attributes `categories`, a list of every category 
 """
 
 import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 
@@ -25,7 +27,7 @@ ATTRIBUTES = {"categories": "list", "category": "token", "brand": "token"}
 BLOCK_BYTES = 4 << 20
 
 
-def open_log(name, options):
+def open_log(name: str, options: Mapping[str, Any]) -> Log:
     """Opens reviews; nothing but digests is read before `chunks` is.
 
     Args:
@@ -55,7 +57,7 @@ def open_log(name, options):
     return log
 
 
-def _find_reviews(raw_dir, present, chosen):
+def _find_reviews(raw_dir: str, present: Sequence[str], chosen: str | None) -> str:
     if chosen is not None:
         return folder.given(raw_dir, present, "reviews", chosen)
     others = [file for file in present if folder.ends_with(file, *ENDINGS) and not file.startswith("meta")]
@@ -63,7 +65,7 @@ def _find_reviews(raw_dir, present, chosen):
     return folder.required(raw_dir, present, named or others, "reviews", "reviews (reviews_*.json, *_5.json)")
 
 
-def _find_metadata(raw_dir, present, reviews, chosen):
+def _find_metadata(raw_dir: str, present: Sequence[str], reviews: str, chosen: str | None) -> str | None:
     """The file of metadata: the one chosen, else the one named like the reviews, else the only one."""
     if chosen is not None:
         return folder.given(raw_dir, present, "metadata", chosen)
@@ -73,11 +75,11 @@ def _find_metadata(raw_dir, present, reviews, chosen):
     return folder.only(raw_dir, named or candidates, "metadata", "metadata (meta_*.json)")
 
 
-def _stem(file):
+def _stem(file: str) -> str:
     return os.path.splitext(file.removesuffix(".gz"))[0]
 
 
-def _read_reviews(path, bad_lines, block_bytes=BLOCK_BYTES):
+def _read_reviews(path: str, bad_lines: BadLines, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[pa.Table, float]]:
     """Yields the log, as `Log.chunks`."""
     converter = fields.Converter(KEYS)
     for block, first_line, fraction in blocks.blocks(path, blocks.LINES, block_bytes):
@@ -94,7 +96,7 @@ def _read_reviews(path, bad_lines, block_bytes=BLOCK_BYTES):
         yield converter.convert_rows(rows, path, bad_lines) if table is None else table, fraction
 
 
-def _read_metadata(path, bad_lines, block_bytes=BLOCK_BYTES):
+def _read_metadata(path: str, bad_lines: BadLines, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[str, pa.Table]]:
     """Yields the attributes, as `Log.attribute_chunks`."""
     collector = Collector(ATTRIBUTES)
     for block, first_line, _ in blocks.blocks(path, blocks.LINES, block_bytes):
@@ -112,7 +114,7 @@ def _read_metadata(path, bad_lines, block_bytes=BLOCK_BYTES):
         yield from collector.tables()
 
 
-def _text(entry, role, key):
+def _text(entry: Mapping[str, Any], role: str, key: str) -> str:
     """The value of a key as text, for `fields.convert`."""
     if key not in entry:
         raise fields.BadValue(role, f"{key} is missing: {entry!r:.80}")
@@ -123,7 +125,7 @@ def _text(entry, role, key):
     return _encodable(role, key, str(value))
 
 
-def _paths(entry):
+def _paths(entry: Mapping[str, Any]) -> list[list[str]]:
     """The categories of a product: a list of paths, none of them empty."""
     value = entry.get("categories", entry.get("category"))
     if value is None:
@@ -141,14 +143,14 @@ def _paths(entry):
     return [path for path in paths if path]
 
 
-def _token(key, value):
+def _token(key: str, value: object) -> str:
     """A value on one line, without spaces around it."""
     if not isinstance(value, str):
         raise fields.BadValue(key, f"{key} is not text: {value!r:.80}")
     return _encodable(key, key, " ".join(value.splitlines()).strip())
 
 
-def _encodable(role, key, text):
+def _encodable(role: str, key: str, text: str) -> str:
     """The text, unless it holds half of a character that was written as two."""
     try:
         text.encode("utf-8")

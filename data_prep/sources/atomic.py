@@ -6,6 +6,8 @@ out, and so, unless asked for, is free text. Nothing is made of the users' colum
 """
 
 import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from data_prep.readers import blocks, folder, item_table, text
 from data_prep.readers.log import FIELDS, BadLines, Log
@@ -17,7 +19,7 @@ TYPES = ("token", "token_seq", "float", "float_seq")
 KINDS = {"token": "token", "token_seq": "list"}
 
 
-def open_log(name, options):
+def open_log(name: str, options: Mapping[str, Any]) -> Log:
     """Opens atomic files; their headers are read, and the rest when `chunks` is.
 
     Args:
@@ -39,7 +41,8 @@ def open_log(name, options):
     roles = _roles(paths["inter"], headers["inter"], options)
     layout = blocks.Layout(roles, len(headers["inter"]), "\t", quoted=False, header=True)
     used = {"inter": [list(headers["inter"])[index] for index in roles.values()]}
-    provenance = {"raw_files": raw_files, "bad_lines": bad_lines.counts, "columns_left_out": {}}
+    columns_left_out: dict[str, list[str]] = {}
+    provenance = {"raw_files": raw_files, "bad_lines": bad_lines.counts, "columns_left_out": columns_left_out}
     fields = tuple(field for field in FIELDS if field in roles)
     log = Log(name, fields, lambda: text.read(paths["inter"], layout, bad_lines), provenance)
     if "item" in paths:
@@ -56,12 +59,11 @@ def open_log(name, options):
         _column(paths["user"], headers["user"], options["user_column"], "user_column", ("token",))
         used["user"] = [options["user_column"]]
     for kind, path in paths.items():
-        left_out = [column for column in headers[kind] if column not in used[kind]]
-        provenance["columns_left_out"][os.path.basename(path)] = left_out
+        columns_left_out[os.path.basename(path)] = [column for column in headers[kind] if column not in used[kind]]
     return log
 
 
-def _find_files(raw_dir, chosen, dataset):
+def _find_files(raw_dir: str, chosen: str | None, dataset: str) -> dict[str, str]:
     """The paths of the log and of the files called like it: dict of kind to path."""
     present = folder.names(raw_dir, dataset)
     if chosen is not None:
@@ -80,7 +82,7 @@ def _find_files(raw_dir, chosen, dataset):
     return found
 
 
-def _read_header(path):
+def _read_header(path: str) -> dict[str, str]:
     """The columns of a file: dict of name to type, in their order."""
     columns = {}
     for field in text.read_header(path, "\t", quoted=False):
@@ -93,7 +95,7 @@ def _read_header(path):
     return columns
 
 
-def _roles(path, header, options):
+def _roles(path: str, header: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, int]:
     """Where the log's columns are: dict of role to index."""
     order = list(header)
     roles = {}
@@ -109,7 +111,7 @@ def _roles(path, header, options):
     return roles
 
 
-def _column(path, header, column, flag, types):
+def _column(path: str, header: Mapping[str, str], column: str, flag: str, types: Sequence[str]) -> str:
     """The name of a column, which must be there and of one of the types."""
     if column not in header:
         raise InputError(
@@ -121,7 +123,7 @@ def _column(path, header, column, flag, types):
     return column
 
 
-def _attributes(path, header, options):
+def _attributes(path: str, header: Mapping[str, str], options: Mapping[str, Any]) -> list[str]:
     """The names of the columns that become attributes."""
     item = _column(path, header, options["item_column"], "item_column", ("token",))
     if options["attributes"] is None:

@@ -1,6 +1,8 @@
 """A table of interactions with named columns, CSV, TSV (also gzipped) or parquet, and a table of their items."""
 
 import os
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from data_prep.readers import blocks, items_file, parquet, text
 from data_prep.readers.log import FIELDS, BadLines, Log
@@ -8,7 +10,7 @@ from tfrecs.data.manifest import digest
 from tfrecs.errors import InputError, nearest
 
 
-def open_log(name, options):
+def open_log(name: str, options: Mapping[str, Any]) -> Log:
     """Opens a table; only its header is read before `chunks` is.
 
     Args:
@@ -40,7 +42,8 @@ def open_log(name, options):
         roles = _find(path, columns, header)
         layout = blocks.Layout(roles, len(header), delimiter, quoted=True, header=True)
         chunks = text.read(path, layout, bad_lines)
-    provenance = {"raw_files": {os.path.basename(path): sha256}, "bad_lines": bad_lines.counts}
+    raw_files = {os.path.basename(path): sha256}
+    provenance: dict[str, Any] = {"raw_files": raw_files, "bad_lines": bad_lines.counts}
     fields = tuple(name for name in FIELDS if name in columns)
     log = Log(name, fields, lambda: chunks, provenance)
     if options["items"] is None:
@@ -50,9 +53,9 @@ def open_log(name, options):
     name = os.path.basename(items)
     digest_of_items = digest_raw(items)
     # A log that repeats its items' columns may be the table of items as well.
-    if provenance["raw_files"].get(name, digest_of_items) != digest_of_items:
+    if raw_files.get(name, digest_of_items) != digest_of_items:
         name = f"items/{name}"
-    provenance["raw_files"][name] = digest_of_items
+    raw_files[name] = digest_of_items
     log.attributes, log.attribute_chunks, left_out = items_file.open_table(
         items, options, options["item_column"], _delimiter, bad_lines
     )
@@ -60,7 +63,7 @@ def open_log(name, options):
     return log
 
 
-def digest_raw(path):
+def digest_raw(path: str) -> str:
     """The sha256 of a raw file.
 
     Raises:
@@ -72,7 +75,7 @@ def digest_raw(path):
     return sha256
 
 
-def _delimiter(path, chosen, flag):
+def _delimiter(path: str, chosen: str | None, flag: str) -> str:
     """The delimiter of a text file: the one that `--<flag>` gives, else the one its name tells."""
     if chosen is not None:
         delimiter = chosen.replace("\\t", "\t")
@@ -87,7 +90,7 @@ def _delimiter(path, chosen, flag):
     raise InputError(f"{path}: which delimiter? say so with --{flag}")
 
 
-def _find(path, columns, header):
+def _find(path: str, columns: Mapping[str, str], header: Sequence[str]) -> dict[str, int]:
     """Where each role's column is: dict of role to index."""
     for role, column in columns.items():
         if header.count(column) == 0:

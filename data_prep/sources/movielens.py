@@ -4,10 +4,13 @@
 """
 
 import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 
 from data_prep.readers import blocks, movielens_tfds, text
+from data_prep.readers.blocks import Layout
 from data_prep.readers.log import BadLines, Log
 from data_prep.sources.delimited import digest_raw
 from tfrecs.errors import InputError
@@ -51,7 +54,7 @@ U_ITEM_GENRES = (
 )
 
 
-def open_log(name, options):
+def open_log(name: str, options: Mapping[str, Any]) -> Log:
     """Opens a MovieLens log; where genres are known, items have `genres`, a list, and `category`, the first.
 
     Args:
@@ -85,7 +88,7 @@ def open_log(name, options):
     return log
 
 
-def _find_ratings(raw_dir, name):
+def _find_ratings(raw_dir: str, name: str) -> tuple[str, str]:
     """The file of ratings, and the one of `LAYOUTS` that it is laid out as."""
     if not os.path.isdir(raw_dir):
         raise InputError(f"--raw_dir {raw_dir}: no such directory")
@@ -97,7 +100,7 @@ def _find_ratings(raw_dir, name):
     raise InputError(f"--raw_dir {raw_dir}: holds none of {', '.join(LAYOUTS)}, {name}_ratings.csv")
 
 
-def _genres(path, encoding, layout):
+def _genres(path: str, encoding: str, layout: Layout) -> Iterator[tuple[str, pa.Table]]:
     """Yields the movies' genres, as `Log.attribute_chunks`."""
     has_header = layout.header
     for block, line, _ in blocks.blocks(path, layout):
@@ -122,7 +125,7 @@ def _genres(path, encoding, layout):
         yield "genres", pa.table({"item": pa.array(items, pa.string()), "value": pa.array(values, pa.string())})
 
 
-def _genres_of(fields):
+def _genres_of(fields: Sequence[str]) -> list[str]:
     if len(fields) == 3:
         return [genre for genre in fields[2].split("|") if genre not in ("", NO_GENRES)]
     flags = zip(U_ITEM_GENRES, fields[-len(U_ITEM_GENRES) :], strict=True)

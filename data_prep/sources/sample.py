@@ -8,10 +8,15 @@ With `--kinds 1` the data set `sample-kinds` is made instead: the same items amo
 the attribute `kind`; `sample_kinds` says how. It has no ratings.
 """
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
 from data_prep.generator import sample_kinds, sample_process
+from data_prep.generator.sample_kinds import Catalogue
+from data_prep.generator.sample_process import Process
 from data_prep.readers.log import FIELDS, Log
 from tfrecs.errors import InputError
 
@@ -27,7 +32,7 @@ ACTION_ENDS = np.cumsum([[0.9, 0.08], [0.8, 0.15], [0.65, 0.2], [0.45, 0.25], [0
 BLOCK = 4096
 
 
-def open_log(name, options):
+def open_log(name: str, options: Mapping[str, Any]) -> Log:
     """Prepares the generator; nothing is drawn before `chunks` is read.
 
     Args:
@@ -76,7 +81,7 @@ def open_log(name, options):
     )
 
 
-def item_tokens(num_items, seed, prefix="i", stream=1):
+def item_tokens(num_items: int, seed: int, prefix: str = "i", stream: int = 1) -> pa.Array:
     """Arrow strings naming the items in an order that gives nothing away.
 
     Example:
@@ -88,7 +93,7 @@ def item_tokens(num_items, seed, prefix="i", stream=1):
     return pa.array([f"{prefix}{number:0{width}d}" for number in numbers])
 
 
-def generate_block(process, options, block):
+def generate_block(process: Process, options: Mapping[str, Any], block: int) -> dict[str, np.ndarray]:
     """Draws one block of users.
 
     Args:
@@ -122,7 +127,9 @@ def generate_block(process, options, block):
     }
 
 
-def _ratings(process, random, items, favourites, weights):
+def _ratings(
+    process: Process, random: np.random.Generator, items: np.ndarray, favourites: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """Whole stars: the taste for the item's category, the item's quality, and chance."""
     category = process.category[items]
     taste = ((category[:, :, None] == favourites[:, None]) * weights[:, None]).sum(axis=2)
@@ -132,7 +139,7 @@ def _ratings(process, random, items, favourites, weights):
     return np.clip(np.rint(stars), 1, 5).astype(np.int64)
 
 
-def _chunks(process, tokens, options):
+def _chunks(process: Process, tokens: pa.Array, options: Mapping[str, Any]) -> Iterator[tuple[pa.Table, float]]:
     width = len(str(options["num_users"] - 1))
     num_blocks = -(-options["num_users"] // BLOCK)
     for block in range(num_blocks):
@@ -150,7 +157,9 @@ def _chunks(process, tokens, options):
         yield pa.table(columns), (block + 1) / num_blocks
 
 
-def _events(catalogue, options, block):
+def _events(
+    catalogue: Catalogue, options: Mapping[str, Any], block: int
+) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
     """A block's events by user, and what was drawn of the users."""
     drawn = generate_block(catalogue.process, options, block)
     gaps = np.diff(drawn["timestamps"], axis=1, prepend=FIRST_TIMESTAMP)
@@ -160,7 +169,7 @@ def _events(catalogue, options, block):
     return sample_kinds.draw_events(catalogue, random, *cut), drawn
 
 
-def _chunks_of_kinds(catalogue, options):
+def _chunks_of_kinds(catalogue: Catalogue, options: Mapping[str, Any]) -> Iterator[tuple[pa.Table, float]]:
     width = len(str(options["num_users"] - 1))
     num_blocks = -(-options["num_users"] // BLOCK)
     tokens = pa.concat_arrays(_tokens_of_kinds(catalogue, options["seed"]))
@@ -177,13 +186,13 @@ def _chunks_of_kinds(catalogue, options):
         yield pa.table(columns), (block + 1) / num_blocks
 
 
-def _tokens_of_kinds(catalogue, seed):
+def _tokens_of_kinds(catalogue: Catalogue, seed: int) -> list[pa.Array]:
     """Arrow strings naming the objects, an array for each kind."""
     parts = zip(catalogue.counts, sample_kinds.KINDS, (1, 4, 5), strict=True)
     return [item_tokens(count, seed, kind[0], stream) for count, kind, stream in parts]
 
 
-def _attributes_of_kinds(catalogue, tokens, seed):
+def _attributes_of_kinds(catalogue: Catalogue, tokens: pa.Array, seed: int) -> Iterator[tuple[str, pa.Table]]:
     of_kinds = _tokens_of_kinds(catalogue, seed)
     for kind, names in zip(sample_kinds.KINDS, of_kinds, strict=True):
         yield "kind", pa.table({"item": names, "value": pa.array([kind] * len(names))})
@@ -192,14 +201,14 @@ def _attributes_of_kinds(catalogue, tokens, seed):
     yield "category", pa.table({"item": of_kinds[2], "value": categories})
 
 
-def _oracle_of_kinds(catalogue, options):
+def _oracle_of_kinds(catalogue: Catalogue, options: Mapping[str, Any]) -> dict[str, float]:
     """The process's own ranking, for the last event of at most `ORACLE_USERS` users."""
     events, drawn = _events(catalogue, options, 0)
     users = list(zip(events, drawn["favourites"], drawn["weights"], strict=True))
     return sample_kinds.expected_metrics(catalogue, users[:ORACLE_USERS])
 
 
-def _attribute_chunks(process, tokens):
+def _attribute_chunks(process: Process, tokens: pa.Array) -> Iterator[tuple[str, pa.Table]]:
     category = process.category
     categories = pa.array([f"category-{number}" for number in range(len(process.first))])
     yield "category", pa.table({"item": tokens, "value": categories.take(pa.array(category))})
@@ -213,7 +222,7 @@ def _attribute_chunks(process, tokens):
     yield "tags", pa.table({"item": tokens.take(pa.array(item)), "value": values})
 
 
-def _oracle(process, options):
+def _oracle(process: Process, options: Mapping[str, Any]) -> dict[str, float]:
     """The process's own ranking, for the last item of at most `ORACLE_USERS` users."""
     drawn = generate_block(process, options, 0)
     count = min(ORACLE_USERS, len(drawn["length"]))
@@ -221,7 +230,7 @@ def _oracle(process, options):
     return sample_process.expected_metrics(process, histories, drawn["favourites"][:count], drawn["weights"][:count])
 
 
-def _length_range(mean_length):
+def _length_range(mean_length: int) -> tuple[int, int]:
     """The shortest and longest sequence; lengths are uniform between them."""
     spread = mean_length // 4
     return mean_length - spread, mean_length + spread

@@ -11,6 +11,10 @@ every user's name and first line; nothing else grows with the file.
 """
 
 import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
 
 from data_prep.readers import attribute_json, blocks, fields, folder
 from data_prep.readers.log import BadLines, Log
@@ -23,7 +27,7 @@ WHAT = "log (.txt)"
 BLOCK_BYTES = 1 << 20
 
 
-def open_log(name, options):
+def open_log(name: str, options: Mapping[str, Any]) -> Log:
     """Opens a log of sequences; it has neither timestamps nor ratings, and its order is the time order.
 
     Args:
@@ -59,7 +63,9 @@ def open_log(name, options):
     return log
 
 
-def _find_attributes(raw_dir, present, logs, log_file, chosen):
+def _find_attributes(
+    raw_dir: str, present: Sequence[str], logs: Sequence[str], log_file: str, chosen: str | None
+) -> str | None:
     """The file of attributes: the one chosen, else the one named like the log, else the only one."""
     if chosen is not None:
         return folder.given(raw_dir, present, "attributes_file", chosen)
@@ -71,9 +77,9 @@ def _find_attributes(raw_dir, present, logs, log_file, chosen):
     return folder.only(raw_dir, named or candidates, "attributes_file", f"attributes (*{ATTRIBUTES_ENDING})")
 
 
-def _read(path, bad_lines, block_bytes=BLOCK_BYTES):
+def _read(path: str, bad_lines: BadLines, block_bytes: int = BLOCK_BYTES) -> Iterator[tuple[pa.Table, float]]:
     """Yields the log, as `Log.chunks`."""
-    first_lines = {}
+    first_lines: dict[str, int] = {}
     last_user = None
     for block, first_line, fraction in blocks.blocks(path, blocks.LINES, block_bytes):
         users, items = [], []
@@ -92,7 +98,7 @@ def _read(path, bad_lines, block_bytes=BLOCK_BYTES):
         yield fields.table({"user": users, "item": items}), fraction
 
 
-def _tokens(record, line, path, bad_lines):
+def _tokens(record: bytes, line: int, path: str, bad_lines: BadLines) -> list[str] | None:
     """The tokens of a line, or None where it is bad or blank."""
     try:
         text = record.decode("utf-8")

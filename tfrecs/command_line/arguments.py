@@ -2,6 +2,8 @@
 
 import argparse
 import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from tfrecs import options
 from tfrecs.errors import InputError, command_line
@@ -45,14 +47,14 @@ class Arguments:
         notes: tuple of str, what is to be said of flags of the original.
     """
 
-    run: dict
+    run: dict[str, Any]
     recipe: recipes.Recipe
-    given_run: dict
-    notes: tuple = ()
+    given_run: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
 
 @command_line()
-def parse(argv, program="run.py", known=None):
+def parse(argv: Sequence[str], program: str = "run.py", known: Mapping[str, Any] | None = None) -> Arguments:
     """Parses `examples/run.py`'s command line; `--help` prints every flag of the model and exits 0.
 
     Args:
@@ -114,21 +116,21 @@ def parse(argv, program="run.py", known=None):
     return _resolve(model, preset, {**meant, **given}, tuple(notes))
 
 
-def _owners(name):
+def _owners(name: str) -> str:
     """What to say of a flag that only other models have."""
     owners = declarations.owners(name)
     return f"; --model {' and '.join(owners)} has it" if owners else ""
 
 
-def _preset(model, preset):
+def _preset(model: str, preset: str) -> dict[str, Any]:
     return {**PRESETS[model][preset]["model"], **PRESETS[model][preset]["training"]}
 
 
-def _model_and_preset(argv, known):
+def _model_and_preset(argv: Sequence[str], known: Mapping[str, Any]) -> tuple[str, str, dict[str, Any]]:
     """The model, the preset, and the arguments that `--config` brings."""
     parser = Parser(add_help=False)
-    for name in ("model", "preset", "config"):
-        parser.add_argument(f"--{name}", default=known.get(name))
+    for flag in ("model", "preset", "config"):
+        parser.add_argument(f"--{flag}", default=known.get(flag))
     given = parser.parse_known_args(argv)[0]
     config = _read_config(given.config) if given.config else {}
     name = given.model or config.get("model") or (next(iter(MODELS)) if {"-h", "--help"} & set(argv) else None)
@@ -142,13 +144,13 @@ def _model_and_preset(argv, known):
     return model, preset, _chosen(model, config)
 
 
-def _read_config(path):
+def _read_config(path: str) -> dict[str, Any]:
     from tfrecs.runs import directory
 
     return directory.read_config_file(path)
 
 
-def _chosen(model, config):
+def _chosen(model: str, config: Mapping[str, Any]) -> dict[str, Any]:
     """What a run's `config.json` says of the model and its training, without the sizes of its data."""
     values = {**config.get("model_arguments", {}), **config.get("train", {})}
     own, training = declarations.defaults(model), recipes.training_arguments()
@@ -156,8 +158,13 @@ def _chosen(model, config):
     return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
-def _without_aliases(given, aliases, transforms):
-    values, spelled = {}, {}
+def _without_aliases(
+    given: Mapping[str, Any],
+    aliases: Mapping[str, str],
+    transforms: Mapping[str, tuple[str, Callable[[Any], Any] | None]],
+) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    spelled: dict[str, str] = {}
     for name, value in given.items():
         target = aliases.get(name, name)
         transform = transforms.get(name, (None, None))[1]
@@ -170,7 +177,7 @@ def _without_aliases(given, aliases, transforms):
     return values
 
 
-def _resolve(model, preset, given, notes):
+def _resolve(model: str, preset: str, given: Mapping[str, Any], notes: tuple[str, ...]) -> Arguments:
     run = {name: given.get(name, entry.default) for name, entry in RUN_OPTIONS.items()}
     if not 0 <= run["num_recommendations"] <= 10**6:
         raise InputError(f"--num_recommendations: expected 0 to 1000000, got {run['num_recommendations']}")

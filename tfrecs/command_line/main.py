@@ -5,11 +5,16 @@ Each command imports what it needs, so that help and bad flags answer at once.
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from tfrecs.command_line import run
 from tfrecs.errors import InputError, NotFiniteError, command_line, nearest, shown
 from tfrecs.options import Option, Parser
 from tfrecs.startup import exit_code, keep_interrupts, load
+
+if TYPE_CHECKING:
+    from tfrecs.api import Run
 
 RUNS = "runs"  # where runs are without --run_dir
 RUN = {
@@ -53,7 +58,7 @@ USAGE = "usage: tfrecs COMMAND [--help] [flags]\n\ncommands:\n" + "\n".join(
 
 
 @command_line()
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Args:
@@ -86,7 +91,7 @@ def main(argv=None):
         return exit_code(error)
 
 
-def _run(command, flags):
+def _run(command: str, flags: Sequence[str]) -> int:
     if command == "prepare":
         return load("tfrecs prepare", "data_prep.prepare").main(flags, "tfrecs prepare")
     if command == "train":
@@ -101,7 +106,7 @@ def _run(command, flags):
     return {"recommend": _recommend, "export": _export}[command](values)
 
 
-def _parse(command, flags):
+def _parse(command: str, flags: Sequence[str]) -> dict[str, Any]:
     parser = Parser(prog=f"tfrecs {command}", description=SUMMARIES[command].capitalize() + ".")
     group = parser.add_argument_group("flags")
     for name, entry in OPTIONS[command].items():
@@ -111,12 +116,12 @@ def _parse(command, flags):
     return {name: given.get(name, entry.default) for name, entry in OPTIONS[command].items()}
 
 
-def _load(values):
+def _load(values: Mapping[str, Any]) -> "Run":
     api = load("tfrecs", "tfrecs.api")
     return api.load(values["run_dir"] or _only_run(), values["load_weight_path"], values["data_dir"])
 
 
-def _only_run():
+def _only_run() -> str:
     """The one run below `runs/`."""
     there = sorted(name for name in os.listdir(RUNS)) if os.path.isdir(RUNS) else []
     there = [name for name in there if os.path.exists(os.path.join(RUNS, name, "config.json"))]
@@ -127,7 +132,7 @@ def _only_run():
     raise InputError(f"--run_dir: required, since there are several runs below {RUNS}/: {', '.join(there[:20])}")
 
 
-def _evaluate(flags):
+def _evaluate(flags: Sequence[str]) -> int:
     """The flags of `train`, with a run of any model: `--model` and `--data_dir` come from the run."""
     given = {flag.partition("=")[0] for flag in flags}
     if {"-h", "--help"} & given:
@@ -143,7 +148,7 @@ def _evaluate(flags):
     return run.main(flags, "tfrecs evaluate", known)
 
 
-def _recommend(values):
+def _recommend(values: Mapping[str, Any]) -> int:
     if values["users"] and values["history"]:
         raise InputError("--history: answers for an unknown user; leave --users out")
     out = values["out"]
@@ -170,7 +175,7 @@ def _recommend(values):
     return 0
 
 
-def _export(values):
+def _export(values: Mapping[str, Any]) -> int:
     trained = _load(values)
     name = os.path.basename(os.path.normpath(trained.run_dir))
     print(f"exported to {trained.export(values['export_dir'] or os.path.join('export', name), values['k'])}")

@@ -1,6 +1,9 @@
 """`python -m tfrecs.importers check FILE.npz [...]` and `convert --model NAME --checkpoint PREFIX --out DIR`."""
 
+import argparse
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 from tfrecs.command_line.arguments import parse
 from tfrecs.errors import InputError, command_line, nearest, shown_lines
@@ -12,7 +15,7 @@ PROGRAM = "python -m tfrecs.importers"
 
 
 @command_line()
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line.
 
     Args:
@@ -31,7 +34,7 @@ def main(argv=None):
         return exit_code(error)
 
 
-def _run(arguments, flags):
+def _run(arguments: argparse.Namespace, flags: Sequence[str]) -> int:
     if arguments.command == "check":
         if flags:
             raise InputError(f"unknown flag {flags[0]!r}")
@@ -42,7 +45,7 @@ def _run(arguments, flags):
     return 0
 
 
-def _parser():
+def _parser() -> Parser:
     parser = Parser(prog=PROGRAM, description="Check and convert checkpoints of the original implementations.")
     commands = parser.add_subparsers(dest="command", required=True)
     checking = commands.add_parser("check", help="compare models with recorded outputs of their originals")
@@ -67,7 +70,7 @@ def _parser():
     return parser
 
 
-def _check(files):
+def _check(files: Sequence[str]) -> int:
     check, code = load(PROGRAM, "tfrecs.importers.check").check, 0
     for path in files:
         try:
@@ -80,7 +83,7 @@ def _check(files):
     return code
 
 
-def _hyper_parameters(model, flags):
+def _hyper_parameters(model: str, flags: Sequence[str]) -> dict[str, Any]:
     """The flags that `convert` leaves to the model, as values under our names."""
     if model not in NAMES:
         raise InputError(f"--model: unknown model {model!r}; {nearest(model, NAMES)}")
@@ -91,6 +94,6 @@ def _hyper_parameters(model, flags):
     return parsed.recipe.given_model | parsed.recipe.given_config
 
 
-def _complain(error):
+def _complain(error: InputError) -> int:
     print(f"{PROGRAM}: error: {error}", file=sys.stderr)
     return 2

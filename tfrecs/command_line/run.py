@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tfrecs.command_line.arguments import parse
 from tfrecs.errors import InputError, NotFiniteError, command_line
@@ -10,7 +12,7 @@ from tfrecs.startup import exit_code, keep_interrupts, load
 
 
 @command_line()
-def main(argv=None, program="run.py", known=None):
+def main(argv: Sequence[str] | None = None, program: str = "run.py", known: Mapping[str, Any] | None = None) -> int:
     """Runs the command line.
 
     Args:

@@ -1,20 +1,23 @@
 """What a parsed command line of `examples/run.py` asks for: data, training, evaluation, recommendations, export."""
 
 import os
+from typing import Any
 
 from data_prep.prepare import run as prepare
 from data_prep.sources import SOURCES
 from tfrecs import api, files
-from tfrecs.data.manifest import FILE_NAME, digest, load, read_vocabulary
+from tfrecs.command_line.arguments import Arguments
+from tfrecs.data.manifest import FILE_NAME, Manifest, digest, load, read_vocabulary
 from tfrecs.data.verification import verify
 from tfrecs.errors import InputError, nearest
 from tfrecs.progress import note, say
 from tfrecs.runs import metrics_file
 from tfrecs.serving.export import export
 from tfrecs.training import session, summary
+from tfrecs.training.experiment import Experiment
 
 
-def run(arguments):
+def run(arguments: Arguments) -> dict[str, Any]:
     """Does what a parsed command line asks for.
 
     Args:
@@ -62,27 +65,27 @@ def run(arguments):
     return metrics
 
 
-def _default_run_dir(arguments):
+def _default_run_dir(arguments: Arguments) -> str:
     data_dir, name = _data_dir(arguments), _prepared_name(arguments)
     if os.path.exists(os.path.join(data_dir, FILE_NAME)):
         name = load(data_dir).name
     return api.default_run_dir(arguments.recipe, data_dir, name)
 
 
-def _data_dir(arguments):
+def _data_dir(arguments: Arguments) -> str:
     return arguments.run["data_dir"] or os.path.join("data", _prepared_name(arguments))
 
 
-def _prepared_name(arguments):
+def _prepared_name(arguments: Arguments) -> str:
     return "-".join([arguments.run["dataset"], *_preparation(arguments)])
 
 
-def _preparation(arguments):
+def _preparation(arguments: Arguments) -> dict[str, Any]:
     """The options that the preset gives the source, of those that it has."""
     return {k: v for k, v in arguments.recipe.data_options.items() if k in SOURCES[arguments.run["dataset"]].options}
 
 
-def _data(arguments):
+def _data(arguments: Arguments) -> tuple[str, Manifest]:
     """The directory of the prepared data, made on the way if it has to be, and its manifest."""
     options, given = arguments.run, arguments.given_run
     name = options["dataset"]
@@ -106,7 +109,7 @@ def _data(arguments):
     return data_dir, manifest
 
 
-def _check_raw(raw_dir, data_dir, manifest):
+def _check_raw(raw_dir: str, data_dir: str, manifest: Manifest) -> None:
     """Refuses raw files that the prepared data were not made of."""
     for file, sha256 in manifest.provenance.get("raw_files", {}).items():
         path = os.path.join(raw_dir, file)
@@ -117,7 +120,7 @@ def _check_raw(raw_dir, data_dir, manifest):
             )
 
 
-def _print_recommendations(experiment, data_dir, manifest, count):
+def _print_recommendations(experiment: Experiment, data_dir: str, manifest: Manifest, count: int) -> None:
     batch = next(iter(experiment.evaluator.batches("test", max_users=1)), None)
     if batch is None:
         return

@@ -1,11 +1,15 @@
 """Batches of like lengths: rows are padded to the longest of their batch, not to the longest there is."""
 
+from collections.abc import Mapping, Sequence
+
 import tensorflow as tf
 
 from tfrecs.data.schema import PAD
 
 
-def by_length(examples, padded_fields, batch_tokens, seed):
+def by_length(
+    examples: Mapping[str, tf.Tensor], padded_fields: Sequence[str], batch_tokens: int, seed: tf.Tensor
+) -> tf.data.Dataset:
     """Cuts examples into batches of rows of like length, in random order.
 
     Args:
@@ -32,7 +36,7 @@ def by_length(examples, padded_fields, batch_tokens, seed):
     ends = tf.concat([starts[1:], tf.shape(lengths, tf.int64)], 0)[: tf.size(starts)]
     slices = tf.random.experimental.stateless_shuffle(tf.stack([starts, ends], axis=1), seed)
 
-    def one_batch(bounds):
+    def one_batch(bounds: tf.Tensor) -> dict[str, tf.Tensor]:
         first, end = bounds[0], bounds[1]
         batch = {name: value[first:end] for name, value in examples.items()}
         longest = tf.maximum(tf.reduce_max(lengths[first:end]), 1)

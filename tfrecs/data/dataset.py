@@ -2,14 +2,35 @@
 
 import functools
 import os
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
 
 from tfrecs.data import evaluation_batches, kinds, statistics, training_batches
 from tfrecs.data import manifest as manifests
+from tfrecs.data.manifest import Manifest
 from tfrecs.data.verification import verify
 from tfrecs.errors import InputError, nearest, option
 
 # Users whose examples are shuffled together; rows of like length need more of them.
 BLOCK, TOKEN_BLOCK = 1024, 16384
+
+
+class Recommender(Protocol):
+    """What data are read for: a `SequentialRecommender`, or what has these attributes of one."""
+
+    num_users: int
+    num_items: int
+    fields: tuple[str, ...]
+    padded_fields: tuple[str, ...]
+    kind_attribute: str
+    draws_negatives: bool
+    negatives_include_pad: bool
+    negatives_exclude_held_out: bool
+    training_examples: Callable[..., dict[str, tf.Tensor]]
+    history_inputs: Callable[..., dict[str, tf.Tensor]]
 
 
 class Dataset:
@@ -30,22 +51,22 @@ class Dataset:
             names the file.
     """
 
-    def __init__(self, data_dir):
+    def __init__(self, data_dir: str | os.PathLike[str]) -> None:
         self.data_dir = os.fspath(data_dir)
         self.manifest = manifests.load(self.data_dir)
         verify(self.data_dir, self.manifest)
         self.fields, self.attributes = self.manifest.fields, tuple(self.manifest.attributes)
 
     @functools.cached_property
-    def users(self):
+    def users(self) -> list[str]:
         return manifests.read_vocabulary(self.data_dir, self.manifest, "user")
 
     @functools.cached_property
-    def items(self):
+    def items(self) -> list[str]:
         return manifests.read_vocabulary(self.data_dir, self.manifest, "item")
 
     @functools.cached_property
-    def ids(self):
+    def ids(self) -> dict[str, dict[str, int]]:
         """Token to id: `ids["user"]`, `ids["item"]` and, where there are actions, `ids["action"]`, dicts."""
         vocabularies = {"user": self.users, "item": self.items}
         if "action" in self.fields:
@@ -54,13 +75,15 @@ class Dataset:
             name: {token: number for number, token in enumerate(tokens, 1)} for name, tokens in vocabularies.items()
         }
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         m = self.manifest
         counts = f"{m.num_users:,} users, {m.num_items:,} items, {m.num_interactions:,} interactions"
         attributes = f"; item attributes {', '.join(self.attributes)}" if self.attributes else ""
         return f"Dataset({self.data_dir!r}: {counts}; fields {', '.join(self.fields)}{attributes}; {m.split['kind']})"
 
-    def training_batches(self, model, *, batch_size=256, seed=0, split="train", **options):
+    def training_batches(
+        self, model: Recommender, *, batch_size: int = 256, seed: int = 0, split: str = "train", **options: Any
+    ) -> training_batches.TrainingBatches:
         """Batches to train a model on, for `model.fit`.
 
         Args:
@@ -80,7 +103,15 @@ class Dataset:
             model, self.data_dir, self.manifest, batch_size=batch_size, seed=seed, split=split, **options
         )
 
-    def evaluation_batches(self, model, split, *, batch_size=512, max_users=None, num_negatives=0):
+    def evaluation_batches(
+        self,
+        model: Recommender,
+        split: str,
+        *,
+        batch_size: int = 512,
+        max_users: int | None = None,
+        num_negatives: int = 0,
+    ) -> evaluation_batches.EvaluationBatches:
         """Each user with a held-out item, for `model.evaluate` and as `validation_data`.
 
         Args:
@@ -115,8 +146,16 @@ class Dataset:
 
 
 def training_batches_of(
-    model, data_dir, manifest, *, batch_size, seed, split, batch_tokens=0, negative_sampling="uniform"
-):
+    model: Recommender,
+    data_dir: str,
+    manifest: Manifest,
+    *,
+    batch_size: int,
+    seed: int,
+    split: str,
+    batch_tokens: int = 0,
+    negative_sampling: str = "uniform",
+) -> training_batches.TrainingBatches:
     """Training batches with all that a model says about how it reads data.
 
     Args:
@@ -155,12 +194,12 @@ def training_batches_of(
     )
 
 
-def _kinds(model, data_dir, manifest):
+def _kinds(model: Recommender, data_dir: str, manifest: Manifest) -> np.ndarray | None:
     found = kinds.load(data_dir, manifest, model.kind_attribute)
     return None if found is None else found.of_item
 
 
-def _check_model(model, data_dir, manifest):
+def _check_model(model: Recommender, data_dir: str, manifest: Manifest) -> None:
     """Refuses a model of other sizes, or one that reads what the data lacks."""
     name = type(model).__name__
     for size in ("num_users", "num_items"):
@@ -174,6 +213,6 @@ def _check_model(model, data_dir, manifest):
         raise InputError(f"model: this {name} reads {', '.join(missing)}, which {data_dir} ({manifest.name}) lacks")
 
 
-def _check_count(name, value, least):
+def _check_count(name: str, value: object, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InputError(f"{option(name)}: expected an integer of at least {least}, got {value!r}")

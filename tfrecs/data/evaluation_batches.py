@@ -1,11 +1,14 @@
 """Held-out items with the histories before them: what evaluation reads."""
 
 import functools
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from tfrecs.data import negatives, records, windows
+from tfrecs.data.manifest import Manifest
+from tfrecs.data.records import Sequences
 from tfrecs.data.schema import PAD
 from tfrecs.data.training_batches import cut, serialized
 
@@ -36,17 +39,17 @@ class EvaluationBatches:
 
     def __init__(
         self,
-        data_dir,
-        manifest,
-        make_inputs,
-        batch_size,
-        split,
+        data_dir: str,
+        manifest: Manifest,
+        make_inputs: Callable[[Sequences], dict[str, tf.Tensor]],
+        batch_size: int,
+        split: str,
         *,
-        max_users=None,
-        fields=("item",),
-        num_negatives=0,
-        kinds=None,
-    ):
+        max_users: int | None = None,
+        fields: Sequence[str] = ("item",),
+        num_negatives: int = 0,
+        kinds: np.ndarray | None = None,
+    ) -> None:
         self.fields, self.make_inputs, self.boundary = fields, make_inputs, HELD_OUT_SPLITS[split]
         self.num_items, self.num_negatives = manifest.num_items, num_negatives
         weights = [0] + [1] * manifest.num_items
@@ -59,7 +62,7 @@ class EvaluationBatches:
         block = self._blocks.map(self._block).element_spec
         self._batch = tf.function(self._make, input_signature=[block, tf.TensorSpec([], tf.int64)])
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[dict[str, tf.Tensor]]:
         # Neither `map` nor optimisers nor threads: to start an iterator with them takes longer than to rank
         # thousands of users.
         plain = tf.data.Options()
@@ -70,32 +73,32 @@ class EvaluationBatches:
             for first in range(0, block["target"].shape[0], self.batch_size):
                 yield self._batch(block, tf.constant(first, tf.int64))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._length
 
     @functools.cached_property
-    def _length(self):
+    def _length(self) -> int:
         counts = self._blocks.map(lambda users: tf.shape(self._read(users)["target"], tf.int64)[0])
         batches = counts.map(lambda count: -(-count // self.batch_size))
         return int(batches.reduce(np.int64(0), tf.add))
 
     @property
-    def element_spec(self):
+    def element_spec(self) -> dict[str, tf.TensorSpec]:
         """Shapes and types of a batch, for tracing once what every batch fits; as of a `tf.data.Dataset`."""
         outputs = self._batch.get_concrete_function().structured_outputs
         return {name: tf.TensorSpec(output.shape, output.dtype) for name, output in outputs.items()}
 
-    def dataset(self):
+    def dataset(self) -> tf.data.Dataset:
         """The same as a `tf.data.Dataset` of known cardinality, for several replicas and for Keras."""
 
-        def batches(block):
+        def batches(block: Sequences) -> tf.data.Dataset:
             firsts = tf.data.Dataset.range(0, tf.shape(block["target"], tf.int64)[0], self.batch_size)
             return firsts.map(lambda first: self._batch(block, first))
 
         dataset = self._blocks.map(self._block, num_parallel_calls=2, deterministic=True).flat_map(batches)
         return dataset.apply(tf.data.experimental.assert_cardinality(len(self))).prefetch(2)
 
-    def _read(self, users):
+    def _read(self, users: tf.Tensor) -> Sequences:
         """The users that have a held-out item, shortest histories first: ragged histories and the items held out."""
         sequences = records.parse(users, self.fields)
         start = sequences["split"][:, self.boundary]
@@ -111,12 +114,12 @@ class EvaluationBatches:
             block["negatives"] = self._negatives(sequences["user"], sequences["item"], rows, block["target"])
         return block
 
-    def _make(self, block, first):
+    def _make(self, block: Sequences, first: tf.Tensor) -> dict[str, tf.Tensor]:
         rows = {name: value[first : first + self.batch_size] for name, value in block.items()}
         kept = {name: rows.pop(name) for name in ("target", "negatives") if name in rows}
         return self.make_inputs(rows) | kept | {"seen": rows["item"].to_tensor(PAD)}
 
-    def _negatives(self, user, items, rows, target):
+    def _negatives(self, user: tf.Tensor, items: tf.RaggedTensor, rows: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         if self._within_kinds is not None:
             uniform = negatives.hashed_uniform(tf.gather(user, rows), self.num_negatives)
             return self._within_kinds.pick(items, rows, target, uniform)

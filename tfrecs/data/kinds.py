@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from tfrecs.data.manifest import read_vocabulary
+from tfrecs.data.manifest import Manifest, read_vocabulary
 from tfrecs.data.training_batches import item_attributes
 
 ATTRIBUTE = "kind"  # what the attribute is called unless a model's argument says otherwise
@@ -21,11 +21,11 @@ class Kinds:
     """
 
     attribute: str
-    names: tuple
+    names: tuple[str, ...]
     of_item: np.ndarray
 
 
-def load(data_dir, manifest, attribute=""):
+def load(data_dir: str, manifest: Manifest, attribute: str = "") -> Kinds | None:
     """Reads the kinds of prepared data.
 
     Args:
@@ -38,8 +38,11 @@ def load(data_dir, manifest, attribute=""):
     """
     if not attribute:
         attribute = ATTRIBUTE if manifest.attributes.get(ATTRIBUTE) == "token" else ""
-    if not attribute:
-        return None
+    return read(data_dir, manifest, attribute) if attribute else None
+
+
+def read(data_dir: str, manifest: Manifest, attribute: str) -> Kinds:
+    """As `load`, of an attribute that the data has."""
     values, row_splits = item_attributes(data_dir, manifest)[attribute]
     here = np.diff(row_splits) > 0
     of_item = np.zeros(len(here), np.int64)

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+from typing import Any
 
 from tfrecs import files, json_files, json_schema
 from tfrecs.data.schema import SCHEMA_VERSION, SEQUENCE_FIELDS
@@ -91,22 +92,22 @@ class Manifest:
     """
 
     name: str
-    fields: tuple
+    fields: tuple[str, ...]
     num_users: int
     num_items: int
     num_interactions: int
-    split: dict
-    shards: tuple
-    vocabularies: dict
-    attributes: dict
+    split: dict[str, Any]
+    shards: tuple[Shard, ...]
+    vocabularies: dict[str, Vocabulary]
+    attributes: dict[str, str]
     attributes_sha256: str | None
-    provenance: dict
-    versions: dict
-    oracle: dict | None = None
+    provenance: dict[str, Any]
+    versions: dict[str, str]
+    oracle: dict[str, float] | None = None
     schema_version: int = SCHEMA_VERSION
 
 
-def save(data_dir, manifest):
+def save(data_dir: str, manifest: Manifest) -> None:
     """Writes `data_dir/dataset.json`, with a checksum.
 
     Args:
@@ -119,7 +120,7 @@ def save(data_dir, manifest):
     json_files.write(os.path.join(data_dir, FILE_NAME), dataclasses.asdict(manifest))
 
 
-def load(data_dir):
+def load(data_dir: str) -> Manifest:
     """Reads and checks `data_dir/dataset.json`; the other files are checked by `tfrecs.data.verification.verify`.
 
     Args:
@@ -156,7 +157,7 @@ def load(data_dir):
     return manifest
 
 
-def file_path(data_dir, name):
+def file_path(data_dir: str, name: str) -> str:
     """The path of a file that a manifest names.
 
     Args:
@@ -184,15 +185,16 @@ def file_path(data_dir, name):
     return path
 
 
-def _is_below(data_dir, path):
+def _is_below(data_dir: str, path: str) -> bool:
     root = os.path.realpath(data_dir)
     return os.path.realpath(path).startswith(os.path.join(root, ""))
 
 
-def _check_consistency(path, manifest):
+def _check_consistency(path: str, manifest: Manifest) -> None:
     """Refuses entries that contradict each other; the content of the files is not checked."""
     data_dir = os.path.dirname(path)
-    paths = [entry.path for entry in (*manifest.shards, *manifest.vocabularies.values())]
+    paths = [shard.path for shard in manifest.shards]
+    paths += [vocabulary.path for vocabulary in manifest.vocabularies.values()]
     for name in (*paths, ATTRIBUTES_FILE):
         file_path(data_dir, name)
     _require(len(set(paths)) == len(paths), path, "two entries name the same file")
@@ -214,18 +216,18 @@ def _check_consistency(path, manifest):
         path,
         f"the shards hold {sequences} sequences, one a user, but num_users is {manifest.num_users}",
     )
-    for name, expected in (("user", manifest.num_users), ("item", manifest.num_items)):
+    for name, count in (("user", manifest.num_users), ("item", manifest.num_items)):
         size = manifest.vocabularies[name].size
-        problem = f"the {name} vocabulary has {size} lines, the shards hold ids up to {expected}"
-        _require(size == expected, path, problem)
+        problem = f"the {name} vocabulary has {size} lines, the shards hold ids up to {count}"
+        _require(size == count, path, problem)
 
 
-def _require(condition, path, problem):
+def _require(condition: bool, path: str, problem: str) -> None:
     if not condition:
         raise InputError(f"{path}: {problem}")
 
 
-def read_vocabulary(data_dir, manifest, name):
+def read_vocabulary(data_dir: str, manifest: Manifest, name: str) -> list[str]:
     """The tokens of a vocabulary, `tokens[id - 1]` for an id.
 
     Args:
@@ -240,7 +242,7 @@ def read_vocabulary(data_dir, manifest, name):
         return file.read().decode("utf-8").split("\n")[:-1]
 
 
-def digest(path):
+def digest(path: str) -> tuple[str, int]:
     """`(sha256 hex digest, size in bytes)` of a file.
 
     Raises:

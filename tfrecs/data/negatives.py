@@ -6,14 +6,17 @@ exact, vectorised over all windows of a batch of users, and of a cost that does 
 beyond one more binary search.
 """
 
+from __future__ import annotations
+
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from tfrecs.data import hashing
 from tfrecs.data.schema import PAD
 
 
-def cumulative_weights(weights):
+def cumulative_weights(weights: ArrayLike) -> tf.Tensor:
     """Running sums of integer sampling weights.
 
     Args:
@@ -31,7 +34,7 @@ def cumulative_weights(weights):
     return tf.concat([tf.zeros([1], tf.int64), tf.cumsum(weights)], 0)
 
 
-def sorted_unique(values, num_ids):
+def sorted_unique(values: tf.RaggedTensor, num_ids: int) -> tf.RaggedTensor:
     """Sorts each row of a ragged tensor of ids and drops repeats.
 
     Args:
@@ -51,7 +54,7 @@ def sorted_unique(values, num_ids):
     return tf.RaggedTensor.from_value_rowids(keys % num_ids, keys // num_ids, num_rows)
 
 
-def remaining_weight(excluded, cumulative):
+def remaining_weight(excluded: tf.RaggedTensor, cumulative: tf.Tensor) -> tf.Tensor:
     """The total weight each user can still draw from.
 
     Args:
@@ -64,7 +67,9 @@ def remaining_weight(excluded, cumulative):
     return cumulative[-1] - tf.reduce_sum(_weights(excluded, cumulative), axis=1)
 
 
-def draw(excluded, rows, num_negatives, cumulative, seed):
+def draw(
+    excluded: tf.RaggedTensor, rows: tf.Tensor, num_negatives: int, cumulative: tf.Tensor, seed: tf.Tensor
+) -> tf.Tensor:
     """Draws ids in proportion to their weights, never an excluded one, independently of each other.
 
     Args:
@@ -104,17 +109,19 @@ class Sampler:
         left.
     """
 
-    def __init__(self, excluded, cumulative, seed, within_kinds=None):
+    def __init__(
+        self, excluded: tf.RaggedTensor, cumulative: tf.Tensor, seed: tf.Tensor, within_kinds: WithinKinds | None = None
+    ) -> None:
         self.excluded, self.cumulative, self.seed, self.calls = excluded, cumulative, seed, 0
         self.within_kinds = within_kinds
 
-    def __call__(self, rows, count, like=None):
+    def __call__(self, rows: tf.Tensor, count: int, like: tf.Tensor | None = None) -> tf.Tensor:
         if self.within_kinds is not None and like is not None:
             uniform = tf.random.stateless_uniform([tf.shape(rows)[0], count], self._next_seed(), dtype=tf.float64)
             return self.within_kinds.pick(self.excluded, rows, like, uniform)
         return draw(self.excluded, rows, count, self.cumulative, self._next_seed())
 
-    def whole_catalogue(self, rows, count):
+    def whole_catalogue(self, rows: tf.Tensor, count: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Draws from all items, those excluded for a user among them, so that one distribution holds for all users.
 
         Args:
@@ -133,13 +140,13 @@ class Sampler:
         log_probability = tf.cast(tf.math.log(weight / total), tf.float32)
         return tf.reshape(ids, shape), tf.reshape(log_probability, shape)
 
-    def _next_seed(self):
+    def _next_seed(self) -> tf.Tensor:
         seed = tf.random.experimental.stateless_fold_in(self.seed, self.calls) if self.calls else self.seed
         self.calls += 1
         return seed
 
 
-def pick(excluded, rows, uniform, cumulative):
+def pick(excluded: tf.RaggedTensor, rows: tf.Tensor, uniform: tf.Tensor, cumulative: tf.Tensor) -> tf.Tensor:
     """The ids that numbers in [0, 1) stand for; arguments as for `draw`.
 
     Args:
@@ -152,7 +159,7 @@ def pick(excluded, rows, uniform, cumulative):
     return _ids_at(excluded, rows, tf.cast(tf.floor(uniform * total), tf.int64), cumulative)
 
 
-def _ids_at(excluded, rows, drawn, cumulative):
+def _ids_at(excluded: tf.RaggedTensor, rows: tf.Tensor, drawn: tf.Tensor, cumulative: tf.Tensor) -> tf.Tensor:
     """The ids at points of each row's drawable mass, int64 `[windows, any]` from 0."""
     mass = _weights(excluded, cumulative).flat_values
     before = tf.cumsum(mass, exclusive=True)  # excluded mass over all earlier rows and entries
@@ -192,7 +199,7 @@ class WithinKinds:
         [[5, 5], [2, 4]]
     """
 
-    def __init__(self, kinds, weights):
+    def __init__(self, kinds: ArrayLike, weights: ArrayLike) -> None:
         kinds = np.asarray(kinds, np.int64)
         order = np.argsort(kinds, kind="stable")
         self.kinds = tf.constant(kinds)
@@ -202,7 +209,7 @@ class WithinKinds:
         bounds = np.searchsorted(kinds[order], np.arange(kinds.max() + 2))
         self.total = tf.constant(np.diff(self.cumulative.numpy()[bounds]), tf.int64)
 
-    def pick(self, known, rows, like, uniform):
+    def pick(self, known: tf.RaggedTensor, rows: tf.Tensor, like: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
         """The ids that numbers in [0, 1) stand for.
 
         Args:
@@ -230,7 +237,7 @@ class WithinKinds:
         return tf.where(share > 0, found, PAD)
 
 
-def hashed_uniform(ids, count):
+def hashed_uniform(ids: tf.Tensor, count: int) -> tf.Tensor:
     """Numbers in [0, 1) that depend on the id and the column only, not on who else is in the batch.
 
     Args:
@@ -248,5 +255,5 @@ def hashed_uniform(ids, count):
     return hashing.unit(hashing.mix(stream + tf.cast(tf.range(count), tf.uint64) * hashing.constant(hashing.GOLDEN)))
 
 
-def _weights(ids, cumulative):
+def _weights(ids: tf.RaggedTensor, cumulative: tf.Tensor) -> tf.RaggedTensor:
     return ids.with_flat_values(tf.gather(cumulative, ids.flat_values + 1) - tf.gather(cumulative, ids.flat_values))

@@ -1,17 +1,24 @@
 """TFRecord shards: encoding sequences, writing them deterministically, parsing batches of them."""
 
+from __future__ import annotations
+
 import contextlib
 import os
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from tfrecs.data import schema
 from tfrecs.data.manifest import Shard, digest
 from tfrecs.errors import InputError
 
+# Of a batch of users: `user`, maybe `split`, and ragged fields `[users, (time)]`.
+Sequences = dict[str, tf.Tensor | tf.RaggedTensor]
 
-def encode(user, split, sequence):
+
+def encode(user: int, split: tuple[int, int], sequence: Mapping[str, ArrayLike]) -> bytes:
     """Serialises one user's sequence.
 
     Args:
@@ -41,7 +48,7 @@ def encode(user, split, sequence):
     return example.SerializeToString(deterministic=True)
 
 
-def parse(serialized, fields):
+def parse(serialized: tf.Tensor, fields: Iterable[str]) -> Sequences:
     """Parses a batch of records.
 
     Args:
@@ -55,7 +62,7 @@ def parse(serialized, fields):
     return tf.io.parse_example(serialized, schema.feature_spec(fields))
 
 
-def shard_name(index, count):
+def shard_name(index: int, count: int) -> str:
     """File name of shard `index` of `count`, `sequences-00000-of-00008.tfrecord`."""
     return f"sequences-{index:05d}-of-{count:05d}.tfrecord"
 
@@ -78,13 +85,13 @@ class ShardWriter:
         1
     """
 
-    def __init__(self, directory, count):
+    def __init__(self, directory: str, count: int) -> None:
         self.directory = directory
         self.count = count
-        self.shards = ()
+        self.shards: tuple[Shard, ...] = ()
         self._sequences = [0] * count
 
-    def __enter__(self):
+    def __enter__(self) -> ShardWriter:
         self._writers = []
         with self._failures_named():
             for index in range(self.count):
@@ -92,14 +99,14 @@ class ShardWriter:
                 self._writers.append(tf.io.TFRecordWriter(path))
         return self
 
-    def write(self, user, split, sequence):
+    def write(self, user: int, split: tuple[int, int], sequence: Mapping[str, ArrayLike]) -> None:
         """Appends one user's sequence; arguments as in `encode`."""
         index = (int(user) - 1) % self.count
         with self._failures_named():
             self._writers[index].write(encode(user, split, sequence))
         self._sequences[index] += 1
 
-    def __exit__(self, *failure):
+    def __exit__(self, *failure: object) -> None:
         for writer in self._writers:
             # After another failure, that one is what is told.
             with contextlib.suppress(tf.errors.OpError) if failure[0] else self._failures_named():
@@ -111,7 +118,7 @@ class ShardWriter:
             )
 
     @contextlib.contextmanager
-    def _failures_named(self):
+    def _failures_named(self) -> Iterator[None]:
         try:
             yield
         except tf.errors.OpError as error:

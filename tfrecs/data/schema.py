@@ -15,6 +15,8 @@ A record is a ``tf.train.Example`` with
 Id 0 is PAD everywhere; line n of a vocabulary file (counted from 0) is id n + 1.
 """
 
+from collections.abc import Iterable
+
 import tensorflow as tf
 
 SCHEMA_VERSION = 2
@@ -29,7 +31,7 @@ SEQUENCE_FIELDS = {
 }
 
 
-def feature_spec(fields):
+def feature_spec(fields: Iterable[str]) -> dict[str, tf.io.FixedLenFeature | tf.io.RaggedFeature]:
     """The parsing spec of a record, for ``tf.io.parse_example``.
 
     Args:

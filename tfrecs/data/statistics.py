@@ -1,16 +1,21 @@
 """What the training parts hold, uninformed by held-out items: popularity, transitions, sampling weights, ratings."""
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
+from tfrecs.data.manifest import Manifest
 from tfrecs.data.schema import PAD
 from tfrecs.data.training_batches import cut, sequences, training_ends
 from tfrecs.errors import InputError, nearest, option
 
 DISTRIBUTIONS = ("uniform", "popularity")
+# `f(users, items) -> bool`, tensors of one shape: which interactions are held out.
+HeldOut = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-def item_counts(data_dir, manifest, split="train"):
+def item_counts(data_dir: str, manifest: Manifest, split: str = "train") -> np.ndarray:
     """How often each item occurs in the training parts: popularity, uninformed by held-out items.
 
     Returns:
@@ -23,7 +28,14 @@ def item_counts(data_dir, manifest, split="train"):
     return counts
 
 
-def sampling_weights(data_dir, manifest, distribution, split="train", include_pad=False, argument="distribution"):
+def sampling_weights(
+    data_dir: str,
+    manifest: Manifest,
+    distribution: str,
+    split: str = "train",
+    include_pad: bool = False,
+    argument: str = "distribution",
+) -> np.ndarray:
     """Weights for drawing negatives.
 
     Args:
@@ -47,7 +59,7 @@ def sampling_weights(data_dir, manifest, distribution, split="train", include_pa
     return weights
 
 
-def transition_pairs(data_dir, manifest, split="train"):
+def transition_pairs(data_dir: str, manifest: Manifest, split: str = "train") -> np.ndarray:
     """Every (item, next item) of the training parts.
 
     Returns:
@@ -62,7 +74,9 @@ def transition_pairs(data_dir, manifest, split="train"):
     return np.concatenate(pairs)
 
 
-def training_ratings(data_dir, manifest, split, held_out=None):
+def training_ratings(
+    data_dir: str, manifest: Manifest, split: str, held_out: HeldOut | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All ratings of the training parts, in memory: 20 bytes each.
 
     Args:
@@ -80,4 +94,5 @@ def training_ratings(data_dir, manifest, split, held_out=None):
         kept = tf.ones_like(users, tf.bool) if held_out is None else tf.logical_not(held_out(users, items))
         columns = (users, items, training["rating"].flat_values)
         blocks.append(tuple(tf.boolean_mask(column, kept).numpy() for column in columns))
-    return tuple(np.concatenate(columns) for columns in zip(*blocks))
+    users, items, ratings = (np.concatenate(columns) for columns in zip(*blocks))
+    return users, items, ratings

@@ -3,12 +3,15 @@ run can skip to where it was; users are read in blocks, so that memory does not 
 
 import contextlib
 import functools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import NoReturn
 
 import numpy as np
 import tensorflow as tf
 
 from tfrecs.data import batching, negatives, records
-from tfrecs.data.manifest import ATTRIBUTES_FILE, file_path
+from tfrecs.data.manifest import ATTRIBUTES_FILE, Manifest, file_path
+from tfrecs.data.records import Sequences
 from tfrecs.errors import InputError, nearest, option
 
 SHUFFLE_BUFFER = 16384  # serialised users; a fixed bound, whatever the size of the data
@@ -59,21 +62,21 @@ class TrainingBatches:
 
     def __init__(
         self,
-        data_dir,
-        manifest,
-        make_examples,
+        data_dir: str,
+        manifest: Manifest,
+        make_examples: Callable[..., dict[str, tf.Tensor]],
         *,
-        weights,
-        batch_size,
-        seed,
-        split="train",
-        fields=("item",),
-        users_per_block=1024,
-        exclude_held_out=False,
-        batch_tokens=0,
-        padded_fields=("history",),
-        kinds=None,
-    ):
+        weights: np.ndarray | None,
+        batch_size: int,
+        seed: int,
+        split: str = "train",
+        fields: Sequence[str] = ("item",),
+        users_per_block: int = 1024,
+        exclude_held_out: bool = False,
+        batch_tokens: int = 0,
+        padded_fields: Sequence[str] = ("history",),
+        kinds: np.ndarray | None = None,
+    ) -> None:
         if split not in (*TRAINING_SPLITS, "all"):
             raise InputError(f"{option('split')}: unknown value {split!r}; {nearest(split, (*TRAINING_SPLITS, 'all'))}")
         self.data_dir, self.manifest, self.make_examples = data_dir, manifest, make_examples
@@ -83,10 +86,8 @@ class TrainingBatches:
         self.split, self.exclude_held_out = split, exclude_held_out
         self.epoch = 0
         self.cumulative = None if weights is None else negatives.cumulative_weights(weights)
-        self.within_kinds = None
+        self.within_kinds = None if weights is None or kinds is None else negatives.WithinKinds(kinds, weights)
         self._drew_without_weights = False
-        if weights is not None and kinds is not None:
-            self.within_kinds = negatives.WithinKinds(kinds, weights)
         # Traced once; a dataset's map only calls it.
         self._examples = tf.function(
             self._shuffled_block,
@@ -97,21 +98,21 @@ class TrainingBatches:
             ],
         )
 
-    def __call__(self, first_epoch=0, end_epoch=1, skip=0):
-        def one_epoch(epoch):
+    def __call__(self, first_epoch: int = 0, end_epoch: int = 1, skip: int = 0) -> tf.data.Dataset:
+        def one_epoch(epoch: tf.Tensor) -> tf.data.Dataset:
             return self._one_epoch(epoch).skip(tf.where(epoch == first_epoch, tf.cast(skip, tf.int64), 0))
 
         with self._naming_weights():
             return tf.data.Dataset.range(first_epoch, end_epoch).flat_map(one_epoch).prefetch(4)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[dict[str, tf.Tensor]]:
         epoch, self.epoch = self.epoch, self.epoch + 1
         return iter(self(epoch, epoch + 1))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._length
 
-    def passes(self, current, steps=None):
+    def passes(self, current: Callable[[], int], steps: int | None = None) -> tf.data.Dataset:
         """What Keras's `fit` can read: one epoch a pass, each of `len(self)` batches.
 
         Where epochs differ in their number of batches (with `batch_tokens`, or items left out at random), longer ones
@@ -135,7 +136,7 @@ class TrainingBatches:
             )
         steps = steps or length
 
-        def one_pass(number):
+        def one_pass(number: tf.Tensor) -> tf.data.Dataset:
             first = number * steps
             epochs = tf.data.Dataset.range(first // length, (first + steps - 1) // length + 1)
             batches = epochs.flat_map(lambda epoch: self._one_epoch(epoch).repeat().take(length))
@@ -147,7 +148,7 @@ class TrainingBatches:
         return dataset.apply(tf.data.experimental.assert_cardinality(steps)).prefetch(4)
 
     @functools.cached_property
-    def _length(self):
+    def _length(self) -> int:
         zero = np.int64(0)
         if self.batch_tokens:
             return int(self().reduce(zero, lambda count, _: count + 1))
@@ -158,7 +159,7 @@ class TrainingBatches:
             )
         return -(-int(numbers.reduce(zero, tf.add)) // self.batch_size)
 
-    def _one_epoch(self, epoch):
+    def _one_epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
         dataset = self._blocks(epoch).map(
             lambda index, serialized: self._examples(epoch, index, serialized),
             num_parallel_calls=2,
@@ -168,12 +169,12 @@ class TrainingBatches:
             return dataset.enumerate().flat_map(functools.partial(self._by_length, epoch))
         return dataset.rebatch(self.batch_size)
 
-    def _blocks(self, epoch):
+    def _blocks(self, epoch: tf.Tensor) -> tf.data.Dataset:
         users = _shuffled(self.data_dir, self.manifest, tf.stack([self.seed, epoch]))
         return users.rebatch(self.users_per_block).enumerate()
 
     @contextlib.contextmanager
-    def _naming_weights(self):
+    def _naming_weights(self) -> Iterator[None]:
         try:
             yield
         except Exception:
@@ -183,19 +184,20 @@ class TrainingBatches:
                 ) from None
             raise
 
-    def _shuffled_block(self, epoch, index, serialized):
+    def _shuffled_block(self, epoch: tf.Tensor, index: tf.Tensor, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         examples, seed = self._block(epoch, index, serialized)
         size = tf.shape(next(iter(examples.values())))[0]
         order = tf.random.experimental.stateless_shuffle(tf.range(size), seed)
         examples["epoch"] = tf.fill([size], epoch)
         return {name: tf.gather(value, order) for name, value in examples.items()}
 
-    def _block(self, epoch, index, serialized):
+    def _block(self, epoch: tf.Tensor, index: tf.Tensor, users: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """A block's examples as they come, and the seed of their order."""
-        sequences = records.parse(serialized, self.fields)
+        sequences = records.parse(users, self.fields)
         seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, epoch]), index)
         training = cut(sequences, self.fields, training_ends(sequences, self.split))
-        fold_in, draw = tf.random.experimental.stateless_fold_in, self._refuse_to_draw
+        fold_in = tf.random.experimental.stateless_fold_in
+        draw: Callable[..., tf.Tensor] = self._refuse_to_draw
         if self.cumulative is not None:
             known = sequences["item"] if self.exclude_held_out else training["item"]
             excluded = negatives.sorted_unique(known, self.manifest.num_items + 1)
@@ -207,34 +209,36 @@ class TrainingBatches:
             draw = negatives.Sampler(excluded, self.cumulative, fold_in(seed, 1), self.within_kinds)
         return self.make_examples(training, draw, fold_in(seed, 2)), fold_in(seed, 3)
 
-    def _refuse_to_draw(self, *_, **__):
+    def _refuse_to_draw(self, *_: object, **__: object) -> NoReturn:
         self._drew_without_weights = True
         raise InputError("weights: None")
 
-    def _by_length(self, epoch, index, examples):
+    def _by_length(self, epoch: tf.Tensor, index: tf.Tensor, examples: Mapping[str, tf.Tensor]) -> tf.data.Dataset:
         seed = tf.random.experimental.stateless_fold_in(tf.stack([self.seed, epoch]), index)
         seed = tf.random.experimental.stateless_fold_in(seed, 4)
         return batching.by_length(examples, self.padded_fields, self.batch_tokens, seed)
 
 
-def _rows(examples):
+def _rows(examples: Mapping[str, tf.Tensor]) -> tf.Tensor:
     return tf.shape(next(iter(examples.values())), tf.int64)[0]
 
 
-def training_ends(sequences, split):
+def training_ends(sequences: Sequences, split: str) -> tf.Tensor:
     """Where the training part of each user ends, int64 `[users]`; `split` as for `TrainingBatches`."""
     if split == "all":
         return sequences["item"].row_lengths()
     return sequences["split"][:, TRAINING_SPLITS[split]]
 
 
-def sequences(data_dir, manifest, fields, batch_size=1024):
+def sequences(
+    data_dir: str, manifest: Manifest, fields: Collection[str], batch_size: int = 1024
+) -> Iterator[Sequences]:
     """All sequences in the order of the shards, parsed: dicts of `user`, `split` and the ragged `fields`."""
     dataset = serialized(data_dir, manifest).batch(batch_size)
     return dataset.map(lambda serialized: records.parse(serialized, fields))
 
 
-def item_attributes(data_dir, manifest):
+def item_attributes(data_dir: str, manifest: Manifest) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """The item attribute table: dict of name to `(values, row_splits)` int64 arrays, row i for item id i."""
     if not manifest.attributes:
         return {}
@@ -242,16 +246,16 @@ def item_attributes(data_dir, manifest):
         return {name: (table[f"{name}/values"], table[f"{name}/row_splits"]) for name in manifest.attributes}
 
 
-def _paths(data_dir, manifest):
+def _paths(data_dir: str, manifest: Manifest) -> list[str]:
     return [file_path(data_dir, shard.path) for shard in manifest.shards if shard.num_sequences]
 
 
-def serialized(data_dir, manifest):
+def serialized(data_dir: str, manifest: Manifest) -> tf.data.Dataset:
     """The records in the order of the shards, unparsed, as a `tf.data.Dataset`."""
     return tf.data.TFRecordDataset(_paths(data_dir, manifest))
 
 
-def _shuffled(data_dir, manifest, seed):
+def _shuffled(data_dir: str, manifest: Manifest, seed: tf.Tensor) -> tf.data.Dataset:
     """Batches of serialised users: shards in random order, interleaved, then shuffled a buffer at a time.
 
     Everything is stateless: `Dataset.shuffle` would mix in the global seed.
@@ -272,7 +276,7 @@ def _shuffled(data_dir, manifest, seed):
     )
 
 
-def cut(sequences, fields, ends):
+def cut(sequences: Sequences, fields: Collection[str], ends: tf.Tensor) -> Sequences:
     """The first `ends[i]` interactions of each user.
 
     Args:

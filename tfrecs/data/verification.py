@@ -4,13 +4,15 @@ import itertools
 import os
 import struct
 import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfrecs import files
 from tfrecs.data import records
-from tfrecs.data.manifest import ATTRIBUTES_FILE, FILE_NAME, digest, file_path
+from tfrecs.data.manifest import ATTRIBUTES_FILE, FILE_NAME, Manifest, Shard, Vocabulary, digest, file_path
 from tfrecs.data.schema import SEQUENCE_FIELDS
 from tfrecs.errors import InputError
 
@@ -32,7 +34,7 @@ READ_ERRORS = (
 )
 
 
-def verify(data_dir, manifest):
+def verify(data_dir: str, manifest: Manifest) -> None:
     """Compares every file with the manifest, and its content with the manifest's fields and counts.
 
     Nothing truncated, altered or mixed up passes, and nothing that would be read as other users or items: every user
@@ -55,7 +57,7 @@ def verify(data_dir, manifest):
     _check_sequences(data_dir, manifest)
 
 
-def _check_shard_file(path, shard):
+def _check_shard_file(path: str, shard: Shard) -> None:
     sha256, size = _digest(path)
     if size != shard.num_bytes:
         raise InputError(f"{path}: truncated or altered: {size} bytes, the manifest says {shard.num_bytes}")
@@ -63,13 +65,13 @@ def _check_shard_file(path, shard):
         raise InputError(f"{path}: altered: sha256 {sha256}, the manifest says {shard.sha256}")
 
 
-def _digest(path):
+def _digest(path: str) -> tuple[str, int]:
     if not os.path.exists(path):
         raise InputError(f"{path}: listed in the manifest but No such file or directory")
     return digest(path)
 
 
-def _check_vocabulary(path, name, vocabulary):
+def _check_vocabulary(path: str, name: str, vocabulary: Vocabulary) -> None:
     sha256, _ = _digest(path)
     if sha256 != vocabulary.sha256:
         raise InputError(
@@ -83,7 +85,7 @@ def _check_vocabulary(path, name, vocabulary):
     _check_tokens(path)
 
 
-def _check_tokens(path):
+def _check_tokens(path: str) -> None:
     """Tokens are UTF-8, not empty and differ from each other."""
     ascending = True
     with files.open_regular(path) as file:
@@ -104,14 +106,14 @@ def _check_tokens(path):
                 seen.add(token)
 
 
-def _decode(path, line, token):
+def _decode(path: str, line: int, token: bytes) -> None:
     try:
         token.decode("utf-8")
     except UnicodeDecodeError:
         raise InputError(f"{path}:{line}: not UTF-8: {token[:80]!r}") from None
 
 
-def _check_sequences(data_dir, manifest):
+def _check_sequences(data_dir: str, manifest: Manifest) -> None:
     seen = np.zeros(manifest.num_users + 1, bool)
     sizes = {"item": manifest.num_items}
     if "action" in manifest.fields:
@@ -136,7 +138,7 @@ def _check_sequences(data_dir, manifest):
         )
 
 
-def _batches(path):
+def _batches(path: str) -> Iterator[dict[str, Any]]:
     """Yields a shard's records, in numpy: dict of `user`, `split`, and `(values, row_splits)` of every known field."""
     dataset = tf.data.TFRecordDataset(path).batch(SEQUENCES_PER_BATCH).prefetch(1)
     try:
@@ -150,14 +152,14 @@ def _batches(path):
         raise InputError(f"{path}: not a shard of these fields: {''.join(reason)[:200]}") from None
 
 
-def _check_fields(path, batch, fields):
+def _check_fields(path: str, batch: dict[str, Any], fields: tuple[str, ...]) -> None:
     """Drops the fields that the manifest does not list, which must have no values."""
     for name in [name for name in SEQUENCE_FIELDS if name not in fields]:
         if len(batch.pop(name)[0]):
             raise InputError(f"{path}: the records have the field {name}, the manifest says {', '.join(fields)}")
 
 
-def _check_users(path, users, seen):
+def _check_users(path: str, users: np.ndarray, seen: np.ndarray) -> None:
     """Ids are in range and new; they are marked as seen."""
     _require_range(path, "user", users, len(seen) - 1)
     unique, counts = np.unique(users, return_counts=True)
@@ -167,7 +169,7 @@ def _check_users(path, users, seen):
     seen[users] = True
 
 
-def _check_batch(path, batch, sizes):
+def _check_batch(path: str, batch: Mapping[str, Any], sizes: Mapping[str, int]) -> None:
     users, row_splits = batch["user"], batch["item"][1]
     lengths = np.diff(row_splits)
     for name in batch:
@@ -193,13 +195,13 @@ def _check_batch(path, batch, sizes):
         raise InputError(f"{path}: a rating that is no finite number")
 
 
-def _require_range(path, name, ids, size):
+def _require_range(path: str, name: str, ids: np.ndarray, size: int) -> None:
     wrong = ids[(ids < 1) | (ids > size)]
     if len(wrong):
         raise InputError(f"{path}: {name} id {wrong[0]}, expected 1 to {size}")
 
 
-def _check_attributes(path, manifest):
+def _check_attributes(path: str, manifest: Manifest) -> None:
     sha256, _ = _digest(path)
     if sha256 != manifest.attributes_sha256:
         raise InputError(f"{path}: altered: sha256 {sha256}, the manifest says {manifest.attributes_sha256}")
@@ -219,11 +221,11 @@ def _check_attributes(path, manifest):
         raise InputError(f"{path}: not a table of item attributes: {str(error)[:300]}") from None
 
 
-def _parts(manifest):
+def _parts(manifest: Manifest) -> Iterable[tuple[str, str]]:
     return itertools.product(manifest.attributes, ("values", "row_splits"))
 
 
-def _check_table(name, values, row_splits, manifest):
+def _check_table(name: str, values: np.ndarray, row_splits: np.ndarray, manifest: Manifest) -> None:
     for array in (values, row_splits):
         if array.dtype != np.int64 or array.ndim != 1:
             raise ValueError(f"{name}: expected arrays of int64 with one axis")

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tfrecs.data.schema import PAD
 
 
-def target_positions(row_lengths, min_history, min_targets):
+def target_positions(row_lengths: tf.Tensor, min_history: int, min_targets: int) -> tf.RaggedTensor:
     """Every position of a sequence at which a training target may start.
 
     Args:
@@ -26,7 +26,9 @@ def target_positions(row_lengths, min_history, min_targets):
     return tf.ragged.range(first, last)
 
 
-def history_before(values, rows, positions, length):
+def history_before(
+    values: tf.RaggedTensor, rows: tf.Tensor, positions: tf.Tensor, length: int | tf.Tensor
+) -> tf.Tensor:
     """The last `length` values before a position, oldest first, left-aligned, padded with PAD.
 
     Args:
@@ -47,7 +49,7 @@ def history_before(values, rows, positions, length):
     return values_between(values, rows, first, positions, length)
 
 
-def width_of(values, length):
+def width_of(values: tf.RaggedTensor, length: int) -> tf.Tensor:
     """The longest row, `length` at most and 1 at least, int64: how wide `history_before` all rows has to be.
 
     Example:
@@ -57,7 +59,7 @@ def width_of(values, length):
     return tf.clip_by_value(values.bounding_shape(axis=1, out_type=tf.int64), 1, length)
 
 
-def items_from(values, rows, positions, length):
+def items_from(values: tf.RaggedTensor, rows: tf.Tensor, positions: tf.Tensor, length: int | tf.Tensor) -> tf.Tensor:
     """The next `length` values from a position on, left-aligned, padded with PAD; see `history_before`.
 
     Example:
@@ -69,7 +71,9 @@ def items_from(values, rows, positions, length):
     return values_between(values, rows, positions, ends, length)
 
 
-def covering_windows(row_lengths, length, stride):
+def covering_windows(
+    row_lengths: tf.Tensor, length: int, stride: int
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
     """Windows that train each next item once, with up to `length` items before it.
 
     A sequence of n items has n - 1 next items. The last window ends with the last of them, each earlier one `stride`
@@ -98,7 +102,7 @@ def covering_windows(row_lengths, length, stride):
     return rows, tf.maximum(end - length, 0), fresh, end
 
 
-def next_item_windows(values, length):
+def next_item_windows(values: tf.RaggedTensor, length: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """One window for each `covering_windows`: its items, and for each the next one, or PAD where another trains it.
 
     Args:
@@ -121,7 +125,9 @@ def next_item_windows(values, length):
     return rows, history, tf.where(position >= fresh[:, tf.newaxis], targets, 0)
 
 
-def values_between(values, rows, first, end, length):
+def values_between(
+    values: tf.RaggedTensor, rows: tf.Tensor, first: tf.Tensor, end: tf.Tensor, length: int | tf.Tensor
+) -> tf.Tensor:
     """Values of positions `first` to `end` (exclusive), `length` of them at most, left-aligned, padded with PAD.
 
     Args:
@@ -148,7 +154,7 @@ def values_between(values, rows, first, end, length):
     return tf.where(inside, tf.gather(source, flat), tf.cast(PAD, values.dtype))
 
 
-def last_items(items, longest):
+def last_items(items: tf.RaggedTensor, longest: int) -> tf.Tensor:
     """The last items of each row, in a tensor no wider than they need.
 
     Args:

@@ -1,10 +1,34 @@
 """The protocols with one held-out item per user: its rank among all items, or pairs with items the user never met."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
 import numpy as np
 import tensorflow as tf
 
 from tfrecs import metrics
+from tfrecs.data.kinds import Kinds
 from tfrecs.data.schema import PAD
+from tfrecs.evaluation.protocols import EvaluationConfig
+from tfrecs.models.catalogue import Catalogue
+
+
+class Ranker(Protocol):
+    """What ranks the catalogue: a model or a baseline."""
+
+    def checked_rank(
+        self, batch: Mapping[str, tf.Tensor], target: tf.Tensor, excluded: tf.Tensor, /, *table: Catalogue
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `metrics.checked_rank`."""
+
+
+class Scorer(Protocol):
+    """What scores candidates: a model or a baseline; it may have a `pair_loss`, see `PairAUC`."""
+
+    def score(self, batch: Mapping[str, tf.Tensor], items: tf.Tensor, /) -> tf.Tensor:
+        """Scores `[batch, count]` of items `[batch, count]`."""
 
 
 class FullRanking:
@@ -24,34 +48,34 @@ class FullRanking:
     kinds = None
     measures_ranks = True  # what is measured of a user is the rank of the held-out item
 
-    def __init__(self, exclude_seen=True, recall=False, topk=()):
+    def __init__(self, exclude_seen: bool = True, recall: bool = False, topk: Iterable[int] = ()) -> None:
         self.exclude_seen, self.recall = exclude_seen, recall
         self.cutoffs = tuple(sorted({*metrics.CUTOFFS, *topk}))
 
     @classmethod
-    def from_config(cls, config, kinds=None):
+    def from_config(cls, config: EvaluationConfig, kinds: Kinds | None = None) -> FullRanking:
         """The protocol of a `TrainConfig`. NOTE: `recbole` keeps seen items, as RecBole does for repeatable data."""
         return cls(config.exclude_seen, config.protocol == "recbole", config.topk)
 
     @property
-    def names(self):
+    def names(self) -> tuple[str, ...]:
         """The metrics reported, by which an epoch may be chosen."""
         return tuple(self._named(metrics.of_rank(tf.ones([1], tf.int64), self.cutoffs)))
 
-    def measure(self, ranker):
+    def measure(self, ranker: Ranker) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
         """`f(batch, *table) -> (int64 ranks [batch], sound bool [batch])`.
 
         `ranker` is anything with `checked_rank(inputs, target, excluded, *table)`, see `metrics.checked_rank`; a table
         is what a model's `catalogue` gives.
         """
 
-        def rank(batch, *table):
+        def rank(batch: Mapping[str, tf.Tensor], *table: Catalogue) -> tuple[tf.Tensor, tf.Tensor]:
             excluded = batch["seen"] if self.exclude_seen else batch["seen"][:, :0]
             return ranker.checked_rank(batch, batch["target"], excluded, *table)
 
         return rank
 
-    def summarise(self, ranks):
+    def summarise(self, ranks: np.ndarray) -> dict[str, float]:
         """Means over users, each counted once.
 
         Args:
@@ -62,12 +86,12 @@ class FullRanking:
         """
         return _means(self.of_users(ranks), len(ranks))
 
-    def of_users(self, ranks):
+    def of_users(self, ranks: np.ndarray) -> dict[str, np.ndarray]:
         """The metrics of each user: dict of metric to float array `[users]`; arguments as for `summarise`."""
         values = self._named(metrics.of_rank(tf.constant(ranks, tf.int64), self.cutoffs))
         return {name: value.numpy() for name, value in values.items()}
 
-    def _named(self, values):
+    def _named(self, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         if not self.recall:
             return values
         return values | {name.replace("hr@", "recall@"): value for name, value in values.items() if "hr@" in name}
@@ -94,20 +118,20 @@ class PairAUC:
     exclude_seen = True
     measures_ranks = False
 
-    def __init__(self, num_negatives=1, kinds=None):
+    def __init__(self, num_negatives: int = 1, kinds: Kinds | None = None) -> None:
         self.num_negatives, self.kinds = num_negatives, kinds
 
     @classmethod
-    def from_config(cls, config, kinds=None):
+    def from_config(cls, config: EvaluationConfig, kinds: Kinds | None = None) -> PairAUC:
         """The protocol of a `TrainConfig`, and `data.kinds.Kinds` where the data has them."""
         return cls(config.num_eval_negatives, kinds)
 
     @property
-    def names(self):
+    def names(self) -> tuple[str, ...]:
         """The metrics reported, by which an epoch may be chosen."""
         return ("auc", "gauc", *(f"auc_{name}" for name in (self.kinds.names if self.kinds else ())))
 
-    def measure(self, scorer):
+    def measure(self, scorer: Scorer) -> Callable[[Mapping[str, tf.Tensor]], tuple[tf.Tensor, tf.Tensor]]:
         """`f(batch) -> (float32 [batch, columns], sound bool [batch])`.
 
         The values are what `summarise` takes; a NaN wins nothing and is won against by nothing. `scorer` is anything
@@ -116,7 +140,7 @@ class PairAUC:
         loss = getattr(scorer, "pair_loss", None)
         kind_of = tf.constant(self.kinds.of_item) if self.kinds else None
 
-        def compare(batch):
+        def compare(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
             candidates = tf.concat([batch["target"][:, tf.newaxis], batch["negatives"]], axis=1)
             scores = scorer.score(batch, candidates)
             positive, negative = scores[:, :1], scores[:, 1:]
@@ -129,7 +153,7 @@ class PairAUC:
 
         return compare
 
-    def summarise(self, shares):
+    def summarise(self, shares: np.ndarray) -> dict[str, float]:
         """Means over users who have an unseen item.
 
         Args:
@@ -143,7 +167,7 @@ class PairAUC:
         values = self.of_users(shares)
         return _means(values, len(values["auc"]))
 
-    def of_users(self, shares):
+    def of_users(self, shares: np.ndarray) -> dict[str, np.ndarray]:
         """The metrics of each user who has an unseen item; as `FullRanking.of_users`, those by kind of fewer users."""
         known = 4 if self.kinds else 3
         shares = np.reshape(shares, [len(shares), -1]) if len(shares) else np.zeros([0, known])
@@ -156,7 +180,7 @@ class PairAUC:
         return values | ({"loss": shares[:, known]} if shares.shape[1] > known else {})
 
 
-def _means(values, users):
+def _means(values: Mapping[str, np.ndarray], users: int) -> dict[str, float]:
     if not users:
         return {"users": 0}
     return {name: float(np.mean(value, dtype=np.float64)) for name, value in values.items()} | {"users": users}

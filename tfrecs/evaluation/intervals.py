@@ -1,12 +1,15 @@
 """Confidence intervals of means over users, by the bootstrap; numpy only."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 SAMPLES, LEVEL = 2000, 0.95
 BLOCK = 1 << 22  # numbers drawn at a time: bounds memory
 
 
-def bootstrap_interval(values, seed=0, samples=SAMPLES, level=LEVEL):
+def bootstrap_interval(
+    values: ArrayLike, seed: int = 0, samples: int = SAMPLES, level: float = LEVEL
+) -> tuple[float, float]:
     """The percentile bootstrap interval of a mean over users.
 
     Users are drawn with replacement, as many as there are, and their values averaged; the interval holds the middle

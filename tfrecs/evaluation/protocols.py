@@ -2,8 +2,32 @@
 
 import dataclasses
 import importlib
+import typing
+from typing import TYPE_CHECKING, Any
 
 from tfrecs.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from tfrecs.data.kinds import Kinds
+
+
+class EvaluationConfig(typing.Protocol):
+    """The part of a `TrainConfig` that says how a model is evaluated."""
+
+    @property
+    def protocol(self) -> str: ...
+    @property
+    def select_metric(self) -> str: ...
+    @property
+    def topk(self) -> tuple[int, ...]: ...
+    @property
+    def exclude_seen(self) -> bool: ...
+    @property
+    def num_eval_negatives(self) -> int: ...
+    @property
+    def published_lists(self) -> bool: ...
+    @property
+    def eval_batch_size(self) -> int: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,18 +53,18 @@ class Protocol:
 
     measured_by: str
     default_metric: str
-    followed: tuple
-    shown: tuple
-    compared: tuple
+    followed: tuple[str, ...]
+    shown: tuple[str, ...]
+    compared: tuple[str, ...]
     evaluator: str = "Evaluator"
-    baselines: tuple = ("popularity", "transitions")
+    baselines: tuple[str, ...] = ("popularity", "transitions")
     exclude_seen: bool | None = None
     candidates: str = ""
     oracle: str = "always"
     ranks_lists: bool = True
     by_kind: bool = False
 
-    def follows(self, metric):
+    def follows(self, metric: str) -> bool:
         """Whether the console and the curves show a metric, those by kind included.
 
         Example:
@@ -94,7 +118,7 @@ PROTOCOLS = {
 DEFAULT_METRICS = {name: protocol.default_metric for name, protocol in PROTOCOLS.items()}
 
 
-def create(config, kinds=None):
+def create(config: EvaluationConfig, kinds: "Kinds | None" = None) -> Any:
     """What measures under the protocol of a `TrainConfig`.
 
     Args:
@@ -114,7 +138,7 @@ def create(config, kinds=None):
     return getattr(importlib.import_module(f"tfrecs.evaluation.{module}"), name).from_config(config, kinds)
 
 
-def check_metric(config, kinds=None, kinds_known=True):
+def check_metric(config: EvaluationConfig, kinds: "Kinds | None" = None, kinds_known: bool = True) -> None:
     """Refuses a `select_metric` that the protocol does not report.
 
     Args:

@@ -1,7 +1,11 @@
 """Lists of held-out ratings, ranked by predicted rating: ARERec's protocol, as published and corrected."""
 
+from __future__ import annotations
+
 import itertools
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -9,13 +13,24 @@ import tensorflow as tf
 from tfrecs.data import training_batches
 from tfrecs.data.evaluation_batches import HELD_OUT_SPLITS
 from tfrecs.data.hashing import position
+from tfrecs.data.kinds import Kinds
+from tfrecs.data.manifest import Manifest
+from tfrecs.data.statistics import HeldOut
 from tfrecs.errors import InputError, NotFiniteError
+from tfrecs.evaluation.protocols import EvaluationConfig
 from tfrecs.models.scoring import not_finite
 
 CUTOFFS = (3, 5, 7, 10)
 RELEVANT = 3.0  # the rating from which on an item is relevant
 FIELDS = ("item", "timestamp", "rating")
 USERS, PAIRS = 256, 512  # users read, and ratings predicted, at a time: bounds memory
+
+
+class Rater(Protocol):
+    """What predicts ratings: a model or a baseline."""
+
+    def rate(self, inputs: Mapping[str, tf.Tensor], /) -> tuple[tf.Tensor, tf.Tensor]:
+        """Expected and most likely ratings of pairs of `user` and `item`."""
 
 
 class RatedList:
@@ -42,16 +57,16 @@ class RatedList:
     kinds = None
     measures_ranks = False
 
-    def __init__(self, topk=(), published=False):
+    def __init__(self, topk: Iterable[int] = (), published: bool = False) -> None:
         self.cutoffs, self.published = tuple(sorted({*CUTOFFS, *topk})), published
 
     @classmethod
-    def from_config(cls, config, kinds=None):
+    def from_config(cls, config: EvaluationConfig, kinds: Kinds | None = None) -> RatedList:
         """The protocol of a `TrainConfig`."""
         return cls(config.topk, config.published_lists)
 
     @property
-    def names(self):
+    def names(self) -> tuple[str, ...]:
         """The metrics by which an epoch may be chosen.
 
         Example:
@@ -60,7 +75,9 @@ class RatedList:
         """
         return tuple(f"{name}@{k}" for name in ("hr", "ndcg") for k in self.cutoffs)
 
-    def measurement(self, rater, data_dir, manifest, own_split=None):
+    def measurement(
+        self, rater: Rater, data_dir: str, manifest: Manifest, own_split: HeldOut | None = None
+    ) -> Callable[..., tuple[dict[str, float], float]]:
         """Measures one rater; traced once, used for every epoch.
 
         Args:
@@ -82,7 +99,7 @@ class RatedList:
         signature = {name: tf.TensorSpec([None], tf.int64) for name in ("user", "item", "now")}
         rate = tf.function(rater.rate, input_signature=[signature])
 
-        def measure(split, max_users=None):
+        def measure(split: str, max_users: int | None = None) -> tuple[dict[str, float], float]:
             started = time.perf_counter()
             lists = self._lists(rate, held_out_ratings(data_dir, manifest, split, own_split))
             metrics = self._summary(itertools.islice(lists, max_users), type(rater).__name__, split)
@@ -90,7 +107,11 @@ class RatedList:
 
         return measure
 
-    def _lists(self, rate, batches):
+    def _lists(
+        self,
+        rate: Callable[[Mapping[str, tf.Tensor]], tuple[tf.Tensor, tf.Tensor]],
+        batches: Iterable[tuple[np.ndarray, dict[str, tf.Tensor], tf.Tensor]],
+    ) -> Iterator[tuple[np.ndarray, ...]]:
         """Items, expected and most likely ratings, and ratings of each user with any held out.
 
         In order of time; as published, in random order, by which the published code breaks ties.
@@ -107,15 +128,16 @@ class RatedList:
             ends = np.flatnonzero(np.diff(row)) + 1
             yield from zip(*(np.split(column, ends) for column in columns))
 
-    def _summary(self, lists, name, split):
-        values, errors = {metric: [] for metric in self.names}, [np.zeros(0)]
+    def _summary(self, lists: Iterable[tuple[np.ndarray, ...]], name: str, split: str) -> dict[str, float]:
+        values: dict[str, list[float]] = {metric: [] for metric in self.names}
+        differences = [np.zeros(0)]
         users, unsound = 0, 0
         for items, expected, likely, ratings in lists:
             users += 1
             if not np.isfinite(expected).all():
                 unsound += 1
                 continue
-            errors.append(expected - ratings)
+            differences.append(expected - ratings)
             for k in self.cutoffs:
                 if self.published:
                     hr, ndcg = published_list(items, likely, ratings, k, RELEVANT)
@@ -129,13 +151,15 @@ class RatedList:
         metrics = {metric: float(value.mean()) for metric, value in known.items() if len(value)}
         metrics |= {f"users@{k}": len(known[f"ndcg@{k}"]) for k in self.cutoffs}
         metrics["users"] = users
-        errors = np.concatenate(errors)
+        errors = np.concatenate(differences)
         if len(errors) and not self.published:
             metrics |= {"rmse": float(np.sqrt(np.mean(errors**2))), "mae": float(np.mean(np.abs(errors)))}
         return metrics
 
 
-def held_out_ratings(data_dir, manifest, split, own_split=None):
+def held_out_ratings(
+    data_dir: str, manifest: Manifest, split: str, own_split: HeldOut | None = None
+) -> Iterator[tuple[np.ndarray, dict[str, tf.Tensor], tf.Tensor]]:
     """Reads the held-out ratings, some users at a time.
 
     Args:
@@ -164,7 +188,7 @@ def held_out_ratings(data_dir, manifest, split, own_split=None):
             yield row.numpy(), {"user": tf.gather(batch["user"], row), "item": item, "now": now}, rating
 
 
-def corrected_list(predicted, ratings, k, min_rating):
+def corrected_list(predicted: np.ndarray, ratings: np.ndarray, k: int, min_rating: float) -> tuple[float, float]:
     """One user's list, corrected.
 
     Args:
@@ -182,7 +206,7 @@ def corrected_list(predicted, ratings, k, min_rating):
     """
     _, group, count = np.unique(-predicted, return_inverse=True, return_counts=True)
 
-    def in_order(values):
+    def in_order(values: np.ndarray) -> np.ndarray:
         """The mean of each group of equal predictions, at every place the group takes."""
         return np.repeat(np.bincount(group, values) / count, count)[:k]
 
@@ -194,7 +218,9 @@ def corrected_list(predicted, ratings, k, min_rating):
     return float(hr), float(ndcg)
 
 
-def published_list(items, predicted, ratings, k, min_rating):
+def published_list(
+    items: np.ndarray, predicted: np.ndarray, ratings: np.ndarray, k: int, min_rating: float
+) -> tuple[float, float]:
     """One user's list as the published code evaluates it.
 
     The ideal list is the first k items by rating, the predicted one the first k by predicted class, ties in either in
@@ -214,12 +240,12 @@ def published_list(items, predicted, ratings, k, min_rating):
     said, rated = dict(zip(items, predicted)), dict(zip(items, ratings))
     if len(rated) < k:
         return np.nan, np.nan
-    ideal = sorted(rated, key=rated.get, reverse=True)[:k]
-    listed = sorted(said, key=said.get, reverse=True)[:k]
+    ideal = sorted(rated, key=rated.__getitem__, reverse=True)[:k]
+    listed = sorted(said, key=said.__getitem__, reverse=True)[:k]
     best = np.array([rated[item] for item in ideal])
     hits = [item in listed for item in ideal if rated[item] >= min_rating]
     gained = [best[listed.index(item)] if item in listed else 0.0 for item in ideal]
     discount = np.log2(1 + (best[None] > best[:, None]).sum(axis=1) + 1)
     ideal_gain = ((np.exp2(best) - 1) / discount).sum()
     ndcg = ((np.exp2(gained) - 1) / discount).sum() / ideal_gain if ideal_gain else np.nan
-    return np.mean(hits) if hits else np.nan, ndcg
+    return float(np.mean(hits)) if hits else np.nan, float(ndcg)

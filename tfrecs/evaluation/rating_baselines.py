@@ -1,12 +1,20 @@
 """What a model of ratings has to beat: one number, an item's mean, and matrix factorisation."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import tensorflow as tf
 
 from tfrecs.data import statistics
+from tfrecs.data.manifest import Manifest
+from tfrecs.data.statistics import HeldOut
 
 
-def fit(data_dir, manifest, split, rating_classes, own_split=None):
+def fit(
+    data_dir: str, manifest: Manifest, split: str, rating_classes: Sequence[float], own_split: HeldOut | None = None
+) -> dict[str, ItemMean]:
     """Fits the baselines to the ratings that a model trains on.
 
     Args:
@@ -20,11 +28,11 @@ def fit(data_dir, manifest, split, rating_classes, own_split=None):
         dict of name to rater: `constant` (the mean of all), `item_mean` and `matrix_factorisation`.
     """
     known = statistics.training_ratings(data_dir, manifest, split, own_split)
-    arguments = {"num_items": manifest.num_items, "rating_classes": rating_classes}
+    arguments = (*known, manifest.num_items, rating_classes)
     return {
-        "constant": ItemMean(*known, **arguments, strength=np.inf),
-        "item_mean": ItemMean(*known, **arguments),
-        "matrix_factorisation": MatrixFactorisation(*known, **arguments, num_users=manifest.num_users),
+        "constant": ItemMean(*arguments, strength=np.inf),
+        "item_mean": ItemMean(*arguments),
+        "matrix_factorisation": MatrixFactorisation(*arguments, num_users=manifest.num_users),
     }
 
 
@@ -44,20 +52,28 @@ class ItemMean:
         [[4.5, 3.5], [4.0, 3.0]]
     """
 
-    def __init__(self, users, items, ratings, num_items, rating_classes, strength=5.0):
+    def __init__(
+        self,
+        users: np.ndarray,
+        items: np.ndarray,
+        ratings: np.ndarray,
+        num_items: int,
+        rating_classes: Sequence[float],
+        strength: float = 5.0,
+    ) -> None:
         mean = np.mean(ratings, dtype=np.float64) if len(ratings) else float(np.mean(rating_classes))
         counts = np.bincount(items, minlength=num_items + 1)
         sums = np.bincount(items, ratings - mean, num_items + 1)
         self.means = tf.constant(mean + sums / (counts + strength), tf.float32)
         self.classes = tf.constant(rating_classes, tf.float32)
 
-    def rate(self, inputs):
+    def rate(self, inputs: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Expected ratings, float32 `[batch]`, and the classes nearest to them, the lower of two as near."""
         expected = self.expected(inputs)
         nearest = tf.argmin(tf.abs(expected[:, tf.newaxis] - self.classes), axis=1)
         return expected, tf.gather(self.classes, nearest)
 
-    def expected(self, inputs):
+    def expected(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Expected ratings, float32 `[batch]`; `inputs` holds `user` and `item`, int64 `[batch]`."""
         return tf.gather(self.means, inputs["item"])
 
@@ -74,7 +90,19 @@ class MatrixFactorisation(ItemMean):
         others: see `ItemMean`.
     """
 
-    def __init__(self, users, items, ratings, num_items, rating_classes, num_users, dim=8, l2=0.08, sweeps=15, seed=0):
+    def __init__(
+        self,
+        users: np.ndarray,
+        items: np.ndarray,
+        ratings: np.ndarray,
+        num_items: int,
+        rating_classes: Sequence[float],
+        num_users: int,
+        dim: int = 8,
+        l2: float = 0.08,
+        sweeps: int = 15,
+        seed: int = 0,
+    ) -> None:
         super().__init__(users, items, ratings, num_items, rating_classes)
         mean = np.mean(ratings, dtype=np.float64) if len(ratings) else float(np.mean(rating_classes))
         # A user is (b_u, 1, p), an item (1, b_i, q): the prediction is one product. Unknown ones stay (0, 1, 0).
@@ -95,6 +123,6 @@ class MatrixFactorisation(ItemMean):
                     sides[own][row, free] = np.linalg.solve(square, right)
         self.mean, self.sides = mean, [tf.constant(side, tf.float32) for side in sides]
 
-    def expected(self, inputs):
+    def expected(self, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
         user, item = tf.gather(self.sides[0], inputs["user"]), tf.gather(self.sides[1], inputs["item"])
         return self.mean + tf.reduce_sum(user * item, axis=1)

@@ -1,11 +1,14 @@
 """ARERec's original (TF 2.2, umapornp/ARERec)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfrecs.errors import InputError
-from tfrecs.importers.porter import Part, read_checkpoint
+from tfrecs.importers.porter import NameTable, Part, read_checkpoint
 from tfrecs.models.arerec import ARERec
 from tfrecs.models.presets import PRESETS
 
@@ -31,7 +34,7 @@ UNITS = "K_user_item:0"
 ATTENTION = "Attention/weight_q/kernel:0"
 
 
-def read(checkpoint):
+def read(checkpoint: str) -> dict[str, np.ndarray]:
     """The variables of a Keras checkpoint, `cp-0002.ckpt`, by the names that golden files give them.
 
     Raises:
@@ -41,7 +44,7 @@ def read(checkpoint):
     return {ATTRIBUTES.get(name.removesuffix(VALUE), name): value for name, value in arrays.items()}
 
 
-def preset(weights):
+def preset(weights: Mapping[str, np.ndarray]) -> str:
     """The preset that weights, by their original names, belong to.
 
     Raises:
@@ -49,12 +52,12 @@ def preset(weights):
     """
     shapes = {"user_embedding/embeddings:0": 2, "item_embedding/embeddings:0": 2, UNITS: 3, "fc/bias:0": 1}
     for name, rank in shapes.items():
-        if np.ndim(weights.get(name)) != rank:
+        if name not in weights or np.ndim(weights[name]) != rank:
             raise InputError(f"not ARERec's weights: no {name} of rank {rank}; there are {sorted(weights)}")
     return "original"
 
 
-def build(weights, arguments):
+def build(weights: Mapping[str, np.ndarray], arguments: Mapping[str, Any]) -> ARERec:
     """The model that weights belong to; its variables are not assigned.
 
     Args:
@@ -85,7 +88,9 @@ def build(weights, arguments):
     return ARERec(**sizes, **published | arguments | read_off | {"rating_classes": classes})
 
 
-def build_from_golden(config, weights, inputs):
+def build_from_golden(
+    config: Mapping[str, Any], weights: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray]
+) -> ARERec:
     """The model of a golden file.
 
     Raises:
@@ -101,10 +106,10 @@ def build_from_golden(config, weights, inputs):
     return model
 
 
-def name_table(model):
+def name_table(model: ARERec) -> NameTable:
     """Original variable name to variable; ours hold a unit's region in rows of their own."""
 
-    def units(table):
+    def units(table: keras.Variable) -> Part:
         return Part(table, lambda value: value.reshape(-1, model.region_size, model.embedding_dim))
 
     table = {
@@ -122,7 +127,7 @@ def name_table(model):
     return table
 
 
-def optimizer(config):
+def optimizer(config: Mapping[str, Any]) -> keras.optimizers.Optimizer:
     """Keras's Adam, from a golden file's `config`."""
     if config["optimizer"] != "tf.keras Adam":
         raise InputError(f"optimizer {config['optimizer']!r}: ARERec's is tf.keras Adam")
@@ -131,7 +136,7 @@ def optimizer(config):
     )
 
 
-def batches(inputs):
+def batches(inputs: Mapping[str, np.ndarray]) -> dict[str, dict[str, tf.Tensor]]:
     """The batches of a golden file by the prefix of their names: one without a prefix, with the lists it was fed."""
     names = {
         "user": "user",
@@ -143,12 +148,12 @@ def batches(inputs):
     return {"": {ours: tf.constant(np.asarray(inputs[theirs], np.int64)) for ours, theirs in names.items()}}
 
 
-def loss(model, batch):
+def loss(model: ARERec, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """The loss as Keras reports it: the mean over the batch plus all penalties."""
     return tf.add_n([tf.reduce_mean(model.loss_terms(batch)[0]), *model.losses])
 
 
-def outputs(model, batch):
+def outputs(model: ARERec, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """What a golden file records, under its names."""
     probabilities, mean = tf.nn.softmax(model.logits(batch)), tf.reduce_mean(model.loss_terms(batch)[0])
     found = {
@@ -165,7 +170,7 @@ def outputs(model, batch):
     return found
 
 
-def fill_tables(model, tables):
+def fill_tables(model: ARERec, tables: Mapping[str, np.ndarray]) -> str:
     """Fills the neighbour lists of a converted model.
 
     Args:

@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,7 +11,7 @@ import tensorflow as tf
 
 from tfrecs.errors import InputError
 from tfrecs.importers import atrank_multi as multi
-from tfrecs.importers.porter import Part, read_checkpoint
+from tfrecs.importers.porter import NameTable, Part, read_checkpoint
 from tfrecs.models.atrank import ATRank
 from tfrecs.models.presets import ALIASES, PRESETS
 
@@ -35,19 +37,19 @@ STORED = {
 }
 
 
-def preset(weights):
+def preset(weights: Mapping[str, np.ndarray]) -> str:
     """The preset that weights, by their original names, belong to.
 
     Raises:
         InputError: they are not ATRank's.
     """
     for name in ("item_emb_w", "cate_emb_w"):
-        if np.ndim(weights.get(name)) != 2:
+        if name not in weights or np.ndim(weights[name]) != 2:
             raise InputError(f"not ATRank's weights: no table {name}; there are {sorted(weights)}")
     return "multi" if "i_layer/kernel" in weights else "original"
 
 
-def build(weights, arguments):
+def build(weights: Mapping[str, np.ndarray], arguments: Mapping[str, Any]) -> ATRank:
     """The model that weights belong to; its variables are not assigned.
 
     Args:
@@ -74,7 +76,7 @@ def build(weights, arguments):
     return model
 
 
-def _sizes(weights):
+def _sizes(weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
     num_items, item_dim = np.shape(weights["item_emb_w"])
     categories, attribute_dim = np.shape(weights["cate_emb_w"])
     return {
@@ -90,10 +92,11 @@ def _sizes(weights):
     }
 
 
-def name_table(model):
+def name_table(model: ATRank) -> NameTable:
     """Original variable name to variable; the original's ids start at 0, ours at 1."""
+    table: dict[str, keras.Variable | Part]
     if model.object_type:
-        table = multi.name_table(model)
+        table = dict(multi.name_table(model))
     else:
         dense = model.behaviours.projection
         dense = dense if model.time == "tanh" else dense.layers[0]
@@ -122,11 +125,13 @@ def name_table(model):
     return table
 
 
-def _from_1(variable):
+def _from_1(variable: keras.Variable) -> Part:
     return Part(variable, lambda value: value[1:])
 
 
-def build_from_golden(config, weights, inputs):
+def build_from_golden(
+    config: Mapping[str, Any], weights: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray]
+) -> ATRank:
     """The model of a golden file, its categories assigned.
 
     Raises:
@@ -140,7 +145,7 @@ def build_from_golden(config, weights, inputs):
     return model
 
 
-def fill_tables(model, tables):
+def fill_tables(model: ATRank, tables: Mapping[str, np.ndarray]) -> str:
     """Assigns which category (and shop and brand) each item has, which is not in a checkpoint.
 
     Args:
@@ -167,7 +172,7 @@ def fill_tables(model, tables):
     return f"{', '.join(names)}: taken from --tables"
 
 
-def optimizer(config):
+def optimizer(config: Mapping[str, Any]) -> keras.optimizers.Optimizer:
     """The optimizer of a golden file's `config`; every step has its own rate in `multi/`, see `steps`."""
     rate, clip = float(config.get("learning_rate", 1.0)), float(config["max_gradient_norm"])
     if config["optimizer"] == "adam":
@@ -177,7 +182,7 @@ def optimizer(config):
     return keras.optimizers.SGD(rate, global_clipnorm=clip)
 
 
-def steps(config):
+def steps(config: Mapping[str, Any]) -> list[tuple[str, float | None]]:
     """The steps recorded: three on one batch, or one for each kind of target."""
     rates = config.get("learning_rates")
     if rates is None:
@@ -185,7 +190,7 @@ def steps(config):
     return [(f"{kind}/", float(rates[kind])) for kind in config.get("after3_order", multi.TARGETS)]
 
 
-def batches(inputs):
+def batches(inputs: Mapping[str, np.ndarray]) -> dict[str, dict[str, tf.Tensor]]:
     """The batches of a golden file, by the prefix of their outputs."""
     if "cate_list" not in inputs:
         return multi.batches(inputs)
@@ -202,12 +207,12 @@ def batches(inputs):
     }
 
 
-def loss(model, batch):
+def loss(model: ATRank, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """The original's loss: the mean cross-entropy plus the penalty on activations."""
     return tf.reduce_mean(model.loss_terms(batch, training=True)[0])
 
 
-def outputs(model, batch):
+def outputs(model: ATRank, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """What a golden file records of a batch, under its names."""
     query, related = model.encode_with_weights(batch)
     scores, user, candidate, read = model.match(query, batch["targets"])
@@ -224,19 +229,19 @@ def outputs(model, batch):
     return found
 
 
-def _head_major(weights):
+def _head_major(weights: tf.Tensor) -> tf.Tensor:
     """Attention weights `[batch, heads, queries, time]` as the original stacks them, `[heads * batch, ...]`."""
     return tf.reshape(tf.transpose(weights, [1, 0, 2, 3]), [-1, *weights.shape[2:]])
 
 
-def read(checkpoint):
+def read(checkpoint: str) -> dict[str, np.ndarray]:
     """The arrays of a checkpoint; the number of users is in the configuration stored with it, if anywhere."""
     arrays = read_checkpoint(checkpoint)
     count = _stored(checkpoint).get("user_count")
-    return arrays | ({} if count is None else {"user_count": np.int64(count)})
+    return arrays | ({} if count is None else {"user_count": np.array(count, np.int64)})
 
 
-def stored_flags(checkpoint):
+def stored_flags(checkpoint: str) -> dict[str, Any]:
     """Values from the configuration that `model.py:229-231` stores with a checkpoint, by our names."""
     stored, values = _stored(checkpoint), {}
     for name, kind in STORED.items():
@@ -248,7 +253,7 @@ def stored_flags(checkpoint):
     return values
 
 
-def _stored(checkpoint):
+def _stored(checkpoint: str) -> dict[str, Any]:
     prefix = tf.train.latest_checkpoint(checkpoint) if os.path.isdir(checkpoint) else checkpoint
     path = f"{prefix}.json"
     if not os.path.exists(path):

@@ -3,10 +3,14 @@
 The three kinds share our one table of items, each in the original's order: items, then coupons, then queries.
 """
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
-from tfrecs.importers.porter import Part
+from tfrecs.importers.porter import NameTable, Part
+from tfrecs.models.atrank.model import ATRank
 
 KINDS = ("item", "coupon", "query")
 TARGETS = ("item_batch", "query_batch", "coupon_batch")  # in the order of the recorded steps
@@ -16,7 +20,7 @@ TABLES = tuple(f"item_feat_{name}_list" for name in ATTRIBUTES) + ("coupon_feat_
 BIASES = {"item": "item_b", "coupon": "item_c", "query": "item_q"}
 
 
-def sizes(weights):
+def sizes(weights: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The constructor arguments that the weights determine."""
     return {
         "num_users": np.shape(weights["user_emb_w"])[0] if "user_emb_w" in weights else 1,
@@ -32,13 +36,13 @@ def sizes(weights):
     }
 
 
-def set_kinds(model, weights):
+def set_kinds(model: ATRank, weights: Mapping[str, np.ndarray]) -> None:
     """Assigns which of our items is an item, a coupon or a query."""
     kinds = np.repeat(np.arange(1, 1 + len(KINDS)), _counts(weights))
     model.kinds.values.assign(np.pad(kinds, (1, 0))[:, None])
 
 
-def name_table(model):
+def name_table(model: ATRank) -> NameTable:
     """Original variable name to its part of ours, for all that lies outside the blocks."""
     table = {"action_emb_w": Part(model.behaviours.actions, _rows(slice(1, None)))}
     for name, embedding in zip(ATTRIBUTES, model.objects.attributes, strict=True):
@@ -62,7 +66,7 @@ def name_table(model):
     return table
 
 
-def columns(model, tables):
+def columns(model: ATRank, tables: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """Shop, category and brand of all our items, an int array each; -1 for none."""
     _, coupons, queries = _kind_counts(model)
     of_coupons = [tables["coupon_feat_shop_list"], tables["coupon_feat_cate_list"], np.full(coupons, -1)]
@@ -72,11 +76,11 @@ def columns(model, tables):
     ]
 
 
-def batches(inputs):
+def batches(inputs: Mapping[str, np.ndarray]) -> dict[str, dict[str, tf.Tensor]]:
     """The batches of a golden file: one history, with targets of each kind."""
     num_items, num_coupons = (len(inputs[f"{kind}_feat_shop_list"]) for kind in ("item", "coupon"))
     first = {"item": 1, "coupon": 1 + num_items, "query": 1 + num_items + num_coupons}
-    parts = {"history": [], "bucket": [], "action": [], "valid": []}
+    parts: dict[str, list[np.ndarray]] = {"history": [], "bucket": [], "action": [], "valid": []}
     for kind in ("item", "query", "coupon"):  # the order in which `multi/model.py:165` joins them
         ids = np.asarray(inputs[f"hist_{kind[0]}_id"], np.int64)
         parts["history"].append(ids + first[kind])
@@ -94,13 +98,13 @@ def batches(inputs):
     }
 
 
-def _rows(index):
+def _rows(index: slice | np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     return lambda value: value[index]
 
 
-def _kind_counts(model):
+def _kind_counts(model: ATRank) -> list[int]:
     return np.bincount(model.kinds.values.numpy()[:, 0], minlength=1 + len(KINDS))[1:].tolist()
 
 
-def _counts(weights):
+def _counts(weights: Mapping[str, np.ndarray]) -> list[int]:
     return [np.shape(weights[f"{kind}_emb_w"])[0] for kind in KINDS]

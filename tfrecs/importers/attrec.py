@@ -1,11 +1,15 @@
 """AttRec's original (TF 1, slientGe/AttRec) and its 2024 port (LeeIsBadK/AttRec-implement-project)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from tfrecs.errors import InputError
+from tfrecs.importers.porter import NameTable
 from tfrecs.models.attrec import AttRec
 from tfrecs.models.attrec.aggregation import history_mask
 from tfrecs.models.presets import ALIASES, PRESETS
@@ -19,7 +23,7 @@ KEY_KERNEL = "AttRec/attention/qk_map_1/kernel"
 DESCRIBED = ("sequence_length", "target_length", "neg_sample_count", "w", "gamma", "keep_prob")
 
 
-def arguments_from_config(config):
+def arguments_from_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """The constructor arguments that a golden file's `config` holds under the original's flag names.
 
     Args:
@@ -41,19 +45,19 @@ def arguments_from_config(config):
     return arguments
 
 
-def preset(weights):
+def preset(weights: Mapping[str, np.ndarray]) -> str:
     """The preset that weights, by their original names, belong to.
 
     Raises:
         InputError: they are not AttRec's.
     """
     for name in ("AttRec/item_emb", "AttRec/user_rep_emb"):
-        if np.ndim(weights.get(name)) != 2:
+        if name not in weights or np.ndim(weights[name]) != 2:
             raise InputError(f"not AttRec's weights: no table {name}; there are {sorted(weights)}")
     return "port2024" if KEY_KERNEL in weights else "original"
 
 
-def build(weights, arguments):
+def build(weights: Mapping[str, np.ndarray], arguments: Mapping[str, Any]) -> AttRec:
     """The model that weights belong to; its variables are not assigned.
 
     Args:
@@ -74,12 +78,14 @@ def build(weights, arguments):
     return AttRec(**sizes, **{**chosen, **arguments, "embedding_dim": dim})
 
 
-def build_from_golden(config, weights, inputs):
+def build_from_golden(
+    config: Mapping[str, Any], weights: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray]
+) -> AttRec:
     """The model of a golden file; see `arguments_from_config` and `build`."""
     return build(weights, arguments_from_config(config))
 
 
-def name_table(model):
+def name_table(model: AttRec) -> NameTable:
     """Original variable name to variable."""
     table = {
         "AttRec/item_emb": model.items_short.embeddings,
@@ -92,7 +98,7 @@ def name_table(model):
     return table
 
 
-def optimizer(config):
+def optimizer(config: Mapping[str, Any]) -> keras.optimizers.Optimizer:
     """`tf.train.AdamOptimizer` as `main.py` sets it up, from a golden file's `config`.
 
     NOTE: `keras.optimizers.Adam` rounds its bias correction otherwise: its steps are 7e-6 of their length shorter.
@@ -104,17 +110,17 @@ def optimizer(config):
     )
 
 
-def batches(inputs):
+def batches(inputs: Mapping[str, np.ndarray]) -> dict[str, dict[str, tf.Tensor]]:
     """The batches of a golden file by the prefix of their names: one without a prefix."""
     return {"": examples(inputs)}
 
 
-def loss(model, batch):
+def loss(model: AttRec, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """The loss as the original has it: one value per window."""
     return model.loss_terms(batch, training=True)[0]
 
 
-def examples(arrays):
+def examples(arrays: Mapping[str, np.ndarray]) -> dict[str, tf.Tensor]:
     """The original's fed arrays as training examples; positions from `sl` on are padding, whatever is there."""
     history, length = np.array(arrays["hist_seq"], np.int64), np.array(arrays["sl"], np.int64)
     inside = np.arange(history.shape[1])[None] < length[:, None]
@@ -125,7 +131,7 @@ def examples(arrays):
     return {name: tf.constant(np.asarray(value, np.int64)) for name, value in found.items()}
 
 
-def outputs(model, batch):
+def outputs(model: AttRec, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """What a golden file records, under its names: the first ones as in training, the rest as `predict`."""
     query = model.encode(batch, training=True)
     terms, _ = model.loss_terms(batch, training=True)
@@ -147,7 +153,7 @@ def outputs(model, batch):
     }
 
 
-def ranking_disagreement(found, recorded):
+def ranking_disagreement(found: Mapping[str, np.ndarray], recorded: Mapping[str, np.ndarray]) -> np.ndarray:
     """How far a recorded ranking contradicts our scores.
 
     Args:

@@ -26,13 +26,14 @@ import json
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 import numpy as np
 import tensorflow as tf
 
 from tfrecs.errors import InputError
 from tfrecs.importers import NAMES
-from tfrecs.importers.porter import parts, port
+from tfrecs.importers.porter import Part, parts, port
 from tfrecs.importers.steps import NUM_STEPS, Steps, spread
 
 ORIGINALS = tuple(importlib.import_module(f"tfrecs.importers.{name}") for name in NAMES)
@@ -78,10 +79,10 @@ class Report:
     entries: int
 
     @property
-    def passed(self):
+    def passed(self) -> bool:
         return all(getattr(self, kind) <= limit for kind, limit in TOLERANCE.items())
 
-    def __str__(self):
+    def __str__(self) -> str:
         numbers = "  ".join(f"{kind} {getattr(self, kind):.2e} (<= {limit:.0e})" for kind, limit in TOLERANCE.items())
         return (
             f"{'ok  ' if self.passed else 'FAIL'} {self.path}: {numbers}  "
@@ -89,7 +90,7 @@ class Report:
         )
 
 
-def check(path):
+def check(path: str) -> Report:
     """Builds the model from a golden file, loads its weights and compares everything recorded.
 
     Args:
@@ -120,7 +121,7 @@ def check(path):
         raise InputError(f"{path}: case not supported: {reason}") from None
 
 
-def _compare(path, arrays):
+def _compare(path: str, arrays: Mapping[str, np.ndarray]) -> Report:
     config = json.loads(str(arrays["config"]))
     source = str(arrays.get("source", config.get("source")))
     original = next((module for module in ORIGINALS if any(name in source for name in module.SOURCES)), None)
@@ -169,7 +170,9 @@ def _compare(path, arrays):
     return Report(path, **worst, rounded=rounded, entries=sum(value.size for value in differences.values()))
 
 
-def _recorded(arrays, table, batches, without_gradient):
+def _recorded(
+    arrays: Mapping[str, np.ndarray], table: Mapping[str, Part], batches: Iterable[str], without_gradient: Set[str]
+) -> dict[str, np.ndarray]:
     """The arrays to compare; every variable must have its gradients and updates."""
     recorded = dict(arrays)
     for name in set(table) - without_gradient:
@@ -182,7 +185,7 @@ def _recorded(arrays, table, batches, without_gradient):
     return recorded
 
 
-def _difference(name, found, expected):
+def _difference(name: str, found: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """Differences in the unit of the tolerance; what is not a number is infinitely far."""
     found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
     if found.shape != expected.shape:
@@ -193,7 +196,12 @@ def _difference(name, found, expected):
     return np.nan_to_num(np.abs(found - expected) / scale, nan=np.inf)
 
 
-def _vague(name, found, recorded, order):
+def _vague(
+    name: str,
+    found: Mapping[str, np.ndarray],
+    recorded: Mapping[str, np.ndarray],
+    order: Sequence[tuple[str, float | None]],
+) -> float | np.ndarray:
     """How far each entry of an updated variable may go astray because its own gradient is no more than rounding."""
     step, _, variable = name.partition("/")
     if not step.startswith("after"):
@@ -204,7 +212,7 @@ def _vague(name, found, recorded, order):
     return 2.0 * farthest * np.any(vague, axis=0) if vague else 0.0
 
 
-def _kind(name):
+def _kind(name: str) -> str:
     if name.startswith("grad") or name.endswith("/global_norm_tf1"):
         return "gradients"
     if name.startswith("after") or name in ("loss_curve", "output/loss_after3"):
@@ -212,11 +220,11 @@ def _kind(name):
     return "loss" if name.rpartition("/")[2].startswith("loss") else "outputs"
 
 
-def _group(arrays, prefix):
+def _group(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     return {name.removeprefix(prefix): value for name, value in arrays.items() if name.startswith(prefix)}
 
 
-def _read(path):
+def _read(path: str) -> dict[str, np.ndarray]:
     try:
         with np.load(path) as file:
             arrays = {name: file[name] for name in file.files}

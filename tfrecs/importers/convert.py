@@ -6,12 +6,17 @@ import importlib
 import os
 import zipfile
 import zlib
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 
 from tfrecs.errors import InputError, nearest
 from tfrecs.importers import NAMES
-from tfrecs.importers.porter import parts, port, read_checkpoint
+from tfrecs.importers.porter import NameTable, parts, port, read_checkpoint
+from tfrecs.models.recommender import SequentialRecommender
+from tfrecs.runs.config import TrainConfig
 from tfrecs.runs.directory import load_model, read_config, write_config, write_run
 from tfrecs.runs.listing import first_line
 from tfrecs.staging import stage
@@ -37,14 +42,14 @@ class Conversion:
 
     model: str
     preset: str
-    arguments: dict
-    variables: tuple
-    ignored: tuple
+    arguments: dict[str, Any]
+    variables: tuple[tuple[str, tuple[int, ...]], ...]
+    ignored: tuple[str, ...]
     note: str
     item_ids: str
     out: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         lines = [f"{name} {list(shape)}: equal bit for bit" for name, shape in self.variables]
         lines.append(f"left out, no weights: {', '.join(self.ignored) or 'nothing'}")
         lines += [self.note] if self.note else []
@@ -60,7 +65,9 @@ class Conversion:
         return "\n".join(lines)
 
 
-def convert(name, checkpoint, out, given=None, tables=None):
+def convert(
+    name: str, checkpoint: str, out: str, given: Mapping[str, Any] | None = None, tables: str | None = None
+) -> Conversion:
     """Converts a checkpoint of an original.
 
     An importer is a module with
@@ -140,7 +147,7 @@ def convert(name, checkpoint, out, given=None, tables=None):
     )
 
 
-def _tables(importer, path):
+def _tables(importer: ModuleType, path: str | None) -> dict[str, np.ndarray]:
     if path is None:
         return {}
     if not hasattr(importer, "fill_tables"):
@@ -153,7 +160,7 @@ def _tables(importer, path):
 
 
 @contextlib.contextmanager
-def _blaming(source):
+def _blaming(source: str) -> Iterator[None]:
     """What trips over a file's content becomes an error that names the file."""
     try:
         yield
@@ -163,7 +170,7 @@ def _blaming(source):
         raise error if isinstance(error, InputError) else InputError(f"{source}: {first_line(error)}") from None
 
 
-def _fill(importer, model, tables, path):
+def _fill(importer: ModuleType, model: SequentialRecommender, tables: Mapping[str, np.ndarray], path: str) -> str:
     try:
         with _blaming("cannot be used"):
             return importer.fill_tables(model, tables) if hasattr(importer, "fill_tables") else ""
@@ -171,7 +178,15 @@ def _fill(importer, model, tables, path):
         raise InputError(f"--tables {path}: {error}") from None
 
 
-def _write(out, name, preset, model, config, importer, arrays):
+def _write(
+    out: str,
+    name: str,
+    preset: str,
+    model: SequentialRecommender,
+    config: TrainConfig,
+    importer: ModuleType,
+    arrays: Mapping[str, np.ndarray],
+) -> None:
     parent, base = os.path.split(os.path.abspath(out))
     with stage(parent, base, f"--out {out}") as staged:
         write_run(staged.directory, name, model, config)
@@ -183,7 +198,7 @@ def _write(out, name, preset, model, config, importer, arrays):
             raise InputError(f"--out {out}: exists") from None
 
 
-def _assert_equal(table, arrays, run_dir):
+def _assert_equal(table: NameTable, arrays: Mapping[str, np.ndarray], run_dir: str) -> None:
     for name, part in parts(table).items():
         if part.numpy().tobytes() != arrays[name].tobytes():
             raise InputError(f"{run_dir}: {name} read back is not what was written")

@@ -1,7 +1,10 @@
 """DIF-SR's original (PyTorch, AIM-SE/DIF-SR, built on RecBole)."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -20,19 +23,19 @@ SOURCES = ("AIM-SE/DIF-SR",)
 IGNORED = ()
 
 
-def preset(weights):
+def preset(weights: Mapping[str, np.ndarray]) -> str:
     """The preset that weights belong to: there is one.
 
     Raises:
         InputError: they are not DIF-SR's.
     """
     for name in ("item_embedding.weight", "position_embedding.weight"):
-        if np.ndim(weights.get(name)) != 2:
+        if name not in weights or np.ndim(weights[name]) != 2:
             raise InputError(f"not DIF-SR's weights: no table {name}; there are {sorted(weights)}")
     return "original"
 
 
-def build(weights, arguments):
+def build(weights: Mapping[str, np.ndarray], arguments: Mapping[str, Any]) -> DIFSR:
     """The model that weights belong to; its variables are not assigned.
 
     Args:
@@ -55,11 +58,11 @@ def build(weights, arguments):
         "attribute_sizes": tuple(len(table) - 1 for table in tables),
         "attribute_lengths": tuple(0 if token else 1 for token in tokens),
     }
-    layers = {re.match(r"trm_encoder\.layer\.(\d+)\.", name) for name in weights} - {None}
+    matches = [re.match(r"trm_encoder\.layer\.(\d+)\.", name) for name in weights]
     found = {
         "max_history": len(weights["position_embedding.weight"]),
         "dim": weights["item_embedding.weight"].shape[1],
-        "num_layers": len({match[1] for match in layers}),
+        "num_layers": len({match[1] for match in matches if match}),
     }
     for name, value in found.items():
         if name in arguments and arguments[name] != value:
@@ -67,7 +70,9 @@ def build(weights, arguments):
     return DIFSR(**{**sizes, **chosen, **found})
 
 
-def build_from_golden(config, weights, inputs):
+def build_from_golden(
+    config: Mapping[str, Any], weights: Mapping[str, np.ndarray], inputs: Mapping[str, np.ndarray]
+) -> DIFSR:
     """The model of a golden file, with the table of the items' attributes.
 
     Raises:
@@ -82,7 +87,7 @@ def build_from_golden(config, weights, inputs):
     return model
 
 
-def sizes_from_tables(tables, arguments):
+def sizes_from_tables(tables: Mapping[str, np.ndarray], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The constructor arguments that depend on tables outside the weights.
 
     Args:
@@ -92,13 +97,14 @@ def sizes_from_tables(tables, arguments):
     Returns:
         dict of `attribute_lengths`; empty where a table is not given.
     """
-    found = [tables.get(f"item_attributes/{name}") for name in arguments["attributes"]]
-    if any(table is None for table in found):
+    names = [f"item_attributes/{name}" for name in arguments["attributes"]]
+    if any(name not in tables for name in names):
         return {}
+    found = [tables[name] for name in names]
     return {"attribute_lengths": tuple(table.shape[1] if table.ndim == 2 else 0 for table in found)}
 
 
-def fill_tables(model, tables):
+def fill_tables(model: DIFSR, tables: Mapping[str, np.ndarray]) -> str:
     """Assigns the table of the items' attributes, which are no weights, and says so where it is not given.
 
     Args:
@@ -117,14 +123,14 @@ def fill_tables(model, tables):
     return "item attributes: filled" if model.tables else ""
 
 
-def optimizer(config):
+def optimizer(config: Mapping[str, Any]) -> keras.optimizers.Optimizer:
     """`torch.optim.Adam` as RecBole's trainer sets it up."""
     if config["learner"] != "adam" or config.get("weight_decay") or config.get("clip_grad_norm"):
         raise InputError("only torch.optim.Adam without weight decay and clipping is supported")
     return TorchAdam(float(config["learning_rate"]))
 
 
-def batches(inputs):
+def batches(inputs: Mapping[str, np.ndarray]) -> dict[str, dict[str, tf.Tensor]]:
     """The batches of a golden file by the prefix of their names: one without a prefix.
 
     Raises:
@@ -143,12 +149,12 @@ def batches(inputs):
     return {"": {name: tf.constant(np.asarray(value, np.int64)) for name, value in examples.items()}}
 
 
-def loss(model, batch):
+def loss(model: DIFSR, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """The loss as the original has it: the mean over examples."""
     return tf.reduce_mean(model.loss_terms(batch, training=True)[0])
 
 
-def outputs(model, batch):
+def outputs(model: DIFSR, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """What a golden file records, under its names."""
     history, target = batch["history"], batch["targets"][:, 0]
     vectors = model.items(history)

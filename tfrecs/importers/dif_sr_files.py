@@ -1,5 +1,7 @@
 """What RecBole's trainer writes of DIF-SR's original, a `.pth` file."""
 
+from typing import Any
+
 import numpy as np
 
 from tfrecs.errors import InputError
@@ -10,7 +12,7 @@ PARTS = ("config", "state_dict", "other_parameter")
 LAYERS = "feature_embed_layer_list"
 
 
-def read(checkpoint):
+def read(checkpoint: str) -> dict[str, np.ndarray]:
     """The weights of a `.pth` file by name, those of the attributes' tables among them.
 
     Args:
@@ -31,7 +33,7 @@ def read(checkpoint):
     return {name: _array(checkpoint, name, tensor) for name, tensor in weights.items()}
 
 
-def stored_flags(checkpoint):
+def stored_flags(checkpoint: str) -> dict[str, Any]:
     """Hyper-parameters from the configuration that the checkpoint holds, under our names."""
     config, *_ = _content(checkpoint)
     try:
@@ -40,7 +42,7 @@ def stored_flags(checkpoint):
         raise InputError(f"--checkpoint {checkpoint}: its configuration lacks, or has no valid, {error}") from None
 
 
-def tables_in_checkpoint(checkpoint):
+def tables_in_checkpoint(checkpoint: str) -> dict[str, np.ndarray]:
     """The items' attributes as the layers that RecBole saves remember them: `item_attributes/NAME`, int arrays."""
     *_, layers = _content(checkpoint)
     found = {}
@@ -51,7 +53,7 @@ def tables_in_checkpoint(checkpoint):
     return found
 
 
-def _content(checkpoint):
+def _content(checkpoint: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any], dict[int, dict[str, Any]]]:
     """Configuration, weights and other tensors by name, and the attributes of each attribute's layer by its number."""
     content = load(checkpoint)
     lacking = [part for part in PARTS if not isinstance(content, dict) or part not in content]
@@ -66,12 +68,12 @@ def _content(checkpoint):
         raise InputError(f"--checkpoint {checkpoint}: not as RecBole writes it: {error}") from None
 
 
-def _modules(module):
+def _modules(module: object) -> dict[str, Any]:
     """The modules within one, by name."""
     return vars(module)["_modules"] if module is not None else {}
 
 
-def _array(checkpoint, name, tensor):
+def _array(checkpoint: str, name: str, tensor: object) -> np.ndarray:
     if not isinstance(tensor, np.ndarray):
         raise InputError(f"--checkpoint {checkpoint}: {name!r} is no tensor")
     return tensor

@@ -1,6 +1,12 @@
 """The names of hyper-parameters and weights in DIF-SR's original, and what they are here."""
 
-from tfrecs.importers.porter import Part
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from tfrecs.importers.porter import NameTable, Part
+from tfrecs.models.dif_sr.model import DIFSR
 from tfrecs.models.presets import ALIASES
 
 TOKEN = "feature_embed_layer_list.{}.token_embedding_table.item.embedding.weight"
@@ -17,7 +23,7 @@ DESCRIBED = (
 )
 
 
-def arguments_from_config(config):
+def arguments_from_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """The constructor arguments that the original's configuration holds.
 
     Args:
@@ -41,14 +47,14 @@ def arguments_from_config(config):
     return arguments | {"attribute_predictor": "none" if predictor in ("", "not") else predictor.lower()}
 
 
-def name_table(model):
+def name_table(model: DIFSR) -> NameTable:
     """Original name to variable or part; a PyTorch kernel is `[out, in]`."""
     table = {"item_embedding.weight": model.items.embeddings, "position_embedding.weight": model.encoder.positions}
 
-    def dense(name, layer):
+    def dense(name: str, layer: keras.layers.Layer) -> None:
         table[f"{name}.weight"], table[f"{name}.bias"] = _transposed(layer.kernel), layer.bias
 
-    def norm(name, layer):
+    def norm(name: str, layer: keras.layers.Layer) -> None:
         table[f"{name}.weight"], table[f"{name}.bias"] = layer.gamma, layer.beta
 
     norm("LayerNorm", model.encoder.norm)
@@ -78,5 +84,5 @@ def name_table(model):
     return table
 
 
-def _transposed(variable):
+def _transposed(variable: keras.Variable) -> Part:
     return Part(variable, lambda value: value.T)

@@ -1,9 +1,12 @@
 """The strict porter: copies arrays into variables by a name table; nothing may be left over or missing."""
 
 import re
+from collections.abc import Callable, Iterable, Mapping
 
+import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from tfrecs.errors import InputError
 
@@ -25,19 +28,21 @@ class Part:
         [[0.0, 0.0], [10.0, 20.0], [30.0, 40.0]]
     """
 
-    def __init__(self, variable, theirs=lambda value: value):
+    def __init__(
+        self, variable: keras.Variable, theirs: Callable[[np.ndarray], np.ndarray] = lambda value: value
+    ) -> None:
         self.variable, self.theirs = variable, theirs
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """The shape of the original's array."""
         return self.theirs(np.broadcast_to(np.int8(0), self.variable.shape)).shape
 
-    def numpy(self):
+    def numpy(self) -> np.ndarray:
         """The original's array."""
         return self.theirs(self.variable.numpy())
 
-    def assign(self, array):
+    def assign(self, array: np.ndarray) -> None:
         """Writes the original's array; the rest of the variable stays."""
         value = self.variable.numpy()
         where = self.theirs(np.arange(value.size).reshape(value.shape))
@@ -46,12 +51,16 @@ class Part:
         self.variable.assign(value.reshape(self.variable.shape))
 
 
-def parts(table):
+# Original variable name to the variable, or to the part of one, that stands for it.
+NameTable = Mapping[str, keras.Variable | Part]
+
+
+def parts(table: NameTable) -> dict[str, Part]:
     """A name table with a `Part` for every name; a variable that stands alone is taken as it is."""
     return {name: entry if isinstance(entry, Part) else Part(entry) for name, entry in table.items()}
 
 
-def port(arrays, table, source, ignore=()):
+def port(arrays: Mapping[str, ArrayLike], table: NameTable, source: str, ignore: Iterable[str] = ()) -> None:
     """Assigns every array to the variable of its name.
 
     Args:
@@ -89,7 +98,7 @@ def port(arrays, table, source, ignore=()):
         part.assign(weights[name])
 
 
-def read_checkpoint(checkpoint):
+def read_checkpoint(checkpoint: str) -> dict[str, np.ndarray]:
     """The arrays of a TensorFlow checkpoint by their names.
 
     Args:

@@ -1,9 +1,14 @@
 """Gradients and training steps of a model, under the names of its original, from any weights."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
 import numpy as np
 import tensorflow as tf
 
-from tfrecs.importers.porter import parts
+from tfrecs.importers.porter import NameTable, parts
+from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.models.train_step import global_norm, merge_rows
 
 PERTURBATION = 2.4e-7  # of each weight, relative: two units in float32's last place
@@ -24,7 +29,15 @@ class Steps:
         loss: `f(model, examples)`, what the original recorded as its loss.
     """
 
-    def __init__(self, model, table, batches, order, optimizer, loss):
+    def __init__(
+        self,
+        model: SequentialRecommender,
+        table: NameTable,
+        batches: Mapping[str, Mapping[str, tf.Tensor]],
+        order: Sequence[tuple[str, float | None]],
+        optimizer: keras.optimizers.Optimizer,
+        loss: Callable[[Any, Mapping[str, tf.Tensor]], tf.Tensor],
+    ) -> None:
         self.model, self.table, self.batches, self.order = model, parts(table), batches, order
         self.loss = loss
         model.compile(optimizer=optimizer, jit_compile=False)
@@ -33,7 +46,7 @@ class Steps:
         self.initial = [(variable, variable.numpy()) for variable in [*optimizer.variables, *self.variables]]
         self.learning_rate = float(optimizer.learning_rate)
 
-    def __call__(self, weights, stride=1.0):
+    def __call__(self, weights: Mapping[str, np.ndarray], stride: float = 1.0) -> dict[str, np.ndarray]:
         """Everything that depends on the weights and is no output.
 
         Args:
@@ -63,7 +76,7 @@ class Steps:
         found["loss_curve"], found["output/loss_after3"] = curve, self.loss(self.model, batch)
         return {name: np.asarray(value, np.float64) for name, value in found.items()}
 
-    def _gradients(self, batch):
+    def _gradients(self, batch: Mapping[str, tf.Tensor]) -> tuple[dict[int, np.ndarray], tf.Tensor]:
         model, context = self.model, tf.distribute.get_replica_context()
         sources = [variable.value for variable in self.variables]
         with tf.GradientTape() as tape:
@@ -73,11 +86,11 @@ class Steps:
         dense = [merge_rows(gradient, dense=True) for gradient in gradients]
         counted = gradients if model.clip_unmerged_rows else dense
         counted = [gradient for gradient, variable in zip(counted, self.variables) if variable.trainable]
-        dense = {id(variable): gradient.numpy() for gradient, variable in zip(dense, self.variables)}
-        return dense, global_norm(counted, context)
+        arrays = {id(variable): gradient.numpy() for gradient, variable in zip(dense, self.variables)}
+        return arrays, global_norm(counted, context)
 
 
-def _objective(model, batch):
+def _objective(model: SequentialRecommender, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """The loss of a batch as the shared train step has it, on one device."""
     terms, weights = model.loss_terms(batch, training=True)
     objective = tf.reduce_sum(terms * weights)
@@ -86,7 +99,7 @@ def _objective(model, batch):
     return tf.add_n([objective, *model.losses])
 
 
-def spread(steps, weights, found):
+def spread(steps: Steps, weights: Mapping[str, np.ndarray], found: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """How far rounding moves each entry, as far as steps from weights that differ in their last digits tell.
 
     Args:
@@ -97,7 +110,8 @@ def spread(steps, weights, found):
     Returns:
         dict like `found`, the largest difference of each entry.
     """
-    moved, random = {}, np.random.default_rng(0)
+    moved: dict[str, np.ndarray] = {}
+    random = np.random.default_rng(0)
     for _ in range(PERTURBED_RUNS):
         wobbly = {
             name: (value * (1 + PERTURBATION * random.uniform(-1, 1, value.shape))).astype(value.dtype)

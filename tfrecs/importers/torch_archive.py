@@ -3,6 +3,7 @@
 import os
 import struct
 import zlib
+from typing import BinaryIO
 
 from tfrecs import files
 
@@ -37,26 +38,27 @@ class Archive:
         BadArchive: it is anything but such an archive.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         with files.open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             start, end, count = _read_end(file, size)
-            position, self._members = 0, {}
+            position = 0
+            self._members: dict[str, tuple[int, int, int]] = {}
             for name, entry in _read_index(file, start, end, count):
                 begin, position = _locate(file, name, entry, position)
                 if name in self._members:
                     raise BadArchive(f"2 members are called {name!r}")
-                self._members[name] = begin, *entry[1:]
+                self._members[name] = begin, entry[1], entry[2]
         if position != start:
             raise BadArchive(f"{start - position} bytes before the index belong to no member")
         self._path = path
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         """The members' names, in the file's order."""
         return list(self._members)
 
-    def read(self, name):
+    def read(self, name: str) -> bytes:
         """The content of a member.
 
         Raises:
@@ -72,7 +74,7 @@ class Archive:
         return content
 
 
-def _read(file, begin, size):
+def _read(file: BinaryIO, begin: int, size: int) -> bytes:
     file.seek(begin)
     content = file.read(size)
     if len(content) != size:
@@ -80,7 +82,7 @@ def _read(file, begin, size):
     return content
 
 
-def _read_end(file, size):
+def _read_end(file: BinaryIO, size: int) -> tuple[int, int, int]:
     """Where the index begins and ends, and how many members it has."""
     if size < END.size:
         raise BadArchive("no archive: too short")
@@ -103,7 +105,7 @@ def _read_end(file, size):
     return start, end, count
 
 
-def _read_index(file, start, end, count):
+def _read_index(file: BinaryIO, start: int, end: int, count: int) -> list[tuple[str, tuple[int, int, int]]]:
     """`(name, (offset, checksum, size))` of each member, by offset."""
     index, entries = start, []
     for _ in range(count):
@@ -127,7 +129,7 @@ def _read_index(file, start, end, count):
     return sorted(entries, key=lambda entry: entry[1][0])
 
 
-def _locate(file, name, entry, position):
+def _locate(file: BinaryIO, name: str, entry: tuple[int, int, int], position: int) -> tuple[int, int]:
     """Where the content of a member begins, and where the member ends; it must begin at `position`."""
     offset, checksum, size = entry
     if offset != position:

@@ -1,5 +1,7 @@
 """What PyTorch writes and how it steps, for originals written in it; PyTorch itself is not needed."""
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -10,7 +12,7 @@ from tfrecs.importers.torch_archive import Archive, BadArchive
 PICKLE = "data.pkl"
 
 
-def load(path):
+def load(path: str) -> Any:
     """Reads what `torch.save` wrote; nothing that the file names is called.
 
     Args:
@@ -36,7 +38,7 @@ def load(path):
         raise InputError(f"--checkpoint {path}: cannot be read: {error}") from None
 
 
-def _load(path):
+def _load(path: str) -> Any:
     archive = Archive(path)
     folders = {name.partition("/")[0] for name in archive.names}
     if len(folders) != 1:
@@ -58,10 +60,10 @@ class TorchAdam(keras.optimizers.Adam):
         epsilon: float.
     """
 
-    def __init__(self, learning_rate, epsilon=1e-8, **kwargs):
+    def __init__(self, learning_rate: float, epsilon: float = 1e-8, **kwargs: Any) -> None:
         super().__init__(learning_rate, epsilon=epsilon, **kwargs)
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
         """Updates one variable and its moments."""
         index, gradient = self._get_variable_index(variable), tf.convert_to_tensor(gradient)
         first, second = self._momentums[index], self._velocities[index]

@@ -2,6 +2,8 @@
 
 import io
 import pickletools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -37,16 +39,16 @@ class Inert:
 class Name:
     """Stands for a class or a function that a file names."""
 
-    def __init__(self, module, name):
+    def __init__(self, module: str, name: str) -> None:
         self.module, self.name = module, name
 
     @property
-    def path(self):
+    def path(self) -> str:
         """The dotted name."""
         return f"{self.module}.{self.name}"
 
 
-def read(content, storage):
+def read(content: bytes, storage: Callable[[str], bytes]) -> Any:
     """Reads a pickle of tensors within anything.
 
     Tensors become arrays. Of all functions three are known, by exact name: `collections.OrderedDict`,
@@ -91,17 +93,20 @@ def read(content, storage):
 class _Machine:
     """The stack and the memo of a pickle."""
 
-    def __init__(self, storage):
-        self.stack, self.memo, self.storage, self.storages = [], {}, storage, {}
+    def __init__(self, storage: Callable[[str], bytes]) -> None:
+        self.storage = storage
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+        self.storages: dict[str, bytes] = {}
         self.left = MOST_STEPS
 
-    def spend(self, count):
+    def spend(self, count: int) -> None:
         """Counts steps, and what a single one copies."""
         self.left -= count
         if self.left < 0:
             raise BadPickle(f"its pickle takes more than {MOST_STEPS} steps")
 
-    def step(self, name, argument):
+    def step(self, name: str, argument: Any) -> None:
         """Does one step of the pickle."""
         if name in CONSTANTS:
             value = CONSTANTS[name]
@@ -122,7 +127,7 @@ class _Machine:
                 raise BadPickle(f"its pickle has a step {name}, which torch.save never writes")
             function(argument)
 
-    def _after_mark(self):
+    def _after_mark(self) -> list[Any]:
         begin = len(self.stack) - 1
         while self.stack[begin] is not MARK:
             begin -= 1
@@ -132,98 +137,98 @@ class _Machine:
         del self.stack[begin:]
         return values
 
-    def _take(self, count):
+    def _take(self, count: int) -> list[Any]:
         values = self.stack[len(self.stack) - count :]
         if len(values) < count or any(value is MARK for value in values):
             raise BadPickle("its pickle is damaged: its stack is empty")
         del self.stack[len(self.stack) - count :]
         return values
 
-    def _pop(self, _):
+    def _pop(self, _: object) -> None:
         self._take(1)
 
-    def _pop_mark(self, _):
+    def _pop_mark(self, _: object) -> None:
         self._after_mark()
 
-    def _tuple(self, _):
+    def _tuple(self, _: object) -> None:
         self.stack.append(tuple(self._after_mark()))
 
-    def _list(self, _):
+    def _list(self, _: object) -> None:
         self.stack.append(self._after_mark())
 
-    def _tuple1(self, _):
+    def _tuple1(self, _: object) -> None:
         self.stack.append(tuple(self._take(1)))
 
-    def _tuple2(self, _):
+    def _tuple2(self, _: object) -> None:
         self.stack.append(tuple(self._take(2)))
 
-    def _tuple3(self, _):
+    def _tuple3(self, _: object) -> None:
         self.stack.append(tuple(self._take(3)))
 
-    def _append(self, _):
+    def _append(self, _: object) -> None:
         self._extend(self._take(1))
 
-    def _appends(self, _):
+    def _appends(self, _: object) -> None:
         self._extend(self._after_mark())
 
-    def _extend(self, values):
+    def _extend(self, values: list[Any]) -> None:
         if isinstance(self.stack[-1], list):
             self.stack[-1].extend(values)
         elif not isinstance(self.stack[-1], Inert):
             raise BadPickle("its pickle is damaged: values go into what is no list")
 
-    def _additems(self, _):
+    def _additems(self, _: object) -> None:
         values = self._after_mark()
         if not isinstance(self.stack[-1], set):
             raise BadPickle("its pickle is damaged: values go into what is no set")
         self.stack[-1].update(value for value in values if isinstance(value, KEYS))
 
-    def _frozenset(self, _):
+    def _frozenset(self, _: object) -> None:
         self.stack.append({value for value in self._after_mark() if isinstance(value, KEYS)})
 
-    def _setitem(self, _):
+    def _setitem(self, _: object) -> None:
         self._set(self._take(2))
 
-    def _setitems(self, _):
+    def _setitems(self, _: object) -> None:
         self._set(self._after_mark())
 
-    def _set(self, values):
+    def _set(self, values: list[Any]) -> None:
         if isinstance(self.stack[-1], dict):
             pairs = zip(values[::2], values[1::2], strict=True)
             self.stack[-1].update((key, value) for key, value in pairs if isinstance(key, KEYS))
         elif not isinstance(self.stack[-1], Inert):
             raise BadPickle("its pickle is damaged: values go into what is no dictionary")
 
-    def _dict(self, _):
+    def _dict(self, _: object) -> None:
         values = self._after_mark()
         self.stack.append({})
         self._set(values)
 
-    def _global(self, argument):
+    def _global(self, argument: str) -> None:
         self.stack.append(Name(*argument.split(" ", 1)))
 
-    def _stack_global(self, _):
+    def _stack_global(self, _: object) -> None:
         module, name = self._take(2)
         if not isinstance(module, str) or not isinstance(name, str):
             raise BadPickle("its pickle is damaged: a name is no text")
         self.stack.append(Name(module, name))
 
-    def _reduce(self, _):
+    def _reduce(self, _: object) -> None:
         function, arguments = self._take(2)
         known = FUNCTIONS.get((function.module, function.name)) if isinstance(function, Name) else None
         if known is dict and arguments:
             raise BadPickle("its pickle gives OrderedDict arguments, which torch.save never does")
         self.stack.append(known(*arguments) if known else Inert())
 
-    def _newobj(self, _):
+    def _newobj(self, _: object) -> None:
         self._take(2)
         self.stack.append(Inert())
 
-    def _newobj_ex(self, _):
+    def _newobj_ex(self, _: object) -> None:
         self._take(3)
         self.stack.append(Inert())
 
-    def _build(self, _):
+    def _build(self, _: object) -> None:
         (state,) = self._take(1)
         target = self.stack[-1]
         if isinstance(target, Inert):
@@ -234,7 +239,7 @@ class _Machine:
         elif not isinstance(target, dict):  # a `state_dict` has attributes of no use here
             raise BadPickle(f"its pickle gives attributes to {getattr(target, 'path', type(target).__name__)}")
 
-    def _binpersid(self, _):
+    def _binpersid(self, _: object) -> None:
         (reference,) = self._take(1)
         if not isinstance(reference, tuple) or len(reference) != 5 or reference[0] != "storage":
             raise BadPickle("its pickle refers to something other than a tensor's storage")
@@ -252,7 +257,7 @@ class _Machine:
         self.stack.append(values)
 
 
-def _tensor(storage, offset, size, stride, *_):
+def _tensor(storage: Any, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: object) -> np.ndarray:
     """`torch._utils._rebuild_tensor_v2`: an array over a storage, within its bounds."""
     if not isinstance(storage, np.ndarray) or len(size) != len(stride) or len(size) > MOST_DIMENSIONS:
         raise BadPickle("its pickle is damaged: a tensor without a storage, or without a shape")
@@ -271,12 +276,12 @@ def _tensor(storage, offset, size, stride, *_):
     return np.lib.stride_tricks.as_strided(storage[offset:], size, strides, writeable=False)
 
 
-def _parameter(tensor, *_):
+def _parameter(tensor: Any, *_: object) -> Any:
     """`torch._utils._rebuild_parameter`."""
     return tensor
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[tuple[str, str], Callable[..., Any]] = {
     ("collections", "OrderedDict"): dict,
     ("torch._utils", "_rebuild_parameter"): _parameter,
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,

@@ -1,5 +1,8 @@
 """Attributes of items: which item has which, one vector of several values, and item vectors made of both."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -27,7 +30,7 @@ class AttributeTable(keras.layers.Layer):
         [[1, 2], [3, 0]]
     """
 
-    def __init__(self, num_items, longest, **kwargs):
+    def __init__(self, num_items: int, longest: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.num_items, self.longest = num_items, longest
         shape = (num_items + 1, max(1, longest))
@@ -42,14 +45,14 @@ class AttributeTable(keras.layers.Layer):
         self.built = True
 
     @property
-    def is_filled(self):
+    def is_filled(self) -> bool:
         """Whether the table was given its values; read eagerly."""
         return int(self.values[0, 0]) >= 0
 
-    def call(self, items):
+    def call(self, items: tf.Tensor) -> tf.Tensor:
         return ops.take(self.values, items, axis=0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"num_items": self.num_items, "longest": self.longest}
 
 
@@ -80,8 +83,15 @@ class PooledEmbedding(keras.layers.Layer):
     """
 
     def __init__(
-        self, size, dim, pooling="sum", token=False, mask_padding=True, embeddings_initializer="uniform", **kwargs
-    ):
+        self,
+        size: int,
+        dim: int,
+        pooling: str = "sum",
+        token: bool = False,
+        mask_padding: bool = True,
+        embeddings_initializer: str | keras.initializers.Initializer = "uniform",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.size, self.dim, self.pooling, self.token, self.mask_padding = size, dim, pooling, token, mask_padding
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
@@ -90,7 +100,7 @@ class PooledEmbedding(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, values):
+    def call(self, values: tf.Tensor) -> tf.Tensor:
         vectors = ops.take(self.embeddings, values, axis=0)
         if self.token and not self.mask_padding:
             return vectors[..., 0, :]
@@ -108,7 +118,7 @@ class PooledEmbedding(keras.layers.Layer):
         count = ops.sum(mask, axis=-2)
         return total / (ops.maximum(count, 1.0) if self.mask_padding else count + 1e-8)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "size": self.size,
             "dim": self.dim,
@@ -141,22 +151,29 @@ class ItemTable(keras.layers.Layer):
         [[1.0, 1.0], [1.0, 1.0]]
     """
 
-    def __init__(self, num_items, dim, attribute_sizes=(), embeddings_initializer="uniform", **kwargs):
+    def __init__(
+        self,
+        num_items: int,
+        dim: int,
+        attribute_sizes: Sequence[int] = (),
+        embeddings_initializer: str | keras.initializers.Initializer = "uniform",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.num_items, self.dim, self.attribute_sizes = num_items, dim, tuple(attribute_sizes)
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
 
-        def table(name, rows):
+        def table(name: str, rows: int) -> keras.Variable:
             return self.add_weight(name=name, shape=(rows, dim), initializer=self.embeddings_initializer.clone())
 
         self.embeddings = table("embeddings", num_items + 1)
         self.extensions = [table(f"extension_{i}", size + 1) for i, size in enumerate(self.attribute_sizes)]
         self.built = True
 
-    def call(self, items, values=()):
+    def call(self, items: tf.Tensor, values: Sequence[tf.Tensor] = ()) -> tf.Tensor:
         return self._extended(ops.take(self.embeddings, items, axis=0), values)
 
-    def matrix(self, values=(), jit_compile=False):
+    def matrix(self, values: Sequence[tf.Tensor] = (), jit_compile: bool = False) -> tf.Tensor:
         """The vectors of all items, by sparse products: gradients included, in a third of the time.
 
         Args:
@@ -181,7 +198,7 @@ class ItemTable(keras.layers.Layer):
             vectors += tf.sparse.sparse_dense_matmul(incidence, extension.value)
         return vectors
 
-    def _extended(self, vectors, values):
+    def _extended(self, vectors: tf.Tensor, values: Sequence[tf.Tensor]) -> tf.Tensor:
         for extension, ids in zip(self.extensions, values):
             # Value by value: all rows of all items at once would take many times the memory of the table.
             for column in range(ids.shape[-1]):
@@ -189,7 +206,7 @@ class ItemTable(keras.layers.Layer):
                 vectors = vectors + rows * ops.cast(ops.not_equal(ids[..., column], 0), rows.dtype)[..., None]
         return vectors
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "num_items": self.num_items,
             "dim": self.dim,

@@ -1,6 +1,10 @@
 """Position-wise feed-forward networks."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
 
 ACTIVATIONS = ("gelu", "relu", "swish", "tanh", "sigmoid")
@@ -36,16 +40,16 @@ class FeedForward(keras.layers.Layer):
 
     def __init__(
         self,
-        dim,
-        inner_dim,
-        activation="gelu",
-        dropout=0.0,
-        epsilon=1e-12,
-        kernel_initializer="glorot_uniform",
-        normalization="post",
-        inner_dropout=0.0,
-        **kwargs,
-    ):
+        dim: int,
+        inner_dim: int,
+        activation: str = "gelu",
+        dropout: float = 0.0,
+        epsilon: float = 1e-12,
+        kernel_initializer: str | keras.initializers.Initializer = "glorot_uniform",
+        normalization: str = "post",
+        inner_dropout: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.dim, self.inner_dim, self.activation, self.epsilon = dim, inner_dim, activation, epsilon
         self.normalization = normalization
@@ -62,7 +66,7 @@ class FeedForward(keras.layers.Layer):
         self.norm.build((None, dim))
         self.built = True
 
-    def call(self, values, training=False):
+    def call(self, values: tf.Tensor, training: bool = False) -> tf.Tensor:
         source = values if self.normalization == "post" else self.norm(values)
         hidden = self.inner(source)
         hidden = (
@@ -74,7 +78,7 @@ class FeedForward(keras.layers.Layer):
             return self.norm(hidden + values)
         return hidden + (values if self.normalization == "pre" else source)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "dim": self.dim,
             "inner_dim": self.inner_dim,
@@ -87,5 +91,5 @@ class FeedForward(keras.layers.Layer):
         }
 
 
-def _function(name):
+def _function(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
     return {"relu": ops.relu, "swish": ops.silu, "tanh": ops.tanh, "sigmoid": ops.sigmoid}[name]

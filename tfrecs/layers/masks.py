@@ -1,11 +1,12 @@
 """Masks of padding as pure functions, and what reads a padded sequence; True means: may be used."""
 
+import tensorflow as tf
 from keras import ops
 
 PAD = 0
 
 
-def padding_mask(ids):
+def padding_mask(ids: tf.Tensor) -> tf.Tensor:
     """Which positions hold an item.
 
     Args:
@@ -21,7 +22,7 @@ def padding_mask(ids):
     return ops.not_equal(ids, PAD)
 
 
-def masked_softmax(scores, mask):
+def masked_softmax(scores: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Softmax over the last axis with masked entries exactly 0.
 
     Args:
@@ -36,7 +37,7 @@ def masked_softmax(scores, mask):
     return ops.where(mask, weights, ops.zeros_like(weights))
 
 
-def last_valid(values, valid):
+def last_valid(values: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
     """The vector of the last valid position of left-aligned rows.
 
     Args:

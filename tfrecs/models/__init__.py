@@ -2,11 +2,17 @@
 
 import collections.abc
 import importlib
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from tfrecs import lazy
 
+if TYPE_CHECKING:
+    from tfrecs.models.recommender import SequentialRecommender
 
-class Models(collections.abc.Mapping):
+
+class Models(collections.abc.Mapping[str, "type[SequentialRecommender]"]):
     """The classes of the models by name. To list the names, or to read presets, imports no TensorFlow.
 
     Args:
@@ -18,23 +24,23 @@ class Models(collections.abc.Mapping):
         ('AttRec', True)
     """
 
-    def __init__(self, classes):
+    def __init__(self, classes: Mapping[str, str]) -> None:
         self._classes = classes
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> "type[SequentialRecommender]":
         class_name = self._classes[name]
         return getattr(importlib.import_module(f"{__name__}.{name}.model"), class_name)
 
-    def __contains__(self, name):
+    def __contains__(self, name: object) -> bool:
         return name in self._classes
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._classes)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._classes)
 
-    def presets(self, name):
+    def presets(self, name: str) -> ModuleType:
         """The module of a model's presets, see `tfrecs.models.presets`."""
         if name not in self._classes:
             raise KeyError(name)

@@ -1,11 +1,17 @@
 """What a model attends to: the weights of each of its attentions, with the ids that queries and keys stand for."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 import tensorflow as tf
 
 from tfrecs.errors import InputError
 from tfrecs.models import requests
+
+if TYPE_CHECKING:
+    from tfrecs.models.recommender import SequentialRecommender
 
 HISTORY, CANDIDATE, USER, NEIGHBOURS = "history", "candidate", "user", "neighbours"
 
@@ -31,7 +37,9 @@ class AttentionMap(NamedTuple):
     key_ids: tf.Tensor
 
 
-def attention_weights(model, inputs, candidate=None):
+def attention_weights(
+    model: SequentialRecommender, inputs: Mapping[str, tf.Tensor], candidate: tf.Tensor | None = None
+) -> list[AttentionMap]:
     """See `SequentialRecommender.attention_weights`.
 
     Args:
@@ -57,7 +65,9 @@ def attention_weights(model, inputs, candidate=None):
     return [_finished(*parts) for parts in model.attention_maps(inputs, candidate)]
 
 
-def _finished(layer, weights, query, query_ids, key, key_ids):
+def _finished(
+    layer: str, weights: tf.Tensor, query: str, query_ids: tf.Tensor, key: str, key_ids: tf.Tensor
+) -> AttentionMap:
     weights = tf.cast(weights, tf.float32)
     if query == HISTORY:  # what a padded position attends to is computed, and read by nothing
         weights = tf.where(query_ids[:, tf.newaxis, :, tf.newaxis] != 0, weights, 0)

@@ -1,6 +1,9 @@
 """Scores that are products of a query with a table of items: exact ranks and best items, each score computed once."""
 
+from __future__ import annotations
+
 import typing
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
@@ -20,7 +23,7 @@ class Catalogue(typing.NamedTuple):
     bound: tf.Tensor
 
 
-def of_vectors(vectors):
+def of_vectors(vectors: tf.Tensor) -> Catalogue:
     """The `Catalogue` of a table of vectors.
 
     Args:
@@ -37,7 +40,9 @@ def of_vectors(vectors):
     return Catalogue(vectors, tf.where(finite, largest, float("inf")))
 
 
-def checked_rank(query, catalogue, target, excluded, first_item=1):
+def checked_rank(
+    query: tf.Tensor, catalogue: Catalogue, target: tf.Tensor, excluded: tf.Tensor, first_item: int = 1
+) -> tuple[tf.Tensor, tf.Tensor]:
     """The pessimistic rank of each row's target, as from `metrics.checked_rank`, in one product with the table.
 
     Args:
@@ -60,7 +65,7 @@ def checked_rank(query, catalogue, target, excluded, first_item=1):
     if first_item:
         removed = tf.pad(removed, [[0, 0], [1, 0]])
 
-    def rank(query, target, removed):
+    def rank(query: tf.Tensor, target: tf.Tensor, removed: tf.Tensor) -> tuple[tf.Tensor]:
         scores = tf.matmul(query, catalogue.vectors, transpose_b=True)
         # The target's score is read from the product that scores its rivals, so that equal stays equal.
         target_score = tf.gather(scores, target[:, tf.newaxis], axis=1, batch_dims=1)
@@ -76,7 +81,14 @@ def checked_rank(query, catalogue, target, excluded, first_item=1):
     return found, _sound(query, catalogue)
 
 
-def best_items(query, catalogue, k, excluded=None, wanted=None, chunk_size=None):
+def best_items(
+    query: tf.Tensor,
+    catalogue: Catalogue,
+    k: int,
+    excluded: tf.Tensor | None = None,
+    wanted: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    chunk_size: int | None = None,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """The items of the highest scores, as from `scoring.best_items`; equal scores in order of id.
 
     Args:
@@ -102,7 +114,7 @@ def best_items(query, catalogue, k, excluded=None, wanted=None, chunk_size=None)
     # A condition may be one row for all.
     allowed = None if wanted is None else tf.broadcast_to(wanted(tf.range(rows, dtype=tf.int64)), [batch, rows])
 
-    def best(query, removed, *allowed):
+    def best(query: tf.Tensor, removed: tf.Tensor, *allowed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         items, scores = [], []
         for first, last in _parts(rows, chunk_size or rows):
             part = tf.matmul(query, catalogue.vectors[first:last], transpose_b=True)
@@ -120,7 +132,7 @@ def best_items(query, catalogue, k, excluded=None, wanted=None, chunk_size=None)
     return tf.where(tf.equal(scores, -float("inf")), tf.zeros_like(items), items), scores, _sound(query, catalogue)
 
 
-def _parts(rows, size):
+def _parts(rows: int, size: int) -> Iterator[tuple[int, int]]:
     """Places between which items are scored at once: at most `size`, and a multiple of `BLOCK` but for the last."""
     size = max(size // BLOCK * BLOCK, min(size, BLOCK))
     for first in range(0, rows, size):
@@ -129,7 +141,7 @@ def _parts(rows, size):
         yield from ((begin, end) for begin, end in ((first, whole), (whole, last)) if begin < end)
 
 
-def _without(scores, columns):
+def _without(scores: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     """Scores `[rows, count]` with -inf in the columns listed `[rows, any]`; others than 0 to `count - 1` are none."""
     count = scores.shape[1]
     inside = tf.where(tf.logical_and(columns >= 0, columns < count))
@@ -137,7 +149,7 @@ def _without(scores, columns):
     return tf.tensor_scatter_nd_update(scores, index, tf.fill(tf.shape(index)[:1], -float("inf")))
 
 
-def _top_k(scores, k):
+def _top_k(scores: tf.Tensor, k: int) -> tuple[tf.Tensor, tf.Tensor]:
     """`tf.math.top_k` with int64 columns: of many scores, only the blocks are sorted whose maxima are the largest.
 
     An item outside of the first k blocks has k items before it, one in each of these: with a higher score, or with the
@@ -155,13 +167,18 @@ def _top_k(scores, k):
     return scores, tf.cast(block * BLOCK + place % BLOCK, tf.int64)
 
 
-def _sound(query, catalogue):
+def _sound(query: tf.Tensor, catalogue: Catalogue) -> tf.Tensor:
     """Which rows have finite scores only: no partial sum of a product can exceed this one."""
     largest = tf.linalg.matvec(tf.abs(query), catalogue.bound)
     return largest < float("inf")
 
 
-def _by_rows(function, tensors, rows, row_specs):
+def _by_rows(
+    function: Callable[..., tuple[tf.Tensor, ...]],
+    tensors: tuple[tf.Tensor, ...],
+    rows: int,
+    row_specs: tuple[tf.TensorSpec, ...],
+) -> tuple[tf.Tensor, ...]:
     """A function of tensors `[batch, ...]`, so many rows at a time that their scores fit into memory.
 
     Args:
@@ -175,7 +192,7 @@ def _by_rows(function, tensors, rows, row_specs):
     """
     size, batch = max(1, SCORES_AT_ONCE // rows), tf.shape(tensors[0])[0]
 
-    def step(place, *arrays):
+    def step(place: tf.Tensor, *arrays: tf.TensorArray) -> tuple[tf.Tensor, ...]:
         begin = place * size
         found = function(*(tensor[begin : begin + size] for tensor in tensors))
         return place + 1, *(array.write(place, part) for array, part in zip(arrays, found, strict=True))
@@ -188,5 +205,5 @@ def _by_rows(function, tensors, rows, row_specs):
     return tuple(array.concat() for array in arrays)
 
 
-def _count(chosen):
+def _count(chosen: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.reduce_sum(tf.cast(chosen, tf.int32), axis=1), tf.int64)

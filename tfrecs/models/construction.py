@@ -1,16 +1,24 @@
 """A model made from a preset and prepared data: the one way, for `from_preset` and for runs."""
 
-import inspect
+from __future__ import annotations
 
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tfrecs.data.manifest import Manifest
 from tfrecs.errors import InputError, nearest, option
 from tfrecs.models import CLASSES, MODELS, declarations, ranges
 from tfrecs.models.presets import PRESETS
 from tfrecs.options import spelled
 
+if TYPE_CHECKING:
+    from tfrecs.models.recommender import SequentialRecommender
+
 OF_KERAS = ("dtype", "name", "trainable")
 
 
-def name_of(cls):
+def name_of(cls: type[SequentialRecommender]) -> str:
     """The key of `models.MODELS` for a class of models, or for a subclass of one.
 
     Args:
@@ -29,13 +37,13 @@ def name_of(cls):
     raise InputError(f"{cls.__name__}: has no presets; a subclass of {' or '.join(CLASSES.values())} has")
 
 
-def check_preset(model, preset):
+def check_preset(model: str, preset: str) -> None:
     """Refuses a preset that the model does not have; the error names the nearest one."""
     if preset not in PRESETS[model]:
         raise InputError(f"{option('preset')}: unknown preset {preset!r}; {nearest(preset, PRESETS[model])}")
 
 
-def unknown(name, model, known):
+def unknown(name: str, model: str, known: Iterable[str]) -> str:
     """The message about an argument that a model does not have.
 
     Args:
@@ -55,7 +63,7 @@ def unknown(name, model, known):
     return f"{option(name)}: {where}; {nearest(name, known)}"
 
 
-def arguments_of(model, preset, given):
+def arguments_of(model: str, preset: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """The constructor arguments that a preset and given values name; the constructor's defaults are the rest.
 
     Args:
@@ -72,7 +80,7 @@ def arguments_of(model, preset, given):
     return {**{name: value for name, value in chosen.items() if name not in unread}, **given}
 
 
-def checked_arguments(cls, preset, overrides):
+def checked_arguments(cls: type[SequentialRecommender], preset: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
     """`arguments_of` for values that a caller from Python gave.
 
     Args:
@@ -98,7 +106,14 @@ def checked_arguments(cls, preset, overrides):
     return arguments_of(model, preset, overrides)
 
 
-def create(cls, arguments, data_dir, manifest, split="train", **options):
+def create(
+    cls: type[SequentialRecommender],
+    arguments: Mapping[str, Any],
+    data_dir: str,
+    manifest: Manifest,
+    split: str = "train",
+    **options: Any,
+) -> SequentialRecommender:
     """A model for prepared data: sizes read off the data, tables that are not trained filled.
 
     Args:
@@ -118,7 +133,9 @@ def create(cls, arguments, data_dir, manifest, split="train", **options):
     return model
 
 
-def require_columns(cls, arguments, data_dir, manifest):
+def require_columns(
+    cls: type[SequentialRecommender], arguments: Mapping[str, Any], data_dir: str, manifest: Manifest
+) -> None:
     """Refuses data that lacks what a model reads.
 
     Args:
@@ -136,7 +153,7 @@ def require_columns(cls, arguments, data_dir, manifest):
         )
 
 
-def _usable(name, manifest):
+def _usable(name: str, manifest: Manifest) -> str | None:
     """A model's name, with the arguments it needs to do with the data; None where it cannot."""
     model = MODELS[name]
     if not model.missing_columns(manifest, {}):

@@ -7,6 +7,7 @@ has the ranges and choices, and `WITHOUT_EFFECT` says which arguments others lea
 import ast
 import functools
 from pathlib import Path
+from typing import Any
 
 from tfrecs.models import MODELS
 
@@ -14,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 BASE = "tfrecs.models.recommender"
 
 
-def defaults(model):
+def defaults(model: str) -> dict[str, Any]:
     """The constructor arguments that a user chooses, with their defaults; sizes of the data have none.
 
     Args:
@@ -28,13 +29,14 @@ def defaults(model):
         5
     """
     module = f"tfrecs.models.{model}.model"
-    arguments = next(node for node in _class(module).body if getattr(node, "name", "") == "__init__").args
+    functions = [node for node in _class(module).body if isinstance(node, ast.FunctionDef)]
+    arguments = next(node for node in functions if node.name == "__init__").args
     names = [argument.arg for argument in arguments.args][-len(arguments.defaults) :]
     values = _Names(module)
     return {name: values.value(node) for name, node in zip(names, arguments.defaults)}
 
 
-def owners(name):
+def owners(name: str) -> list[str]:
     """The models that have a constructor argument of this name.
 
     Args:
@@ -50,7 +52,7 @@ def owners(name):
     return [model for model in MODELS if name in defaults(model)]
 
 
-def docstrings(model):
+def docstrings(model: str) -> tuple[str | None, ...]:
     """The docstrings that describe the arguments: the class's, then the base's.
 
     Args:
@@ -62,7 +64,7 @@ def docstrings(model):
     return tuple(ast.get_docstring(_class(module)) for module in (f"tfrecs.models.{model}.model", BASE))
 
 
-def choices(model):
+def choices(model: str) -> dict[str, tuple[str, ...]]:
     """The arguments that take one of a few texts.
 
     Args:
@@ -80,7 +82,7 @@ def choices(model):
     return {name: tuple(choice for choice in rule if choice is not None) for name, rule in named.items()}
 
 
-def without_effect(model):
+def without_effect(model: str) -> dict[str, tuple[str, tuple[Any, ...]]]:
     """What `ranges.unread` takes, of a model.
 
     Args:
@@ -96,33 +98,33 @@ def without_effect(model):
     return _Names(f"tfrecs.models.{model}.arguments")["WITHOUT_EFFECT"]
 
 
-def _class(module):
+def _class(module: str) -> ast.ClassDef:
     return next(node for node in _tree(module).body if isinstance(node, ast.ClassDef))
 
 
 @functools.cache
-def _tree(module):
+def _tree(module: str) -> ast.Module:
     return ast.parse(_path(module).read_text(encoding="utf-8"))
 
 
-def _path(module):
+def _path(module: str) -> Path:
     path = ROOT.joinpath(*module.split("."))
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-class _Names(dict):
+class _Names(dict[str, Any]):
     """The constants of a module by name, found where they are assigned or imported from."""
 
-    def __init__(self, module):
+    def __init__(self, module: str) -> None:
         super().__init__()
         self._module = module
 
-    def value(self, node):
+    def value(self, node: ast.expr) -> Any:
         """The value of an expression of literals, constants and calls of `dict` and `tuple`."""
         builtins = {"__builtins__": {"dict": dict, "tuple": tuple, "range": range}}
         return eval(compile(ast.Expression(node), self._module, "eval"), builtins, self)
 
-    def __missing__(self, name):
+    def __missing__(self, name: str) -> Any:
         for node in _tree(self._module).body:
             if isinstance(node, ast.Assign):
                 targets = node.targets[0].elts if isinstance(node.targets[0], ast.Tuple) else node.targets
@@ -130,7 +132,9 @@ class _Names(dict):
                 if name in names:
                     found = self.value(node.value)
                     return found if len(names) == 1 else found[names.index(name)]
-            elif isinstance(node, ast.ImportFrom):
+            elif isinstance(node, ast.AnnAssign) and getattr(node.target, "id", None) == name and node.value:
+                return self.value(node.value)
+            elif isinstance(node, ast.ImportFrom) and node.module:
                 for alias in node.names:
                     if (alias.asname or alias.name) == name:
                         whole = f"{node.module}.{alias.name}"
@@ -141,8 +145,8 @@ class _Names(dict):
 class _Module:
     """A module whose constants are read as its attributes."""
 
-    def __init__(self, module):
+    def __init__(self, module: str) -> None:
         self._names = _Names(module)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return self._names[name]

@@ -1,7 +1,11 @@
 """Item attributes as models read them: which ones, how many values, and tables padded to one width."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
+from tfrecs.data.manifest import Manifest
 from tfrecs.data.training_batches import item_attributes
 from tfrecs.errors import InputError, nearest, option
 from tfrecs.models import ranges
@@ -9,7 +13,7 @@ from tfrecs.models import ranges
 ALL, NONE = ("all",), ("none",)
 
 
-def attribute_names(attributes, manifest):
+def attribute_names(attributes: Sequence[str], manifest: Manifest) -> tuple[str, ...]:
     """The names behind the argument `attributes`.
 
     Args:
@@ -33,7 +37,7 @@ def attribute_names(attributes, manifest):
     return attributes
 
 
-def missing(attributes, manifest):
+def missing(attributes: Sequence[str], manifest: Manifest) -> list[str]:
     """Names of attributes that the data lacks; see `SequentialRecommender.missing_columns`."""
     attributes = ranges.as_tuple("attributes", attributes)
     if manifest.attributes or attributes in ((), NONE):
@@ -41,7 +45,7 @@ def missing(attributes, manifest):
     return ["item attributes"] if attributes == ALL else list(attributes)
 
 
-def sizes(attributes, data_dir, manifest):
+def sizes(attributes: Sequence[str], data_dir: str, manifest: Manifest) -> dict[str, Any]:
     """The arguments `attribute_sizes` and `attribute_lengths` of the model, from prepared data."""
     names = attribute_names(attributes, manifest)
     tables = item_attributes(data_dir, manifest) if names else {}
@@ -54,12 +58,12 @@ def sizes(attributes, data_dir, manifest):
     }
 
 
-def table(data_dir, manifest, name, longest, keep_repeats):
+def table(data_dir: str, manifest: Manifest, name: str, longest: int, keep_repeats: bool) -> np.ndarray:
     """The padded table of one attribute, see `padded`."""
     return padded(*item_attributes(data_dir, manifest)[name], longest, keep_repeats)
 
 
-def padded(values, row_splits, longest, keep_repeats=False):
+def padded(values: np.ndarray, row_splits: np.ndarray, longest: int, keep_repeats: bool = False) -> np.ndarray:
     """A ragged table as a padded one.
 
     Args:

@@ -1,11 +1,17 @@
 """Kinds of objects that are asked for, by a model that tells them apart."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import tensorflow as tf
 
 from tfrecs.errors import InputError, nearest
 
+if TYPE_CHECKING:
+    from tfrecs.models.recommender import SequentialRecommender
 
-def kind_id(model, kind):
+
+def kind_id(model: "SequentialRecommender", kind: str | int | tf.Tensor) -> int | tf.Tensor:
     """The id of a kind that is asked for by its name; ids stay as they are.
 
     Args:
@@ -28,7 +34,7 @@ def kind_id(model, kind):
     return model.kind_names.index(kind) + 1
 
 
-def of_kind(model, kind):
+def of_kind(model: "SequentialRecommender", kind: str | int | tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
     """Which items are of the kinds asked for.
 
     Args:

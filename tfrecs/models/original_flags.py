@@ -9,6 +9,9 @@ A preset module may hold, besides `PRESETS` and `ALIASES`:
 """
 
 import dataclasses
+from collections.abc import Collection, Mapping
+from types import ModuleType
+from typing import Any
 
 from tfrecs.errors import InputError
 
@@ -23,16 +26,16 @@ class Fixed:
         reason: str, why there is no other.
     """
 
-    values: tuple | None
+    values: tuple[str, ...] | None
     reason: str
 
-    def described(self):
+    def described(self) -> str:
         """The flag's line in the help."""
         if self.values is None:
             return f"accepted: {self.reason}"
         return f"{' or '.join(self.values)} only: {self.reason}" if self.values else f"refused: {self.reason}"
 
-    def check(self, name, value):
+    def check(self, name: str, value: str) -> str | None:
         """Refuses a value that asks for something else.
 
         Returns:
@@ -54,7 +57,7 @@ class Fixed:
         return None
 
 
-def plain(value):
+def plain(value: object) -> str:
     """A value as it is compared: without quotes, brackets and spaces, in small letters; 1 and 0 for True and False.
 
     Example:
@@ -65,7 +68,7 @@ def plain(value):
     return {"true": "1", "false": "0", "~": "none", "": "none"}.get(text, text)
 
 
-def flag_value(name, value):
+def flag_value(name: str, value: str) -> bool:
     """A switch of an original as a bool.
 
     Raises:
@@ -76,7 +79,9 @@ def flag_value(name, value):
     return plain(value) == "1"
 
 
-def translate(module, original, known, given):
+def translate(
+    module: ModuleType, original: Mapping[str, str], known: dict[str, Any], given: Collection[str]
+) -> tuple[dict[str, Any], list[str]]:
     """What flags of an original mean.
 
     Args:
@@ -102,6 +107,6 @@ def translate(module, original, known, given):
     return meant, [note for note in notes if note]
 
 
-def respelled(module, name, value):
+def respelled(module: ModuleType, name: str, value: Any) -> Any:
     """A value of one of our flags as we spell it."""
     return getattr(module, "VALUES", {}).get(name, {}).get(value, value)

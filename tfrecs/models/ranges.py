@@ -2,6 +2,8 @@
 
 import math
 import numbers
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 from tfrecs.errors import InputError, nearest, option
 from tfrecs.options import spelled
@@ -15,10 +17,11 @@ REAL = "a finite number"
 POSITIVE = "a number above 0"
 SHARE = "a number in [0, 1]"
 RATE = "a number in [0, 1)"
-INSIDE = {
-    SIZE: lambda value: isinstance(value, numbers.Integral) and value >= 1,
-    DEPTH: lambda value: isinstance(value, numbers.Integral) and 1 <= value <= 1000,
-    COUNT: lambda value: isinstance(value, numbers.Integral) and value >= 0,
+Rule = str | tuple[Any, ...]  # one of these descriptions, or the choices there are
+INSIDE: dict[str, Callable[[Any], bool]] = {
+    SIZE: lambda value: _is_whole(value) and value >= 1,
+    DEPTH: lambda value: _is_whole(value) and 1 <= value <= 1000,
+    COUNT: lambda value: _is_whole(value) and value >= 0,
     AMOUNT: lambda value: 0 <= value < math.inf,
     REAL: lambda value: -math.inf < value < math.inf,
     POSITIVE: lambda value: 0 < value < math.inf,
@@ -30,7 +33,15 @@ INSIDE = {
 INHERITED = ("self", "__class__", "kwargs", "num_users", "num_items", "loss_reduction", "clip_unmerged_rows")
 
 
-def own(scope):
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, numbers.Integral)
+
+
+def own(scope: Mapping[str, Any]) -> dict[str, Any]:
     """A model's own arguments among the local names of its constructor.
 
     Example:
@@ -40,7 +51,7 @@ def own(scope):
     return {name: value for name, value in scope.items() if name not in INHERITED}
 
 
-def as_tuple(name, value):
+def as_tuple(name: str, value: Any) -> tuple[Any, ...]:
     """An argument of several values as a tuple: lists and arrays, too, and a single number for one value.
 
     Raises:
@@ -50,7 +61,7 @@ def as_tuple(name, value):
         >>> as_tuple("attribute_dim", 16), as_tuple("attribute_dim", [8, 4])
         ((16,), (8, 4))
     """
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+    if _is_number(value):
         return (value,)
     if hasattr(value, "tolist"):  # of NumPy
         value = value.tolist()
@@ -59,12 +70,12 @@ def as_tuple(name, value):
     return tuple(value)
 
 
-def as_tuples(arguments, names):
+def as_tuples(arguments: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """The arguments, those of `names` as tuples, see `as_tuple`."""
     return arguments | {name: as_tuple(name, arguments[name]) for name in names}
 
 
-def unread(arguments, without_effect):
+def unread(arguments: Mapping[str, Any], without_effect: Mapping[str, tuple[str, Collection[Any]]]) -> dict[str, str]:
     """The arguments that others leave without effect.
 
     Args:
@@ -81,7 +92,9 @@ def unread(arguments, without_effect):
     return {name: other for name, (other, values) in without_effect.items() if arguments[other] in values}
 
 
-def refuse_unread(arguments, defaults, without_effect):
+def refuse_unread(
+    arguments: Mapping[str, Any], defaults: Mapping[str, Any], without_effect: Mapping[str, tuple[str, Collection[Any]]]
+) -> None:
     """Refuses a value that would be ignored: not the default, of an argument that is not read.
 
     Args:
@@ -103,7 +116,7 @@ def refuse_unread(arguments, defaults, without_effect):
             raise InputError(f"{option(name)} {value}: has no effect with {option(other)} {choice}")
 
 
-def check(arguments, accepted):
+def check(arguments: Mapping[str, Any], accepted: Mapping[str, Rule]) -> None:
     """Compares arguments with what is accepted.
 
     Args:
@@ -125,7 +138,7 @@ def check(arguments, accepted):
             if value not in rule:
                 choices = [choice for choice in rule if choice is not None]
                 raise InputError(f"{option(name)}: unknown value {value!r}; {nearest(value, choices)}")
-        elif isinstance(value, bool) or not isinstance(value, numbers.Real) or not INSIDE[rule](value):
+        elif not _is_number(value) or not INSIDE[rule](value):
             raise InputError(f"{option(name)}: expected {rule}, got {value!r}")
-        elif isinstance(value, numbers.Integral) and value > LARGEST:
+        elif _is_whole(value) and value > LARGEST:
             raise InputError(f"{option(name)}: expected at most {LARGEST}, got {value}")

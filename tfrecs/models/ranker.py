@@ -1,16 +1,21 @@
 """What a trained model answers: scores of candidates, ranks, the best items of the catalogue, attention weights."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import tensorflow as tf
 
 from tfrecs import metrics
 from tfrecs.models import attention_maps, catalogue, kinds, requests
+from tfrecs.models.catalogue import Catalogue
+from tfrecs.models.mixin import Mixin
 from tfrecs.models.scoring import best_items, require_sound
 
 
-class Ranker:
+class Ranker(Mixin):
     """The answers of a `SequentialRecommender`, made of its `encode` and `score_items`, or of its `catalogue`."""
 
-    def rank(self, inputs, target, excluded):
+    def rank(self, inputs: Mapping[str, tf.Tensor], target: tf.Tensor, excluded: tf.Tensor) -> tf.Tensor:
         """The pessimistic rank of each target.
 
         Args:
@@ -23,18 +28,20 @@ class Ranker:
         """
         return self.checked_rank(inputs, target, excluded)[0]
 
-    def catalogue(self):
+    def catalogue(self) -> Catalogue | None:
         """Where scores are products of queries with a table, that table; it changes when the weights do.
 
         Returns:
             `catalogue.Catalogue`, or None: then `score_items` scores candidates a few at a time.
         """
 
-    def catalogue_query(self, query):
+    def catalogue_query(self, query: Mapping[str, Any]) -> tf.Tensor:
         """What to multiply the catalogue with, float32 `[batch, width]`; `query` as from `encode`."""
         return query["vector"]
 
-    def checked_rank(self, inputs, target, excluded, table=None):
+    def checked_rank(
+        self, inputs: Mapping[str, tf.Tensor], target: tf.Tensor, excluded: tf.Tensor, table: Catalogue | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Arguments as for `rank`; also whether all scores of a row can be ranked, see `metrics.checked_rank`.
 
         `table` is what `catalogue` gave, where it is asked for once for many batches.
@@ -54,7 +61,7 @@ class Ranker:
             chunk_size=self.candidate_chunk,
         )
 
-    def score(self, inputs, items):
+    def score(self, inputs: Mapping[str, tf.Tensor], items: tf.Tensor) -> tf.Tensor:
         """Scores of candidates, float32 `[batch, count]`, higher is better; all candidates at once.
 
         Args:
@@ -65,11 +72,13 @@ class Ranker:
         inputs, items = requests.read(self, inputs, items=items)
         return self.score_items(self.encode(inputs), items)
 
-    def item_vectors(self):
+    def item_vectors(self) -> tf.Tensor:
         """The vectors that items are compared by, float32 `[num_items, dim]`; row 0 is item 1."""
         raise NotImplementedError(f"{type(self).__name__} has no vectors of items")
 
-    def attention_weights(self, inputs, candidate=None):
+    def attention_weights(
+        self, inputs: Mapping[str, tf.Tensor], candidate: tf.Tensor | None = None
+    ) -> list[attention_maps.AttentionMap]:
         """What the model attends to, from the same layers as its scores.
 
         Args:
@@ -81,7 +90,16 @@ class Ranker:
         """
         return attention_maps.attention_weights(self, inputs, candidate)
 
-    def recommend(self, inputs, k=10, excluded=None, chunk_size=None, kind=None, allowed=None, table=None):
+    def recommend(
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        k: int = 10,
+        excluded: tf.Tensor | None = None,
+        chunk_size: int | None = None,
+        kind: str | int | tf.Tensor | None = None,
+        allowed: tf.Tensor | None = None,
+        table: Catalogue | None = None,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """The best items, best first; equal scores in order of id.
 
         Args:
@@ -119,12 +137,14 @@ class Ranker:
         return items, scores
 
 
-def _conditions(of_kind, allowed):
+def _conditions(
+    of_kind: Callable[[tf.Tensor], tf.Tensor] | None, allowed: tf.Tensor | None
+) -> Callable[[tf.Tensor], tf.Tensor] | None:
     """What `best_items` takes as `wanted`: both conditions where both are given."""
     if allowed is None:
         return of_kind
 
-    def wanted(ids):
+    def wanted(ids: tf.Tensor) -> tf.Tensor:
         is_allowed = metrics.member(allowed, ids[0], tf.size(ids))
         return is_allowed if of_kind is None else tf.logical_and(is_allowed, of_kind(ids))
 

@@ -1,16 +1,23 @@
 """The promise of a model: what a subclass implements, and what it gets: training, ranking and recommendation."""
 
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
 import keras
 import tensorflow as tf
 
 from tfrecs import losses, metrics
 from tfrecs.data.dataset import Dataset
+from tfrecs.data.manifest import Manifest
+from tfrecs.data.statistics import HeldOut
 from tfrecs.data.training_batches import TRAINING_SPLITS
 from tfrecs.errors import InputError, nearest
 from tfrecs.models import construction, ranges, train_step
 from tfrecs.models.ranker import Ranker
 from tfrecs.models.saving import Saved
 from tfrecs.models.trainer import Trainer
+
+Model = TypeVar("Model", bound="SequentialRecommender")
 
 
 class SequentialRecommender(Saved, Trainer, Ranker, keras.Model):
@@ -43,28 +50,37 @@ class SequentialRecommender(Saved, Trainer, Ranker, keras.Model):
     """
 
     cutoffs = metrics.CUTOFFS
-    fields = ("item",)  # what a record must hold, and what `training_examples` and `history_inputs` are given
-    request_fields = ()  # of `timestamp` and `action`: what a served request holds besides user and history
-    padded_fields = ("history",)  # example tensors `[rows, time]`, cut to the longest row of a batch made by tokens
-    fallback_arguments = {}  # arguments under which the model runs on data without the optional columns
+    fields: tuple[str, ...] = ("item",)  # what a record must hold; `training_examples` and `history_inputs` read it
+    request_fields: tuple[str, ...] = ()  # of `timestamp` and `action`: what a request holds besides user and history
+    padded_fields: tuple[str, ...] = ("history",)  # tensors `[rows, time]`, cut to the longest row of a batch by tokens
+    fallback_arguments: dict[str, Any] = {}  # arguments under which the model runs on data without the optional columns
     reads_users = True  # whether the user's own id matters, not only the history
     reads_history = True  # whether the items of the history matter, not only the user
     candidate_chunk = 65536  # candidates scored at a time: bounds memory
-    minimal_sizes = {
+    minimal_sizes: dict[str, Any] = {
         "num_users": 1,
         "num_items": 1,
     }  # of the arguments without a default, to check the others with
     kind_attribute = ""  # the item attribute that tells kinds of objects apart, where an argument names it
-    kind_names = ()  # the kinds' names, which `adapt` reads; kind k is called `kind_names[k - 1]`
-    attention_reads = ()  # of `history`, `user` and `candidate`: what its attention weights depend on
+    kind_names: tuple[str, ...] = ()  # the kinds' names, which `adapt` reads; kind k is called `kind_names[k - 1]`
+    attention_reads: tuple[str, ...] = ()  # of `history`, `user`, `candidate`: what its attention weights depend on
     draws_negatives = True  # whether training examples hold items drawn at random
-    own_split = None  # `f(users, items) -> bool`, what the model itself holds out instead of the data's split
+    own_split: HeldOut | None = (
+        None  # `f(users, items) -> bool`, what the model itself holds out instead of the data's split
+    )
     # Quirks of originals, which a model may turn into arguments.
     negatives_include_pad = False
     negatives_exclude_held_out = False
     rank_pad = False
 
-    def __init__(self, num_users, num_items, loss_reduction="mean", clip_unmerged_rows=False, **kwargs):
+    def __init__(
+        self,
+        num_users: int,
+        num_items: int,
+        loss_reduction: str = "mean",
+        clip_unmerged_rows: bool = False,
+        **kwargs: Any,
+    ) -> None:
         ranges.check(
             {"num_users": num_users, "num_items": num_items, "loss_reduction": loss_reduction},
             {"num_users": ranges.SIZE, "num_items": ranges.SIZE, "loss_reduction": losses.REDUCTIONS},
@@ -72,10 +88,12 @@ class SequentialRecommender(Saved, Trainer, Ranker, keras.Model):
         super().__init__(**kwargs)
         self.num_users, self.num_items = num_users, num_items
         self.loss_reduction, self.clip_unmerged_rows = loss_reduction, clip_unmerged_rows
-        self._arguments = {}
+        self._arguments: dict[str, Any] = {}
         self.weight_decay = 0.0  # so much of a weight is added to its gradient, after clipping
-        self.loss_parts = []  # `keras.metrics.Mean` of what the loss is a sum of, in the order of `part_names`
-        self.part_names = ()
+        self.loss_parts: list[
+            keras.metrics.Mean
+        ] = []  # `keras.metrics.Mean` of what the loss is a sum of, in the order of `part_names`
+        self.part_names: tuple[str, ...] = ()
         self.auto_scale_loss = True  # whether `compile` wrapped the optimizer where the policy is `mixed_float16`
         self.under_xla = False  # whether XLA compiles the training step, which then has to know all shapes
         self._tables_filled = False  # whether they were seen to be
@@ -86,7 +104,7 @@ class SequentialRecommender(Saved, Trainer, Ranker, keras.Model):
             mean._direction = "up"  # Keras's name for it, which `fit` tells the callbacks
         self.unsound_rows, self.ranked_rows = (keras.metrics.Sum(name=name) for name in ("unsound_rows", "ranked_rows"))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "num_users": self.num_users,
             "num_items": self.num_items,
@@ -95,14 +113,14 @@ class SequentialRecommender(Saved, Trainer, Ranker, keras.Model):
             **self._arguments,
         }
 
-    def _keep(self, arguments):
+    def _keep(self, arguments: dict[str, Any]) -> None:
         """Makes a subclass's own arguments attributes and entries of `get_config`."""
         self._arguments = arguments
         for name, value in arguments.items():
             setattr(self, name, value)
 
     @classmethod
-    def from_preset(cls, preset, data, *, split="train", **overrides):
+    def from_preset(cls: type[Model], preset: str, data: Dataset, *, split: str = "train", **overrides: Any) -> Model:
         """A model for prepared data: sizes read off the data, tables of items filled.
 
         Args:
@@ -129,7 +147,7 @@ class SequentialRecommender(Saved, Trainer, Ranker, keras.Model):
         return construction.create(cls, arguments, data.data_dir, data.manifest, split)
 
     @classmethod
-    def missing_columns(cls, manifest, arguments):
+    def missing_columns(cls, manifest: Manifest, arguments: Mapping[str, Any]) -> list[str]:
         """What the data lacks for this model.
 
         Args:
@@ -142,11 +160,13 @@ class SequentialRecommender(Saved, Trainer, Ranker, keras.Model):
         return [name for name in cls.fields if name not in manifest.fields]
 
     @classmethod
-    def data_arguments(cls, data_dir, manifest, arguments, split="train"):
+    def data_arguments(
+        cls, data_dir: str, manifest: Manifest, arguments: Mapping[str, Any], split: str = "train"
+    ) -> dict[str, Any]:
         """The constructor arguments without a default; this method's own are as for `missing_columns` and `adapt`."""
         return {"num_users": manifest.num_users, "num_items": manifest.num_items}
 
-    def adapt(self, data_dir, manifest, split):
+    def adapt(self, data_dir: str, manifest: Manifest, split: str) -> None:
         """Fills tables that are not trained from the training parts of prepared data; the base has none.
 
         Args:
@@ -155,15 +175,15 @@ class SequentialRecommender(Saved, Trainer, Ranker, keras.Model):
             split: `train` or `train_valid`, what the model is about to train on.
         """
 
-    def build(self, input_shape=None):
+    def build(self, input_shape: Any = None) -> None:
         """Nothing is left to build: constructors create every variable, since all sizes are arguments."""
         self.built = True
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return [self.loss_mean, *self.loss_parts, *self.ranking_means.values(), self.unsound_rows, self.ranked_rows]
 
-    def call(self, inputs, training=False):
+    def call(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Scores of `inputs["candidates"]` `[batch, count]` where given, else of items 1 to `num_items`, in order."""
         self.require_tables()
         query = self.encode(inputs, training=training)
@@ -171,7 +191,7 @@ class SequentialRecommender(Saved, Trainer, Ranker, keras.Model):
             return self.score_items(query, inputs["candidates"])
         return self.score_items(query, tf.range(1, self.num_items + 1, dtype=tf.int64))
 
-    def train_step(self, data):
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One update, see `train_step.update`; called by `fit` and by the training loop of a run."""
         self.require_tables()
         examples, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
@@ -180,7 +200,7 @@ class SequentialRecommender(Saved, Trainer, Ranker, keras.Model):
         self.loss_mean.update_state(terms, sample_weight=weights)
         return {"loss": self.loss_mean.result()}
 
-    def test_step(self, data):
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Ranks each row's `target` among all items, `seen` left out; a row of weight 0 counts nothing."""
         inputs, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         rank, sound = self.checked_rank(inputs, inputs["target"], inputs["seen"])

@@ -1,15 +1,21 @@
 """What is asked of a model from Python: ids are checked and converted, and long histories cut, before it answers."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import tensorflow as tf
 
 from tfrecs.errors import InputError
 from tfrecs.models import ranges
 
+if TYPE_CHECKING:
+    from tfrecs.models.recommender import SequentialRecommender
+
 ALIGNED = ("history", "valid", "bucket", "action")  # inputs `[batch, time]` with a place for each behaviour
 
 
-def read(model, inputs, **items):
+def read(model: "SequentialRecommender", inputs: Mapping[str, Any], **items: Any) -> list[Any]:
     """A model's inputs and item ids as it takes them; within a graph they stay as they are.
 
     Args:
@@ -38,7 +44,7 @@ def read(model, inputs, **items):
     return [found, *(None if value is None else ids(name, value, model.num_items) for name, value in items.items())]
 
 
-def ids(name, values, largest):
+def ids(name: str, values: Any, largest: int) -> tf.Tensor:
     """Ids from lists, arrays or tensors.
 
     Args:
@@ -77,13 +83,13 @@ def ids(name, values, largest):
     return tf.constant(array, tf.int64)
 
 
-def count(name, value):
+def count(name: str, value: Any) -> int:
     """An integer of at least 1, or an `InputError` that names the argument."""
     ranges.check({name: value}, {name: ranges.SIZE})
     return int(value)
 
 
-def _latest(inputs, width):
+def _latest(inputs: dict[str, tf.Tensor], width: int | None) -> dict[str, tf.Tensor]:
     """Inputs whose histories are at most `width` wide: the last items of each row."""
     history = inputs.get("history")
     if width is None or history is None or history.shape.rank != 2 or history.shape[1] <= width:
@@ -96,7 +102,7 @@ def _latest(inputs, width):
     return inputs | cut
 
 
-def _shown(value):
+def _shown(value: object) -> str:
     value = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     value = value.item() if isinstance(value, np.generic) else value
     return repr(value)[:80]

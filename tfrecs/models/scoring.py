@@ -1,12 +1,21 @@
 """Scoring a catalogue a few items at a time: its best items, and the check that scores are numbers."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from tfrecs import metrics
 from tfrecs.errors import NotFiniteError
 
 
-def best_items(score_items, num_items, k, excluded=None, chunk_size=65536, wanted=None):
+def best_items(
+    score_items: Callable[[tf.Tensor], tf.Tensor],
+    num_items: int,
+    k: int,
+    excluded: tf.Tensor | None = None,
+    chunk_size: int = 65536,
+    wanted: Callable[[tf.Tensor], tf.Tensor] | None = None,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """The items of the highest scores, best first; equal scores in order of id.
 
     Args:
@@ -47,7 +56,7 @@ def best_items(score_items, num_items, k, excluded=None, chunk_size=65536, wante
     return tf.where(tf.equal(scores, -float("inf")), tf.zeros_like(items), items), scores, sound
 
 
-def in_blocks(score, items, size):
+def in_blocks(score: Callable[[tf.Tensor], tf.Tensor], items: tf.Tensor, size: int) -> tf.Tensor:
     """Scores candidates block by block, where each candidate takes much memory.
 
     Args:
@@ -75,7 +84,7 @@ def in_blocks(score, items, size):
     return tf.reshape(scores, [tf.shape(scores)[0], -1])[:, :count]
 
 
-def require_sound(sound, what):
+def require_sound(sound: tf.Tensor, what: str) -> None:
     """Stops where scores are none: an answer made of NaN looks like any other.
 
     Args:
@@ -99,7 +108,7 @@ def require_sound(sound, what):
         tf.debugging.Assert(tf.reduce_all(sound), [f"{what}: NaN or infinite scores"])
 
 
-def not_finite(what, bad, count, split=""):
+def not_finite(what: str, bad: int, count: int, split: str = "") -> str:
     """The message: whose scores are none, for how many of the users of which split.
 
     Example:

@@ -1,9 +1,14 @@
 """Whether the tables of items that a model reads were filled."""
 
+from typing import TYPE_CHECKING
+
 from tfrecs.errors import InputError
 
+if TYPE_CHECKING:
+    from tfrecs.models.recommender import SequentialRecommender
 
-def require_filled(model):
+
+def require_filled(model: "SequentialRecommender") -> None:
     """Refuses to train or answer from tables of items that nothing filled: they would be read as items without values.
 
     Args:

@@ -1,11 +1,20 @@
 """The update that every model makes, equal on one device and on several replicas that share the batch."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import keras
 import tensorflow as tf
+
+if TYPE_CHECKING:
+    from tfrecs.models.recommender import SequentialRecommender
 
 DENSE_ROWS = 65536  # gradients of tables up to this size are made dense: cheaper than finding the repeated rows
 
 
-def update(model, examples):
+def update(model: SequentialRecommender, examples: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
     """Computes the loss of a batch and updates the model's variables.
 
     The loss of the global batch is `sum(terms * weights) / sum(weights)` (or the sum), plus the penalties of the
@@ -39,7 +48,11 @@ def update(model, examples):
     return terms, weights
 
 
-def apply(model, gradients, context):
+def apply(
+    model: SequentialRecommender,
+    gradients: Sequence[tf.Tensor | tf.IndexedSlices | None],
+    context: tf.distribute.ReplicaContext,
+) -> None:
     """Sums gradients over replicas, merges repeated rows, clips, adds the weight decay and updates the variables.
 
     Args:
@@ -52,7 +65,7 @@ def apply(model, gradients, context):
     gradients, variables = [gradient for gradient, _ in pairs], [variable for _, variable in pairs]
     clip = model.optimizer.global_clipnorm
     norm = global_norm(gradients, context) if clip and model.clip_unmerged_rows else None
-    inner = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    inner: keras.optimizers.Optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     if inner is not model.optimizer and inner.global_clipnorm and (replicas > 1 or model.clip_unmerged_rows):
         raise ValueError("global_clipnorm acts after the loss is unscaled, on one device: use mixed_bfloat16")
     if replicas > 1:
@@ -75,17 +88,17 @@ def apply(model, gradients, context):
     apply_clipped(model.optimizer, list(zip(gradients, variables)), clip)
 
 
-def sum_over_replicas(value):
+def sum_over_replicas(value: tf.Tensor) -> tf.Tensor:
     """The sum of a tensor over all replicas; the tensor itself where there is one."""
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
-def is_small(variable):
+def is_small(variable: keras.Variable) -> bool:
     """Whether a variable is no table of more than `DENSE_ROWS` rows."""
     return len(variable.shape) == 0 or variable.shape[0] <= DENSE_ROWS
 
 
-def merge_rows(gradient, dense=False):
+def merge_rows(gradient: tf.Tensor | tf.IndexedSlices, dense: bool = False) -> tf.Tensor | tf.IndexedSlices:
     """Sums repeated rows of a sparse gradient, so that optimizers that square it see the true value.
 
     Args:
@@ -109,7 +122,7 @@ def merge_rows(gradient, dense=False):
     return tf.IndexedSlices(values, indices, gradient.dense_shape)
 
 
-def global_norm(gradients, context):
+def global_norm(gradients: Sequence[tf.Tensor | tf.IndexedSlices], context: tf.distribute.ReplicaContext) -> tf.Tensor:
     """The norm over all gradients, repeated rows counted apart, over all replicas.
 
     Args:
@@ -130,7 +143,9 @@ def global_norm(gradients, context):
     return tf.sqrt(tf.add_n(squares))
 
 
-def clip_by_global_norm(gradients, clip_norm, norm=None):
+def clip_by_global_norm(
+    gradients: Sequence[tf.Tensor | tf.IndexedSlices], clip_norm: float, norm: tf.Tensor | None = None
+) -> list[tf.Tensor | tf.IndexedSlices]:
     """Scales all gradients by `clip_norm / max(clip_norm, norm)`.
 
     Args:
@@ -149,7 +164,11 @@ def clip_by_global_norm(gradients, clip_norm, norm=None):
     ]
 
 
-def apply_clipped(optimizer, gradients_and_variables, clip_norm):
+def apply_clipped(
+    optimizer: keras.optimizers.Optimizer,
+    gradients_and_variables: Iterable[tuple[tf.Tensor | tf.IndexedSlices, keras.Variable]],
+    clip_norm: float | None,
+) -> None:
     """Applies gradients that were clipped before, which Keras would clip again, by the norm of merged rows.
 
     That norm may exceed the one that counts repeated rows apart: opposite signs make it smaller, equal ones larger.

@@ -1,13 +1,17 @@
 """Keras's compile, fit, evaluate and predict, as a `SequentialRecommender` has them: what cannot count is refused."""
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfrecs.data.evaluation_batches import EvaluationBatches
 from tfrecs.data.training_batches import TrainingBatches
 from tfrecs.errors import InputError, NotFiniteError
+from tfrecs.models.mixin import Mixin
 from tfrecs.models.scoring import not_finite
 from tfrecs.models.tables import require_filled
 
@@ -29,21 +33,23 @@ ELSEWHERE = {
 }
 
 
-class Trainer:
+class Trainer(Mixin):
     """What `SequentialRecommender` changes of `keras.Model`; comes before it among the bases."""
+
+    _tables_filled: bool
 
     def compile(
         self,
-        optimizer="rmsprop",
-        loss=None,
-        loss_weights=None,
-        metrics=None,
-        weighted_metrics=None,
-        run_eagerly=False,
-        steps_per_execution=1,
-        jit_compile=False,
-        auto_scale_loss=True,
-    ):
+        optimizer: str | keras.optimizers.Optimizer = "rmsprop",
+        loss: None = None,
+        loss_weights: None = None,
+        metrics: None = None,
+        weighted_metrics: None = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = False,
+        auto_scale_loss: bool = True,
+    ) -> None:
         """As Keras's, but that a model brings its own loss and metrics.
 
         Args:
@@ -73,16 +79,16 @@ class Trainer:
 
     def fit(
         self,
-        x=None,
-        y=None,
+        x: Any = None,
+        y: None = None,
         *,
-        callbacks=None,
-        validation_data=None,
-        class_weight=None,
-        sample_weight=None,
-        steps_per_epoch=None,
-        **options,
-    ):
+        callbacks: Sequence[keras.callbacks.Callback] | keras.callbacks.CallbackList | None = None,
+        validation_data: Any = None,
+        class_weight: None = None,
+        sample_weight: None = None,
+        steps_per_epoch: int | None = None,
+        **options: Any,
+    ) -> keras.callbacks.History:
         """As Keras's, which also takes the batches of a `Dataset`.
 
         Epoch e reads pass e of the training batches: the order and the negatives depend on the batches' seed and on e
@@ -128,7 +134,7 @@ class Trainer:
             **options,
         )
 
-    def evaluate(self, x=None, y=None, **options):
+    def evaluate(self, x: Any = None, y: None = None, **options: Any) -> Any:
         """As Keras's, which also takes `data.evaluation_batches.EvaluationBatches`.
 
         Raises:
@@ -142,11 +148,11 @@ class Trainer:
             raise NotFiniteError(not_finite(type(self).__name__, bad, count))
         return results
 
-    def predict(self, x, **options):
+    def predict(self, x: Any, **options: Any) -> np.ndarray:
         """As Keras's, which also takes `data.evaluation_batches.EvaluationBatches`: scores of all items."""
         return super().predict(_evaluated(x, "x"), **options)
 
-    def summary(self, *args, print_fn=None, **options):
+    def summary(self, *args: Any, print_fn: Callable[[str], Any] | None = None, **options: Any) -> None:
         """As Keras's, then the sizes that the data decided, and the shape of each weight."""
         super().summary(*args, print_fn=print_fn, **options)
         show, config = print_fn or print, self.get_config()
@@ -159,30 +165,30 @@ class Trainer:
             end = "" if id(variable) in trained else "  not trained"
             show(f" {path:<{width}}  {str(tuple(variable.shape)):<16}{math.prod(variable.shape):>13,}{end}")
 
-    def _get_metrics_result_or_logs(self, logs):
+    def _get_metrics_result_or_logs(self, logs: dict[str, Any]) -> dict[str, Any]:
         """What a step reports, over all replicas; its own logs are means of the replicas' means."""
         results = self.get_metrics_result()
         return {name: results.get(name, value) for name, value in logs.items()}
 
-    def make_train_function(self, force=False):
+    def make_train_function(self, force: bool = False) -> Callable[..., Any]:
         self.require_tables()
         return super().make_train_function(force)
 
-    def make_test_function(self, force=False):
+    def make_test_function(self, force: bool = False) -> Callable[..., Any]:
         self.require_tables()
         return super().make_test_function(force)
 
-    def make_predict_function(self, force=False):
+    def make_predict_function(self, force: bool = False) -> Callable[..., Any]:
         self.require_tables()
         return super().make_predict_function(force)
 
-    def require_tables(self):
+    def require_tables(self) -> None:
         """See `tables.require_filled`; within a graph it cannot look."""
         if not self._tables_filled and tf.executing_eagerly():
             require_filled(self)
             self._tables_filled = True
 
-    def _direct(self, callbacks):
+    def _direct(self, callbacks: Any) -> None:
         """Tells callbacks of mode `auto` whether more of what they monitor is better; Keras asks only its own."""
         modes = {metric.name: MODES[metric._direction] for metric in self.metrics if hasattr(metric, "_direction")}
         for callback in getattr(callbacks, "callbacks", keras.tree.flatten(callbacks)):
@@ -190,14 +196,14 @@ class Trainer:
             if getattr(callback, "mode", None) == "auto" and monitored in modes:
                 callback.mode = modes[monitored]
 
-    def _refuse(self, **given):
+    def _refuse(self, **given: object) -> None:
         """Refuses what would not count, unless it is None."""
         for name, value in given.items():
             if value is not None:
                 raise InputError(f"{name}: {type(self).__name__} {ELSEWHERE[name]}; leave it out")
 
 
-def _path(path, model, layer):
+def _path(path: str, model: str, layer: str) -> str:
     """A variable's path, below the layer of the model that it belongs to."""
     path = path.removeprefix(f"{model}/")
     return path if path.startswith(f"{layer}/") or not layer else f"{layer}/{path}"
@@ -206,15 +212,15 @@ def _path(path, model, layer):
 class _Clock(keras.callbacks.Callback):
     """Knows which epoch `fit` is in."""
 
-    def __init__(self, epoch):
+    def __init__(self, epoch: int) -> None:
         super().__init__()
         self.epoch = epoch
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.epoch = epoch
 
 
-def _with(first, callbacks):
+def _with(first: keras.callbacks.Callback, callbacks: Any) -> Any:
     """Callbacks in any form that `fit` takes, and one before them."""
     if isinstance(callbacks, keras.callbacks.CallbackList):
         callbacks.append(first)
@@ -222,7 +228,7 @@ def _with(first, callbacks):
     return [first, *keras.tree.flatten(callbacks or [])]
 
 
-def _evaluated(batches, argument):
+def _evaluated(batches: Any, argument: str) -> Any:
     """What Keras reads of evaluation batches; anything else stays as it is."""
     if isinstance(batches, TrainingBatches):
         raise InputError(f"{argument}: training batches hold out no items: data.evaluation_batches(model, split)")

@@ -8,14 +8,17 @@ next to a checkpoint.
 
 import contextlib
 import os
+from collections.abc import Iterable, Sequence
 
 import tensorflow as tf
 
 from tfrecs.errors import InputError
+from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.models.saving import seed_states
 from tfrecs.runs import pointer, record
 from tfrecs.runs.listing import (
     READ_ERRORS,
+    Progress,
     best,
     check_directory,
     find,
@@ -40,7 +43,7 @@ class Checkpoints:
         keep: int, how many are kept; the best by validation is kept apart, as long as a kept one names it.
     """
 
-    def __init__(self, directory, model, keep=3):
+    def __init__(self, directory: str, model: SequentialRecommender, keep: int = 3) -> None:
         check_directory(directory)
         self.directory, self.keep = directory, keep
         # Keras leaves dropout's random state and metric totals out of what TensorFlow tracks by itself.
@@ -54,11 +57,11 @@ class Checkpoints:
         )
 
     @property
-    def newest(self):
+    def newest(self) -> str | None:
         """See `listing.newest`."""
         return newest(self.directory)
 
-    def save(self, progress):
+    def save(self, progress: Progress) -> None:
         """Saves everything under `progress.name`, then drops what is older than `keep`.
 
         Raises:
@@ -71,13 +74,13 @@ class Checkpoints:
         record.remove(self.directory, names[: -self.keep])
         self._remove_unnamed_best(names[-self.keep :])
 
-    def save_best(self, progress):
+    def save_best(self, progress: Progress) -> str:
         """Saves the state as `best-EEEE`; older ones go when no kept checkpoint names them any more."""
         name = f"best-{progress.epoch:04d}"
         self._write(name, progress)
         return name
 
-    def restore(self, name):
+    def restore(self, name: str) -> Progress:
         """Restores every tensor and returns the `Progress` saved with it.
 
         Args:
@@ -98,7 +101,7 @@ class Checkpoints:
             ) from None
         return progress
 
-    def rewind(self, name, progress):
+    def rewind(self, name: str, progress: Progress) -> None:
         """Makes the checkpoint just restored the newest one; training will go through later ones again.
 
         Args:
@@ -120,7 +123,7 @@ class Checkpoints:
         record.remove(self.directory, gone)
         self._remove_unnamed_best(kept)
 
-    def _write(self, name, progress):
+    def _write(self, name: str, progress: Progress) -> None:
         prefix = os.path.join(self.directory, name)
         try:
             record.claim(self.directory, name)
@@ -131,20 +134,20 @@ class Checkpoints:
                 record.remove(self.directory, [name])
             raise self._failed(name, error) from None
 
-    def _point(self, names):
+    def _point(self, names: Sequence[str]) -> None:
         try:
             pointer.write(self.directory, names)
         except SAVE_ERRORS as error:
             raise self._failed(names[-1], error) from None
 
-    def _failed(self, name, error):
+    def _failed(self, name: str, error: Exception) -> InputError:
         good = listed(self.directory)
         return InputError(
             f"{os.path.join(self.directory, name)}: cannot be saved: {first_line(error)}; "
             f"the last good checkpoint is {good[-1] if good else 'none'}"
         )
 
-    def _remove_unnamed_best(self, kept):
+    def _remove_unnamed_best(self, kept: Iterable[str]) -> None:
         # A run may be resumed from any kept checkpoint, so the best that any of them names must stay.
         try:
             named = {best(self.directory, name) for name in kept}

@@ -102,7 +102,7 @@ class TrainConfig:
     eval_step: int = 1
     patience: int = 0
     select_metric: str = "ndcg@10"
-    topk: tuple = DEFAULT_TOPK
+    topk: tuple[int, ...] = DEFAULT_TOPK
     retrain: bool = False
     train_split: str = "train"
     validation_split: str = "valid"
@@ -130,7 +130,7 @@ class TrainConfig:
         "precision": ("float32", "mixed_bfloat16"),
     }
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # What is written to `config.json` is what was done, whatever the default.
         object.__setattr__(self, "exclude_seen", SEEN_EXCLUDED.get(self.protocol, self.exclude_seen))
         for name, choices in self.CHOICES.items():
@@ -186,7 +186,7 @@ class TrainConfig:
             splits = f"{option('train_split')} train and {option('validation_split')} valid"
             raise InputError(f"{option('retrain')}: needs {splits} to choose the epoch by")
 
-    def rate(self, epoch):
+    def rate(self, epoch: int) -> float:
         """The learning rate of an epoch, counted from 0.
 
         Example:

@@ -4,14 +4,19 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import tensorflow as tf
 
 from tfrecs import files, json_files, json_schema, optimizers
+from tfrecs.data.manifest import Manifest
 from tfrecs.errors import InputError
 from tfrecs.models import MODELS
+from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.runs import listing, record, schemas
 from tfrecs.runs.checkpoints import Checkpoints
+from tfrecs.runs.config import TrainConfig
 from tfrecs.runs.record import CONFIG as CONFIG_FILE
 from tfrecs.runs.record import RETRAIN
 
@@ -20,7 +25,7 @@ ARGUMENT_ERRORS = (TypeError, ValueError, AttributeError, LookupError, Arithmeti
 REMEDY = "move {} away to have the second phase trained again"
 
 
-def load_model(run_dir, name=None):
+def load_model(run_dir: str, name: str | None = None) -> SequentialRecommender:
     """Rebuilds the trained model of a run directory.
 
     Args:
@@ -48,7 +53,7 @@ def load_model(run_dir, name=None):
     return model
 
 
-def judged(run_dir, name=None):
+def judged(run_dir: str, name: str | None = None) -> tuple[str, str]:
     """The checkpoint that stands for a run.
 
     Args:
@@ -72,14 +77,15 @@ def judged(run_dir, name=None):
         return run_dir, newest
     folder = os.path.join(run_dir, RETRAIN)
     retrained = listing.newest(folder)
-    if retrained and _phase(folder)["epochs"] == chosen["epoch"]:
+    phase = _phase(folder) if retrained else None
+    if retrained and phase and phase["epochs"] == chosen["epoch"]:
         progress = listing.read_progress(folder, retrained)
         if (progress.epoch, progress.step) == (chosen["epoch"], 0):
             return folder, retrained
     return run_dir, chosen["name"]
 
 
-def write_run(run_dir, name, model, config):
+def write_run(run_dir: str, name: str, model: SequentialRecommender, config: TrainConfig) -> None:
     """Writes a run directory around a model that was not trained here, as `cp-0000`.
 
     Args:
@@ -101,12 +107,12 @@ def write_run(run_dir, name, model, config):
     write_config(run_dir, content)
 
 
-def arguments_of(model):
+def arguments_of(model: SequentialRecommender) -> dict[str, Any]:
     """The constructor arguments that `config.json` keeps."""
     return {k: v for k, v in model.get_config().items() if k not in ("name", "trainable", "dtype")}
 
 
-def read_config(run_dir):
+def read_config(run_dir: str) -> dict[str, Any]:
     """The `config.json` of a run directory.
 
     Raises:
@@ -118,7 +124,7 @@ def read_config(run_dir):
     return read_config_file(path)
 
 
-def read_config_file(path):
+def read_config_file(path: str) -> dict[str, Any]:
     """The content of a run's `config.json`, wherever the file is.
 
     Raises:
@@ -129,12 +135,12 @@ def read_config_file(path):
     return config
 
 
-def write_config(run_dir, config):
+def write_config(run_dir: str, config: Mapping[str, Any]) -> None:
     """Writes the `config.json` of a run directory, which `read_config` reads."""
     json_files.write(os.path.join(run_dir, CONFIG_FILE), config)
 
 
-def data_identity(manifest):
+def data_identity(manifest: Manifest) -> dict[str, Any]:
     """What `config.json` keeps of the data: counts, and digests of the vocabularies and of the sequences."""
     vocabularies = [f"{name} {entry.sha256}" for name, entry in sorted(manifest.vocabularies.items())]
     return {
@@ -146,7 +152,7 @@ def data_identity(manifest):
     }
 
 
-def check_data(run_dir, config, data_dir, manifest, training):
+def check_data(run_dir: str, config: Mapping[str, Any], data_dir: str, manifest: Manifest, training: bool) -> None:
     """Refuses data whose ids mean something else than those a run was trained on.
 
     Args:
@@ -174,7 +180,7 @@ def check_data(run_dir, config, data_dir, manifest, training):
         )
 
 
-def start(run_dir, fresh, overwrite=False):
+def start(run_dir: str, fresh: bool, overwrite: bool = False) -> None:
     """Makes a run directory ready to be written; call with its lock taken.
 
     Args:
@@ -192,7 +198,7 @@ def start(run_dir, fresh, overwrite=False):
     record.remove_stale(run_dir)
 
 
-def check_start(run_dir, fresh, overwrite=False):
+def check_start(run_dir: str, fresh: bool, overwrite: bool = False) -> None:
     """Refuses a directory that a run cannot start in; writes nothing.
 
     Raises:
@@ -213,7 +219,7 @@ def check_start(run_dir, fresh, overwrite=False):
         )
 
 
-def _is_unmarked_run(run_dir):
+def _is_unmarked_run(run_dir: str) -> bool:
     """Whether a directory without marker is a run directory all the same: its configuration's checksum shows it."""
     path = os.path.join(run_dir, CONFIG_FILE)
     if record.is_marked(run_dir) or not os.path.lexists(path):
@@ -225,7 +231,7 @@ def _is_unmarked_run(run_dir):
     return True
 
 
-def _verified(run_dir):
+def _verified(run_dir: str) -> list[str]:
     """The checkpoints whose checksums show that tfrecs wrote them."""
     found = []
     for name in listing.on_disk(run_dir):
@@ -235,7 +241,7 @@ def _verified(run_dir):
     return found
 
 
-def start_phase(directory, settings):
+def start_phase(directory: str, settings: Mapping[str, Any]) -> None:
     """Makes the folder of the second phase; what one of other settings left, since the first chose anew, goes.
 
     Args:
@@ -246,7 +252,7 @@ def start_phase(directory, settings):
     json_files.write(os.path.join(directory, CONFIG_FILE), settings)
 
 
-def _phase(directory):
+def _phase(directory: str) -> dict[str, Any] | None:
     """The settings of the second phase, None where it has not begun."""
     path = os.path.join(directory, CONFIG_FILE)
     if not os.path.lexists(path) and not listing.listed(directory):
@@ -254,5 +260,5 @@ def _phase(directory):
     return json_files.read(path, schemas.PHASE, "the settings of a second phase", REMEDY.format(directory))
 
 
-def _digest(lines):
+def _digest(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode("utf-8")).hexdigest()

@@ -9,6 +9,8 @@ import os
 import platform
 import sys
 import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas
@@ -21,11 +23,12 @@ from tfrecs import files
 from tfrecs.errors import InputError
 from tfrecs.evaluation.protocols import PROTOCOLS
 from tfrecs.runs import record
+from tfrecs.runs.listing import Progress
 
 try:
     import resource
 except ImportError:  # Windows
-    resource = None
+    resource = None  # type: ignore[assignment]
 
 METRICS_FILE, RANKS_FILE = "metrics.json", "ranks.parquet"
 
@@ -41,12 +44,12 @@ class History:
         progress: a `Progress`; its last row is new.
     """
 
-    def __init__(self, run_dir, tensorboard=False):
+    def __init__(self, run_dir: str, tensorboard: bool = False) -> None:
         self.run_dir = run_dir
         folder = os.path.join(run_dir, record.TENSORBOARD)
         self.writer = tf.summary.create_file_writer(folder, filename_suffix=record.EVENTS_END) if tensorboard else None
 
-    def __call__(self, progress):
+    def __call__(self, progress: Progress) -> None:
         write_history(self.run_dir, progress.history)
         if self.writer and progress.history:
             row = progress.history[-1]
@@ -59,7 +62,7 @@ class History:
             self.writer.flush()
 
 
-def write_history(run_dir, history):
+def write_history(run_dir: str, history: Sequence[Mapping[str, Any]]) -> None:
     """Writes `history.csv`, a row per epoch with every float as `repr`, so that equal runs give equal bytes.
 
     Args:
@@ -78,7 +81,7 @@ def write_history(run_dir, history):
     files.write_text(os.path.join(run_dir, "history.csv"), text.getvalue())
 
 
-def read_history(run_dir):
+def read_history(run_dir: str) -> pandas.DataFrame:
     """The content of `history.csv`, a DataFrame with a row for each epoch, indexed by `epoch`.
 
     Raises:
@@ -94,7 +97,7 @@ def read_history(run_dir):
         raise InputError(f"{path}: not a history: {error}") from None
 
 
-def read_metrics(run_dir):
+def read_metrics(run_dir: str) -> dict[str, Any]:
     """The content of `metrics.json`, a dict.
 
     Raises:
@@ -111,7 +114,7 @@ def read_metrics(run_dir):
     return content
 
 
-def write_ranks(run_dir, tokens, ranks):
+def write_ranks(run_dir: str, tokens: Sequence[str], ranks: tuple[np.ndarray, np.ndarray] | None) -> None:
     """Writes `ranks.parquet`, a row per user with a test item: `user`, the token, and `rank`, int64 from 1.
 
     Args:
@@ -132,7 +135,7 @@ def write_ranks(run_dir, tokens, ranks):
     files.write_bytes(path, content.getvalue())
 
 
-def environment():
+def environment() -> dict[str, Any]:
     """Versions and peak memory, as flat entries of `metrics.json`."""
     versions = {f"version_{name.replace('-', '_')}": _version(name) for name in ("keras", "numpy", "tensorflow")}
     return {
@@ -143,7 +146,7 @@ def environment():
     }
 
 
-def _peak_memory():
+def _peak_memory() -> dict[str, float]:
     if resource is None:
         return {}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -151,7 +154,9 @@ def _peak_memory():
     return {"peak_memory_mb": round(peak * bytes_per_unit / 2**20, 1)}
 
 
-def plot_history(run_dir, history, title, protocol, baselines):
+def plot_history(
+    run_dir: str, history: Sequence[Mapping[str, Any]], title: str, protocol: str, baselines: Mapping[str, float]
+) -> None:
     """Plots losses and validation metrics, with the baselines' level, to `curves.png`.
 
     Args:
@@ -190,7 +195,7 @@ def plot_history(run_dir, history, title, protocol, baselines):
     files.write_bytes(os.path.join(run_dir, "curves.png"), image.getvalue())
 
 
-def table(rows, names):
+def table(rows: Mapping[str, Mapping[str, float]], names: Iterable[str]) -> str:
     """A plain-text table of metrics.
 
     Args:
@@ -216,7 +221,7 @@ def table(rows, names):
     return "\n".join(lines)
 
 
-def _version(name):
+def _version(name: str) -> str:
     for candidate in (name, f"{name}-cpu"):
         try:
             return importlib.metadata.version(candidate)

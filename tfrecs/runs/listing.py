@@ -4,6 +4,7 @@ import dataclasses
 import glob
 import hashlib
 import os
+from typing import Any
 
 import tensorflow as tf
 
@@ -30,14 +31,14 @@ class Progress:
 
     epoch: int = 0
     step: int = 0
-    history: list = dataclasses.field(default_factory=list)
-    best: dict | None = None
+    history: list[dict[str, float]] = dataclasses.field(default_factory=list)
+    best: dict[str, Any] | None = None
     train_seconds: float = 0.0
     examples: int = 0
     eval_seconds: float = 0.0
 
     @property
-    def name(self):
+    def name(self) -> str:
         """The name of a checkpoint taken here.
 
         Example:
@@ -47,7 +48,7 @@ class Progress:
         return f"cp-{self.epoch:04d}" + (f"-{self.step:06d}" if self.step else "")
 
 
-def listed(directory):
+def listed(directory: str) -> list[str]:
     """The names of a run directory's complete checkpoints, oldest first.
 
     The file `checkpoint` lists them; where it is missing or damaged, the files themselves do, and the best by
@@ -62,7 +63,7 @@ def listed(directory):
     return [name for name in names if _is_complete(directory, name)]
 
 
-def check_directory(directory):
+def check_directory(directory: str) -> None:
     """Refuses a run directory whose checkpoints could be written but never read.
 
     Raises:
@@ -80,7 +81,7 @@ def check_directory(directory):
             raise InputError(f"--run_dir {directory}: {reason}")
 
 
-def newest(directory):
+def newest(directory: str) -> str | None:
     """The name of the newest checkpoint of a run directory, or None where nothing was saved yet.
 
     Raises:
@@ -100,14 +101,14 @@ def newest(directory):
     return names[-1] if names else None
 
 
-def best(directory, name=None):
+def best(directory: str, name: str | None = None) -> str | None:
     """The name of the best checkpoint by validation that a checkpoint (default the newest) knows of, or None."""
     name = name or newest(directory)
     entry = read_progress(directory, name).best if name else None
     return entry["name"] if entry else None
 
 
-def read_progress(directory, name):
+def read_progress(directory: str, name: str) -> Progress:
     """The `Progress` that a checkpoint holds besides its tensors.
 
     Args:
@@ -139,7 +140,7 @@ def read_progress(directory, name):
     return progress
 
 
-def write_progress(directory, name, progress):
+def write_progress(directory: str, name: str, progress: Progress) -> None:
     """Writes what `read_progress` reads, after the checkpoint's tensors.
 
     Raises:
@@ -149,13 +150,13 @@ def write_progress(directory, name, progress):
     json_files.write(f"{prefix}.json", dataclasses.asdict(progress) | {"index_sha256": digest(f"{prefix}.index")})
 
 
-def digest(path):
+def digest(path: str) -> str:
     """The sha256 of a file, in hexadecimal."""
     with files.open_regular(path) as file:
         return hashlib.sha256(file.read()).hexdigest()
 
 
-def find(directory, name):
+def find(directory: str, name: str) -> str:
     """Resolves a checkpoint's name, with or without leading zeros and the ending `.ckpt`.
 
     Raises:
@@ -169,14 +170,14 @@ def find(directory, name):
     raise InputError(f"{os.path.join(directory, name)}: no such checkpoint; there are: {', '.join(there) or 'none'}")
 
 
-def others(directory, name):
+def others(directory: str, name: str) -> str:
     """The rest of an error message about a damaged checkpoint: what else there is to go on from."""
     names = [other for other in listed(directory) if other != name]
     hint = f" (--load_weight_path {names[-1]} goes on from it)" if names else ""
     return f"other checkpoints there: {', '.join(names) or 'none'}{hint}"
 
 
-def on_disk(directory):
+def on_disk(directory: str) -> list[str]:
     """The names of all checkpoints that have any file, sorted."""
     if not os.path.isdir(directory):
         return []
@@ -184,14 +185,14 @@ def on_disk(directory):
     return sorted({match["name"] for match in matches if match and not match[0].endswith(("_temp", ".tmp"))})
 
 
-def _is_complete(directory, name):
+def _is_complete(directory: str, name: str) -> bool:
     prefix = os.path.join(directory, name)
     data = glob.glob(f"{glob.escape(prefix)}.data-*-of-*")
     # Regular files: opening a named pipe would wait for a writer.
     return bool(data) and all(map(os.path.isfile, [f"{prefix}.index", f"{prefix}.json", *data]))
 
 
-def position(name):
+def position(name: str) -> tuple[str, tuple[int, ...]]:
     """A name's kind and where it stands, comparable whatever the zeros.
 
     Example:
@@ -204,8 +205,8 @@ def position(name):
     return kind, (*map(int, numbers), 0)[:2]
 
 
-def first_line(error):
+def first_line(error: BaseException) -> str:
     """What an error says, on one line."""
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return (str(error).splitlines() or [repr(error)])[0]

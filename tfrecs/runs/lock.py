@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import threading
+from collections.abc import Iterator
 
 from tfrecs.errors import InputError
 from tfrecs.progress import note
@@ -13,18 +14,18 @@ from tfrecs.progress import note
 try:
     import fcntl
 except ImportError:  # Windows
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 FILE_NAME = "run.lock"
 HOLDER = re.compile(r"(pid \d+ on [^\n]{1,255}\n)?")
 LOCKED = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 _BEYOND_THE_TEXT = 2**20  # Windows locks bytes, and no process can read those that another one locked
 
-_held = {}  # (directory, thread): how often it is locked
+_held: dict[tuple[str, int], int] = {}  # (directory, thread): how often it is locked
 
 
 @contextlib.contextmanager
-def exclusive(directory):
+def exclusive(directory: str) -> Iterator[None]:
     """Locks a run directory while the block runs; made if absent. The thread that has the lock may lock again.
 
     `flock` where there is one, else `msvcrt.locking`: either ends with the process, however that ends, so the file
@@ -55,7 +56,7 @@ def exclusive(directory):
             _held[key] -= 1
 
 
-def is_foreign(directory):
+def is_foreign(directory: str) -> bool:
     """Whether `run.lock` is there and something else than a lock of tfrecs."""
     path = os.path.join(directory, FILE_NAME)
     if not os.path.lexists(path):
@@ -66,7 +67,7 @@ def is_foreign(directory):
         return HOLDER.fullmatch(file.read(300).decode("utf-8", "replace")) is None
 
 
-def _acquire(directory):
+def _acquire(directory: str) -> int:
     path = os.path.join(directory, FILE_NAME)
     try:
         os.makedirs(directory, exist_ok=True)
@@ -90,7 +91,7 @@ def _acquire(directory):
     return descriptor
 
 
-def _lock(descriptor):
+def _lock(descriptor: int) -> None:
     if fcntl:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     else:
@@ -98,6 +99,6 @@ def _lock(descriptor):
 
         os.lseek(descriptor, _BEYOND_THE_TEXT, os.SEEK_SET)
         try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
         finally:
             os.lseek(descriptor, 0, os.SEEK_SET)

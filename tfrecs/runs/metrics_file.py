@@ -1,16 +1,35 @@
 """The content of `metrics.json`, flat, and the same as tables to read."""
 
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
 from tfrecs.data import kinds
+from tfrecs.data.manifest import Manifest
 from tfrecs.evaluation import intervals
+from tfrecs.evaluation.evaluator import Evaluator
 from tfrecs.evaluation.protocols import PROTOCOLS
 from tfrecs.progress import note
 from tfrecs.runs import history
+from tfrecs.runs.config import TrainConfig
+from tfrecs.runs.listing import Progress
 
 # Said with every figure: which item is the last one depends on it.
 ORDER_RULE = "equal timestamps in input order"
 
 
-def of_training(progress, retrained=None):
+class Evaluated(Protocol):
+    """What is evaluated: a `training.experiment.Experiment`, or what has these attributes of one."""
+
+    evaluator: Evaluator
+    config: TrainConfig
+    data_dir: str
+    manifest: Manifest
+    trained_on: str
+
+
+def of_training(progress: Progress, retrained: Progress | None = None) -> dict[str, Any]:
     """Entries about training and the epoch it chose.
 
     Args:
@@ -40,13 +59,13 @@ def of_training(progress, retrained=None):
     }
 
 
-def of_epoch(progress, epoch):
+def of_epoch(progress: Progress, epoch: int) -> dict[str, float]:
     """The loss and the validation metrics of one epoch; empty for an epoch that is not whole."""
     rows = [row for row in progress.history if row["epoch"] == epoch]
     return {name: value for row in rows for name, value in row.items() if name != "epoch"}
 
 
-def of_test(experiment):
+def of_test(experiment: Evaluated) -> tuple[dict[str, Any], tuple[np.ndarray, np.ndarray] | None]:
     """Evaluates the test split once: the model and the baselines, on the same users.
 
     Args:
@@ -62,7 +81,7 @@ def of_test(experiment):
         note(f"no user of {experiment.data_dir} has a test item: there is nothing to judge the model by")
     baselines = experiment.evaluator.evaluate_baselines("test", experiment.trained_on)
     groups = {"test": test, **baselines, "oracle": _oracle(experiment, test)}
-    metrics = {"test_users": test["users"], "eval_seconds": seconds}
+    metrics: dict[str, Any] = {"test_users": test["users"], "eval_seconds": seconds}
     for group, values in groups.items():
         metrics |= {f"{group}_{name}": value for name, value in values.items() if name not in ("users", "num_users")}
     if experiment.evaluator.protocol.kinds:
@@ -70,12 +89,13 @@ def of_test(experiment):
     for name, value in groups["oracle"].items():
         if f"test_{name}" in metrics and value:
             metrics[f"share_of_oracle_{name}"] = metrics[f"test_{name}"] / value
-    for name, value in of_users.items() if test["users"] else ():
-        metrics[f"test_{name}_low"], metrics[f"test_{name}_high"] = intervals.bootstrap_interval(value)
+    for name, values_of_users in of_users.items() if test["users"] else ():
+        low, high = intervals.bootstrap_interval(values_of_users)
+        metrics |= {f"test_{name}_low": low, f"test_{name}_high": high}
     return metrics, ranks
 
 
-def _oracle(experiment, test):
+def _oracle(experiment: Evaluated, test: Mapping[str, float]) -> dict[str, float]:
     """The best reachable values of the metrics there are, where they hold for the protocol.
 
     The oracle ranks the whole catalogue, or within the attribute `kind`; of a user's own items, or of other kinds,
@@ -88,7 +108,7 @@ def _oracle(experiment, test):
     return {name: value for name, value in (experiment.manifest.oracle or {}).items() if name in test}
 
 
-def title(metrics, split):
+def title(metrics: Mapping[str, Any], split: str) -> str:
     """One line that says what a figure holds for.
 
     Args:
@@ -114,7 +134,7 @@ def title(metrics, split):
     )
 
 
-def tables(metrics):
+def tables(metrics: Mapping[str, Any]) -> str:
     """The test metrics with their interval over users, and the baselines', under a title.
 
     Args:
@@ -148,7 +168,7 @@ def tables(metrics):
     return text if share is None else f"{text}\n{metrics['model']} reaches {share:.1%} of the best reachable HR@10"
 
 
-def plot(run_dir, progress, metrics, split):
+def plot(run_dir: str, progress: Progress, metrics: Mapping[str, Any], split: str) -> None:
     """Draws `curves.png`: see `history.plot_history`.
 
     Args:

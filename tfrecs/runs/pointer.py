@@ -7,6 +7,7 @@ could name an older checkpoint.
 import hashlib
 import os
 import re
+from collections.abc import Sequence
 
 from tfrecs import files
 from tfrecs.errors import InputError
@@ -15,7 +16,7 @@ FILE_NAME = "checkpoint"
 LINE = re.compile(r'all_model_checkpoint_paths: "([^"\n]+)"\n')
 
 
-def write(directory, names):
+def write(directory: str, names: Sequence[str]) -> None:
     """Lists checkpoints.
 
     Args:
@@ -36,7 +37,7 @@ def write(directory, names):
     files.write_text(_path(directory), _with_checksum("\n".join(lines) + "\n"))
 
 
-def read(directory):
+def read(directory: str) -> list[str] | None:
     """The names that the file lists, oldest first; None where it is missing or damaged."""
     try:
         with files.open_regular(_path(directory)) as file:
@@ -47,14 +48,14 @@ def read(directory):
     return LINE.findall(body) if text == _with_checksum(body) else None
 
 
-def exists(directory):
+def exists(directory: str) -> bool:
     """Whether the file is there, readable or not."""
     return os.path.lexists(_path(directory))
 
 
-def _path(directory):
+def _path(directory: str) -> str:
     return os.path.join(directory, FILE_NAME)
 
 
-def _with_checksum(body):
+def _with_checksum(body: str) -> str:
     return f"{body}# sha256 {hashlib.sha256(body.encode()).hexdigest()}\n"

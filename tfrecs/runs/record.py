@@ -8,6 +8,7 @@ that has one of them already is not marked.
 import contextlib
 import os
 import re
+from collections.abc import Collection, Sequence
 
 from tfrecs import json_files
 from tfrecs.errors import InputError
@@ -31,12 +32,12 @@ REMEDY = "without the file, --load_model 1 lists again what has a checksum of tf
 PART = re.compile(r"part-\d{5}-of-\d{5}\.(index|data-\d{5}-of-\d{5})(\.tempstate\d+)?")  # in a `_temp` folder
 
 
-def is_marked(directory):
+def is_marked(directory: str) -> bool:
     """Whether a directory is a run directory."""
     return os.path.lexists(os.path.join(directory, FILE_NAME))
 
 
-def written(directory):
+def written(directory: str) -> list[str]:
     """The names of the checkpoints that tfrecs wrote, or was about to write, into a run directory.
 
     Raises:
@@ -45,7 +46,7 @@ def written(directory):
     return _read(directory) if is_marked(directory) else []
 
 
-def conflicts(directory):
+def conflicts(directory: str) -> list[str]:
     """Entries of a directory that is not marked which a run would write over; sorted names."""
     if not os.path.isdir(directory) or is_marked(directory):
         return []
@@ -57,7 +58,7 @@ def conflicts(directory):
     return sorted(found)
 
 
-def check(directory):
+def check(directory: str) -> None:
     """Refuses a directory that is no run directory but holds names that a run writes.
 
     Raises:
@@ -72,7 +73,7 @@ def check(directory):
         )
 
 
-def check_links(directory, fresh):
+def check_links(directory: str, fresh: bool) -> None:
     """Refuses links in place of a run directory's own folders: what is behind them may be another run's.
 
     Args:
@@ -88,7 +89,7 @@ def check_links(directory, fresh):
             raise InputError(f"{path}: a link, and a run removes files in that folder; move it away")
 
 
-def is_used(directory):
+def is_used(directory: str) -> bool:
     """Whether a run directory holds anything of a run."""
     if not is_marked(directory):
         return False
@@ -96,7 +97,7 @@ def is_used(directory):
     return own or bool(_files(directory)) or is_marked(os.path.join(directory, RETRAIN))
 
 
-def mark(directory, names=()):
+def mark(directory: str, names: Sequence[str] = ()) -> None:
     """Makes a directory a run directory, which it may be already.
 
     Args:
@@ -113,7 +114,7 @@ def mark(directory, names=()):
         _write(directory, names)
 
 
-def claim(directory, name):
+def claim(directory: str, name: str) -> None:
     """Lists a checkpoint that is about to be written; marks the directory where it is not.
 
     Raises:
@@ -136,7 +137,7 @@ def claim(directory, name):
     _write(directory, [*names, name])
 
 
-def remove(directory, names):
+def remove(directory: str, names: Collection[str]) -> None:
     """Removes checkpoints that are listed, whatever of them there is, then takes them off the list.
 
     Args:
@@ -151,7 +152,7 @@ def remove(directory, names):
         _write(directory, [name for name in kept if name not in gone])
 
 
-def remove_stale(directory):
+def remove_stale(directory: str) -> None:
     """Removes the temporary files that a killed process left."""
     for name in TEMPORARY if is_marked(directory) else ():
         _remove(os.path.join(directory, name))
@@ -160,7 +161,7 @@ def remove_stale(directory):
             _remove(path)
 
 
-def clear(directory):
+def clear(directory: str) -> None:
     """Removes everything that tfrecs wrote into a run directory but its marker; foreign files stay.
 
     The configuration goes first: what a kill leaves is no run that could be resumed.
@@ -183,7 +184,7 @@ def clear(directory):
             os.rmdir(path)
 
 
-def _files(directory, names=None):
+def _files(directory: str, names: Collection[str] | None = None) -> list[str]:
     """The paths of checkpoints' files, temporary ones too, of these names or of any that is listed."""
     names = written(directory) if names is None else names
     if not os.path.isdir(directory):
@@ -192,7 +193,7 @@ def _files(directory, names=None):
     return [os.path.join(directory, match[0]) for match in matches if match and match["name"] in names]
 
 
-def _remove(path):
+def _remove(path: str) -> None:
     """Removes a file, or of a folder of TensorFlow's what TensorFlow writes there."""
     if os.path.islink(path) or not os.path.isdir(path):
         with contextlib.suppress(FileNotFoundError):
@@ -205,9 +206,9 @@ def _remove(path):
         os.rmdir(path)
 
 
-def _read(directory):
+def _read(directory: str) -> list[str]:
     return json_files.read(os.path.join(directory, FILE_NAME), SCHEMA, "a record of a run", REMEDY)["checkpoints"]
 
 
-def _write(directory, names):
+def _write(directory: str, names: Sequence[str]) -> None:
     json_files.write(os.path.join(directory, FILE_NAME), {"checkpoints": sorted(names)})

@@ -2,6 +2,8 @@
 
 import dataclasses
 import inspect
+import typing
+from typing import Any
 
 from tfrecs.json_schema import ANY, Mapping, Number, Optional, Text
 from tfrecs.models import MODELS
@@ -11,7 +13,8 @@ DIGEST = Text("[0-9a-f]{64}")
 SIZE, COUNT, SECONDS = Number(int, 1), Number(int, 0), Number(float, 0)
 
 TRAIN = {
-    field.name: Optional([int] if field.type is tuple else field.type) for field in dataclasses.fields(TrainConfig)
+    field.name: Optional([int] if typing.get_origin(field.type) is tuple else field.type)
+    for field in dataclasses.fields(TrainConfig)
 }
 CONFIG = {
     "model": Text("|".join(MODELS)),
@@ -43,7 +46,7 @@ PROGRESS = {
 }
 
 
-def model_arguments(model):
+def model_arguments(model: str) -> dict[str, Any]:
     """The schema of a model's constructor arguments: the types of their defaults.
 
     Args:
@@ -61,7 +64,7 @@ def model_arguments(model):
     return {p.name: Optional(_of_parameter(p)) for p in named}
 
 
-def _of_parameter(parameter):
+def _of_parameter(parameter: inspect.Parameter) -> Any:
     if parameter.default is parameter.empty:  # a size that the data decides
         return COUNT if parameter.name.startswith("num_") else ANY
     if parameter.default is None:

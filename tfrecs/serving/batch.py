@@ -1,11 +1,17 @@
 """Recommendations for many users at once, tokens in and tokens out, as pandas tables."""
 
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
 from tfrecs.data import training_batches
+from tfrecs.data.dataset import Dataset
+from tfrecs.data.records import Sequences
 from tfrecs.errors import InputError
+from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.serving.signatures import items_alone
 from tfrecs.serving.tokens import as_list, id_of, item_ids
 
@@ -13,7 +19,17 @@ BATCH = 512  # users scored at a time
 COLUMNS = ("user", "rank", "item", "score")
 
 
-def recommend(model, data, users=None, histories=None, k=10, exclude_seen=True, allowed=None, excluded=None, kind=None):
+def recommend(
+    model: SequentialRecommender,
+    data: Dataset,
+    users: Sequence[Hashable] | None = None,
+    histories: Sequence[Sequence[Hashable]] | None = None,
+    k: int = 10,
+    exclude_seen: bool = True,
+    allowed: Sequence[Any] | None = None,
+    excluded: Sequence[Any] | None = None,
+    kind: str | None = None,
+) -> pd.DataFrame:
     """The best items for known users, or for histories.
 
     Args:
@@ -64,7 +80,7 @@ def recommend(model, data, users=None, histories=None, k=10, exclude_seen=True, 
     return table[list(COLUMNS)]
 
 
-def item_vectors(model, data):
+def item_vectors(model: SequentialRecommender, data: Dataset) -> pd.DataFrame:
     """The vectors that a model compares items by.
 
     Args:
@@ -77,7 +93,7 @@ def item_vectors(model, data):
     return pd.DataFrame(model.item_vectors().numpy(), index=pd.Index(data.items, name="item"))
 
 
-def similar_items(model, data, items, k=10):
+def similar_items(model: SequentialRecommender, data: Dataset, items: Sequence[Hashable], k: int = 10) -> pd.DataFrame:
     """The items whose vectors point the same way.
 
     Args:
@@ -105,12 +121,14 @@ def similar_items(model, data, items, k=10):
     return pd.DataFrame(rows, columns=["item", "rank", "similar_item", "score"])
 
 
-def _check_k(k, largest):
+def _check_k(k: int, largest: int) -> None:
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= largest:
         raise InputError(f"k: expected an integer from 1 to {largest}, the items there are, got {k!r}")
 
 
-def _users(data, users, histories):
+def _users(
+    data: Dataset, users: Sequence[Hashable] | None, histories: Sequence[Sequence[Hashable]] | None
+) -> tuple[Sequence[Hashable], np.ndarray]:
     """The names of the rows, and the ids of their users; 0 for a history without a known user."""
     if users is not None:
         users = as_list("users", users)
@@ -123,7 +141,7 @@ def _users(data, users, histories):
     return data.users, np.arange(1, data.manifest.num_users + 1)
 
 
-def _filter(data, name, tokens, count):
+def _filter(data: Dataset, name: str, tokens: Sequence[Any] | None, count: int) -> tf.Tensor | None:
     """Ids `[1 or count, any]` padded with 0; None where there is no such filter."""
     if tokens is None:
         return None
@@ -136,11 +154,13 @@ def _filter(data, name, tokens, count):
     return tf.ragged.constant(ids, tf.int64, ragged_rank=1).to_tensor()
 
 
-def _rows_of(ids, rows):
+def _rows_of(ids: tf.Tensor, rows: np.ndarray) -> tf.Tensor:
     return ids if ids.shape[0] == 1 else tf.gather(ids, rows)
 
 
-def sequences_of(model, data, user_ids, histories):
+def sequences_of(
+    model: SequentialRecommender, data: Dataset, user_ids: np.ndarray, histories: Sequence[Sequence[Hashable]] | None
+) -> Iterator[tuple[np.ndarray, Sequences]]:
     """Yields `(rows, sequences)`: places in `user_ids`, and what `history_inputs` reads of these users."""
     if histories is not None:
         yield from _given_sequences(model, data, user_ids, histories)
@@ -155,7 +175,9 @@ def sequences_of(model, data, user_ids, histories):
             yield rows, {name: tf.gather(batch[name], places) for name in ("user", *model.fields)}
 
 
-def _given_sequences(model, data, user_ids, histories):
+def _given_sequences(
+    model: SequentialRecommender, data: Dataset, user_ids: np.ndarray, histories: Sequence[Sequence[Hashable]]
+) -> Iterator[tuple[np.ndarray, Sequences]]:
     ids = [item_ids(data, f"histories[{row}]", tokens) for row, tokens in enumerate(histories)]
     for first in range(0, len(ids), BATCH):
         rows = np.arange(first, min(first + BATCH, len(ids)))
@@ -163,7 +185,9 @@ def _given_sequences(model, data, user_ids, histories):
         yield rows, items_alone(model, tf.constant(user_ids[rows]), item)
 
 
-def _table(names, tokens, rows, items, scores):
+def _table(
+    names: np.ndarray, tokens: np.ndarray, rows: np.ndarray, items: np.ndarray, scores: np.ndarray
+) -> pd.DataFrame:
     """The recommendations of some rows; names and tokens are arrays, rows the places in `names`."""
     there = items > 0
     row, place = np.nonzero(there)

@@ -1,10 +1,15 @@
 """What a model makes of one history, as pandas tables: its attention, and what each item contributes to a score."""
 
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from tfrecs.data.dataset import Dataset
 from tfrecs.errors import InputError
 from tfrecs.models import attention_maps
+from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.serving import one_history
 from tfrecs.serving.tokens import id_of
 
@@ -12,7 +17,13 @@ COLUMNS = ("layer", "head", "query", "query_position", "key", "key_position", "w
 OF_ITEMS = (attention_maps.HISTORY, attention_maps.CANDIDATE)
 
 
-def attention(model, data, history=None, candidate=None, **question):
+def attention(
+    model: SequentialRecommender,
+    data: Dataset,
+    history: Sequence[Hashable] | None = None,
+    candidate: Hashable | None = None,
+    **question: Any,
+) -> pd.DataFrame:
     """The attention weights of a model for one history.
 
     | model           | query and key                                                                             |
@@ -70,7 +81,13 @@ def attention(model, data, history=None, candidate=None, **question):
     return pd.concat(tables, ignore_index=True)
 
 
-def contributions(model, data, item, history=None, **question):
+def contributions(
+    model: SequentialRecommender,
+    data: Dataset,
+    item: Hashable,
+    history: Sequence[Hashable] | None = None,
+    **question: Any,
+) -> pd.DataFrame:
     """How the score of an item changes when one item is left out of the history.
 
     The contributions do not add up to the score: items that say the same make up for each other. Where the history is
@@ -101,6 +118,6 @@ def contributions(model, data, item, history=None, **question):
     return pd.DataFrame(table | {"contribution": scores[0] - scores[1:]})
 
 
-def _tokens(data, kind, ids):
+def _tokens(data: Dataset, kind: str, ids: Iterable[int]) -> np.ndarray:
     vocabulary = data.items if kind in OF_ITEMS else data.users
     return np.array([vocabulary[i - 1] if i else "" for i in ids], object)

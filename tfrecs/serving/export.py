@@ -11,18 +11,21 @@ import re
 import secrets
 import shutil
 import tempfile
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
 from tfrecs import files, staging
-from tfrecs.data.manifest import digest, file_path
+from tfrecs.data.manifest import Manifest, digest, file_path
 from tfrecs.errors import InputError
+from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.serving.signatures import Service, vocabularies
 
 DESCRIPTION = os.path.join("assets.extra", "export.json")  # the folder that TensorFlow Serving leaves to exporters
 
 
-def export(model, data_dir, manifest, export_dir, k=10):
+def export(model: SequentialRecommender, data_dir: str, manifest: Manifest, export_dir: str, k: int = 10) -> str:
     """Writes the next version of a SavedModel, self-contained: the folder may be moved to another machine.
 
     Args:
@@ -63,7 +66,7 @@ def export(model, data_dir, manifest, export_dir, k=10):
         return _write(service, description, export_dir)
 
 
-def _write(service, description, export_dir):
+def _write(service: Service, description: Mapping[str, Any], export_dir: str) -> str:
     flag = f"--export_dir {export_dir}"
     # TensorFlow Serving takes a name that begins with a dot for no version.
     with staging.stage(export_dir, f"export-{secrets.token_hex(4)}", flag) as stage:
@@ -77,14 +80,16 @@ def _write(service, description, export_dir):
         return _publish(stage, export_dir)
 
 
-def _check_sizes(model, data_dir, manifest):
+def _check_sizes(model: SequentialRecommender, data_dir: str, manifest: Manifest) -> None:
     for name, ours in (("user", model.num_users), ("item", model.num_items)):
         size = manifest.vocabularies[name].size
         if ours != size:
             raise InputError(f"{data_dir}: {size} {name}s, but the model has {ours}: it was trained on other data")
 
 
-def _copy_vocabularies(model, data_dir, manifest, directory):
+def _copy_vocabularies(
+    model: SequentialRecommender, data_dir: str, manifest: Manifest, directory: str
+) -> dict[str, str]:
     """Copies; tables name themselves after their file's path, so that paths of their own keep exports apart."""
     copies = {}
     for name in vocabularies(model):
@@ -99,7 +104,7 @@ def _copy_vocabularies(model, data_dir, manifest, directory):
     return copies
 
 
-def _publish(stage, export_dir):
+def _publish(stage: staging.Stage, export_dir: str) -> str:
     """Renames to the next version, to a later one where another export is faster."""
     while True:
         taken = [int(name) for name in os.listdir(export_dir) if re.fullmatch("[0-9]+", name)]

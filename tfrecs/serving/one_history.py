@@ -1,12 +1,18 @@
 """One history that is asked about: tokens, times and actions in, the model's inputs out."""
 
+from __future__ import annotations
+
 import dataclasses
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tfrecs.data.dataset import Dataset
 from tfrecs.errors import InputError
+from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.serving import batch
 from tfrecs.serving.tokens import as_list, id_of, item_ids
 
@@ -24,10 +30,10 @@ class OneHistory:
     """
 
     user: int
-    fields: dict
+    fields: dict[str, list[int]]
     now: int | None
 
-    def inputs(self, model, rows=None):
+    def inputs(self, model: SequentialRecommender, rows: Sequence[Sequence[int]] | None = None) -> dict[str, tf.Tensor]:
         """The model's inputs.
 
         Args:
@@ -47,7 +53,15 @@ class OneHistory:
         return model.history_inputs(sequences)
 
 
-def read(model, data, history=None, user=None, times=None, actions=None, now=None):
+def read(
+    model: SequentialRecommender,
+    data: Dataset,
+    history: Sequence[Hashable] | None = None,
+    user: Hashable | None = None,
+    times: Sequence[Any] | None = None,
+    actions: Sequence[Hashable] | None = None,
+    now: Any = None,
+) -> OneHistory:
     """Reads a history that is given, or that of a user in the data.
 
     Args:
@@ -89,7 +103,15 @@ def read(model, data, history=None, user=None, times=None, actions=None, now=Non
     return OneHistory(user_id, fields, now)
 
 
-def _check_read(model, name, history, user, times, actions, now):
+def _check_read(
+    model: SequentialRecommender,
+    name: str,
+    history: Sequence[Hashable] | None,
+    user: Hashable | None,
+    times: Sequence[Any] | None,
+    actions: Sequence[Hashable] | None,
+    now: Any,
+) -> None:
     """Refuses what would be ignored."""
     if not model.reads_history and history is not None:
         raise InputError(f"history: {name} reads none, only the user; leave it out")
@@ -106,13 +128,13 @@ def _check_read(model, name, history, user, times, actions, now):
             raise InputError(f"{argument}: this {name} reads none; leave it out")
 
 
-def _paired(name, values, count):
+def _paired(name: str, values: list[Any], count: int) -> list[Any]:
     if len(values) != count:
         raise InputError(f"{name}: {len(values)} of them, but {count} items in the history")
     return values
 
 
-def _seconds(name, values):
+def _seconds(name: str, values: Any) -> list[int]:
     """Times as unix seconds."""
     values = as_list(name, values)
     numbers = [isinstance(value, int | float | np.integer | np.floating) for value in values]
@@ -121,8 +143,8 @@ def _seconds(name, values):
             found = np.asarray(values, np.float64)
         else:
             # A datetime without a zone is one of UTC, as in the preparation.
-            found = [pd.Timestamp(value) for value in values]
-            found = np.array([(time if time.tz else time.tz_localize("UTC")).timestamp() for time in found])
+            times = [pd.Timestamp(value) for value in values]
+            found = np.array([(time if time.tz else time.tz_localize("UTC")).timestamp() for time in times])
     except (TypeError, ValueError) as error:
         raise InputError(f"{name}: expected unix seconds, datetimes or ISO 8601 texts: {error}") from None
     wrong = ~(np.abs(found) < LATEST)

@@ -18,13 +18,19 @@ latest time of its row, an action that the vocabulary lacks as none; an empty `n
 another number of rows, or wider than the history, are refused.
 """
 
+from collections.abc import Mapping, Sequence
+
 import keras
 import tensorflow as tf
 
 from tfrecs import metrics
 from tfrecs.data import records
+from tfrecs.data.manifest import Manifest
+from tfrecs.data.records import Sequences
 from tfrecs.errors import NotFiniteError
 from tfrecs.models import catalogue
+from tfrecs.models.catalogue import Catalogue
+from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.models.scoring import require_sound
 
 VOCABULARIES = ("user", "item")
@@ -43,11 +49,11 @@ class Service:
         k: int, items in an answer.
     """
 
-    def __init__(self, model, manifest, paths, k):
+    def __init__(self, model: SequentialRecommender, manifest: Manifest, paths: Mapping[str, str], k: int) -> None:
         self.model, self.fields, self.k = model, manifest.fields, k
         line, text = tf.lookup.TextFileIndex.LINE_NUMBER, tf.lookup.TextFileIndex.WHOLE_LINE
 
-        def ids(name):
+        def ids(name: str) -> tf.lookup.StaticHashTable:
             size = manifest.vocabularies[name].size
             # Files, not constants: they have no 2 GB bound, and whoever has the export can read them.
             lines = tf.lookup.TextFileInitializer(
@@ -66,7 +72,7 @@ class Service:
         self.item_tokens = tf.lookup.StaticHashTable(tokens, "")
         self.catalogue = _stored_catalogue(model)
 
-    def archive(self):
+    def archive(self) -> keras.export.ExportArchive:
         """Tables tracked, signatures added; they bring their variables, and `track(model)` would store each twice."""
         archive = keras.export.ExportArchive()
         for resource in (*self.ids.values(), self.item_tokens, *(self.catalogue or ())):
@@ -84,21 +90,21 @@ class Service:
         archive.add_endpoint("serialized", self.recommend_serialized, [tf.TensorSpec([None], tf.string, "examples")])
         return archive
 
-    def recommend(self, user, history, *more):
+    def recommend(self, user: tf.Tensor, history: tf.Tensor, *more: tf.Tensor) -> dict[str, tf.Tensor]:
         """Signature `serving_default`."""
         return self._best(self._look_up(user, history, more))
 
-    def recommend_by_kind(self, user, history, *more):
+    def recommend_by_kind(self, user: tf.Tensor, history: tf.Tensor, *more: tf.Tensor) -> dict[str, tf.Tensor]:
         """Signature `by_kind`."""
-        *more, kind = more
+        *fields, kind = more
         kind = _checked(kind, user, "kind")
         ids = self.ids[self.model.kind_attribute].lookup(kind)
         message = f"kind: expected one of {', '.join(self.kind_names)}, or an empty text for any"
         known = tf.reduce_all(tf.logical_or(ids > 0, tf.equal(kind, "")))
         with tf.control_dependencies([tf.debugging.Assert(known, [message, kind])]):
-            return self._best(self._look_up(user, history, more), tf.identity(ids))
+            return self._best(self._look_up(user, history, fields), tf.identity(ids))
 
-    def recommend_serialized(self, examples):
+    def recommend_serialized(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Signature `serialized`; ids beyond the vocabularies count as unknown."""
         sequences = records.parse(examples, self.fields)
         user, items = sequences["user"], sequences["item"]
@@ -110,10 +116,10 @@ class Service:
             found["now"] = _latest(sequences["timestamp"].to_tensor())
         return self._best(found)
 
-    def score(self, user, history, *more):
+    def score(self, user: tf.Tensor, history: tf.Tensor, *more: tf.Tensor) -> dict[str, tf.Tensor]:
         """Signature `score`."""
-        *more, candidates = more
-        sequences = self._look_up(user, history, more)
+        *fields, candidates = more
+        sequences = self._look_up(user, history, fields)
         candidates = _checked(candidates, user, "candidates")
         ids = self.ids["item"].lookup(candidates)
         scores = tf.cast(self.model.score(self.model.history_inputs(sequences), ids), tf.float32)
@@ -121,7 +127,7 @@ class Service:
         require_sound(sound, type(self.model).__name__)
         return {"scores": tf.where(ids > 0, scores, -float("inf"))}
 
-    def verify(self):
+    def verify(self) -> None:
         """Checks that the model's answers can be ranked, for an unknown user and the first known ones.
 
         Every item is scored, with its own vector, for each of these users.
@@ -137,24 +143,24 @@ class Service:
         item = tf.RaggedTensor.from_row_lengths(user[1:] % model.num_items + 1, tf.minimum(user, 1))
         model.recommend(model.history_inputs(items_alone(model, user, item)), self.k)
 
-    def _look_up(self, user, history, more):
+    def _look_up(self, user: tf.Tensor, history: tf.Tensor, more: Sequence[tf.Tensor]) -> Sequences:
         """What `history_inputs` reads: ids of users, ragged `[batch, (time)]` fields of the known items."""
         history = _checked(history, user, "history")
         ids = self.ids["item"].lookup(history)
-        found, more = {"user": self.ids["user"].lookup(user), "item": ids}, list(more)
+        found, left = {"user": self.ids["user"].lookup(user), "item": ids}, list(more)
         for name in self.model.request_fields:
-            values = more.pop(0)
+            values = left.pop(0)
             values = _checked(values, user, name)
             values = _aligned(values, history, f"{name} is wider than history")
             if name == "timestamp":
-                now = _now(more.pop(0), user)
+                now = _now(left.pop(0), user)
                 found["now"] = tf.where(now > 0, now, _latest(values))
                 found[name] = tf.where(values > 0, values, found["now"][:, tf.newaxis])
             else:
                 found[name] = self.ids[name].lookup(values)
         return {k: tf.ragged.boolean_mask(v, ids > 0) if v.shape.rank == 2 else v for k, v in found.items()}
 
-    def _best(self, sequences, kind=None):
+    def _best(self, sequences: Sequences, kind: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
         inputs, seen = self.model.history_inputs(sequences), sequences["item"].to_tensor()
         ids, scores = self.model.recommend(inputs, self.k, excluded=seen, kind=kind, table=self.catalogue)
         tokens, scores = self.item_tokens.lookup(ids - 1), tf.cast(scores, tf.float32)
@@ -165,7 +171,7 @@ class Service:
         }
 
 
-def _stored_catalogue(model):
+def _stored_catalogue(model: SequentialRecommender) -> Catalogue | None:
     """The model's catalogue as variables, so that no request makes it; None where the model has none.
 
     A table that is one of the model's own variables is stored once.
@@ -179,7 +185,7 @@ def _stored_catalogue(model):
     return catalogue.Catalogue(vectors, tf.Variable(made.bound, trainable=False))
 
 
-def items_alone(model, user, item):
+def items_alone(model: SequentialRecommender, user: tf.Tensor, item: tf.RaggedTensor) -> Sequences:
     """What `history_inputs` reads where only the items of histories are known: times count as now, actions as unknown.
 
     Args:
@@ -195,16 +201,16 @@ def items_alone(model, user, item):
     return {"user": user, "item": item} | unknown | now
 
 
-def _within(ids, count):
+def _within(ids: tf.Tensor, count: int) -> tf.Tensor:
     return tf.logical_and(ids >= 1, ids <= count)
 
 
-def _latest(timestamps):
+def _latest(timestamps: tf.Tensor) -> tf.Tensor:
     """The latest time of each row, 0 of an empty one."""
     return tf.reduce_max(tf.pad(timestamps, [[0, 0], [0, 1]]), axis=1)
 
 
-def _aligned(values, like, message):
+def _aligned(values: tf.Tensor, like: tf.Tensor, message: str) -> tf.Tensor:
     """`values` `[batch, any]` padded to the width of `like`; what has no item is not cut off in silence."""
     width = tf.shape(like)[1]
     with tf.control_dependencies([tf.debugging.assert_less_equal(tf.shape(values)[1], width, message)]):
@@ -212,7 +218,7 @@ def _aligned(values, like, message):
     return tf.concat([values, filler], axis=1)
 
 
-def _now(now, user):
+def _now(now: tf.Tensor, user: tf.Tensor) -> tf.Tensor:
     """`now` `[batch]`, or 0 for each row where it is empty; another length would leave rows without a time."""
     length, batch = tf.shape(now)[0], tf.shape(user)[0]
     expected = tf.where(length == 0, 0, batch)
@@ -222,13 +228,13 @@ def _now(now, user):
         return tf.concat([now, tf.zeros([batch - length], tf.int64)], axis=0)
 
 
-def vocabularies(model):
+def vocabularies(model: SequentialRecommender) -> list[str]:
     """Names of the vocabularies that serving a model takes."""
     actions = ["action"] if "action" in model.request_fields else []
     return [*VOCABULARIES, *actions, *([model.kind_attribute] if model.kind_attribute else [])]
 
 
-def _checked(tensor, user, name):
+def _checked(tensor: tf.Tensor, user: tf.Tensor, name: str) -> tf.Tensor:
     """The tensor, once it is known to have a row per user; else a single row would be broadcast over the others'."""
     check = tf.debugging.assert_equal(
         tf.shape(tensor)[0], tf.shape(user)[0], f"{name} and user differ in their batch size"

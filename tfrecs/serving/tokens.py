@@ -2,11 +2,14 @@
 
 import difflib
 import itertools
+from collections.abc import Hashable, Iterable
+from typing import Any
 
+from tfrecs.data.dataset import Dataset
 from tfrecs.errors import InputError
 
 
-def as_list(name, values):
+def as_list(name: str, values: Any) -> list[Any]:
     """The values of an argument as a list.
 
     Args:
@@ -21,7 +24,7 @@ def as_list(name, values):
     return list(values)
 
 
-def id_of(data, name, token, where):
+def id_of(data: Dataset, name: str, token: Hashable, where: str) -> int:
     """The id of a token.
 
     Args:
@@ -42,12 +45,12 @@ def id_of(data, name, token, where):
     return known[str(token)]
 
 
-def item_ids(data, name, tokens):
+def item_ids(data: Dataset, name: str, tokens: Any) -> list[int]:
     """The ids of a list of items; `name` is the argument that messages name, see `id_of`."""
     return [id_of(data, "item", token, f"{name}[{place}]") for place, token in enumerate(as_list(name, tokens))]
 
 
-def _near(token, known):
+def _near(token: Hashable, known: Iterable[str]) -> str:
     """The nearest token, where one is near; looking through all of a large catalogue would take too long."""
     close = difflib.get_close_matches(str(token), itertools.islice(known, 10_000), n=1, cutoff=0.8)
     return f"; did you mean {close[0]!r}?" if close else ""

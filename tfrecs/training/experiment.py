@@ -3,18 +3,25 @@
 import dataclasses
 import functools
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfrecs import optimizers
 from tfrecs.data import dataset
+from tfrecs.data.manifest import Manifest
+from tfrecs.data.training_batches import TrainingBatches
 from tfrecs.errors import InputError, option
 from tfrecs.evaluation import evaluator, protocols
 from tfrecs.models import MODELS, construction
+from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.progress import note
 from tfrecs.runs import directory, history, listing, lock
 from tfrecs.runs.checkpoints import Checkpoints
+from tfrecs.runs.config import TrainConfig
+from tfrecs.runs.listing import Progress
 from tfrecs.training import memory, strategy
 from tfrecs.training.loop import Loop
 
@@ -36,7 +43,15 @@ class Experiment:
         evaluator: `evaluation.evaluator.Evaluator` of the model.
     """
 
-    def __init__(self, model_name, model_arguments, config, data_dir, manifest, run_dir):
+    def __init__(
+        self,
+        model_name: str,
+        model_arguments: Mapping[str, Any],
+        config: TrainConfig,
+        data_dir: str,
+        manifest: Manifest,
+        run_dir: str,
+    ) -> None:
         self.model_name, self.config = model_name, config
         self.data_dir, self.manifest, self.run_dir = data_dir, manifest, run_dir
         self.arguments = model_arguments
@@ -44,7 +59,7 @@ class Experiment:
         self.model = self._build(config.train_split)
         self._checked = False
 
-    def _build(self, split):
+    def _build(self, split: str) -> SequentialRecommender:
         """The model and its evaluator for what a phase trains on."""
         self.trained_on = split
         cls = MODELS[self.model_name]
@@ -59,7 +74,14 @@ class Experiment:
         self.evaluator = evaluator.create(model, self.config, self.strategy, self.data_dir, self.manifest)
         return model
 
-    def train(self, resume=False, name=None, describe=None, tensorboard=False, overwrite=False):
+    def train(
+        self,
+        resume: bool = False,
+        name: str | None = None,
+        describe: Mapping[str, Any] | None = None,
+        tensorboard: bool = False,
+        overwrite: bool = False,
+    ) -> tuple[Progress, Progress | None]:
         """Trains, from scratch or from a checkpoint, then loads the weights to evaluate.
 
         Args:
@@ -81,16 +103,21 @@ class Experiment:
         with lock.exclusive(self.run_dir):
             return self._train(resume, name, describe, tensorboard, overwrite)
 
-    def _train(self, resume, name, describe, tensorboard, overwrite):
+    def _train(
+        self, resume: bool, name: str | None, describe: Mapping[str, Any] | None, tensorboard: bool, overwrite: bool
+    ) -> tuple[Progress, Progress | None]:
         directory.start(self.run_dir, not (resume or name), overwrite)
-        directory.write_config(self.run_dir, self.description() | (describe or {}))
+        directory.write_config(self.run_dir, {**self.description(), **(describe or {})})
         validated = self.config.train_split == "train" or self.config.validation_split == "test"
         progress = self._fit(self.run_dir, self._training_batches, self.config, validated, name, tensorboard)
         retrained = None
         if self.config.retrain:
-            note(f"retraining on training and validation items for {progress.best['epoch']} epochs")
-            self.model = self._build("train_valid")
+            if progress.best is None:
+                metric = self.config.select_metric
+                raise InputError(f"{option('retrain')}: validation had no {metric} here to choose the epoch by")
             epochs = progress.best["epoch"]
+            note(f"retraining on training and validation items for {epochs} epochs")
+            self.model = self._build("train_valid")
             # A falling rate falls to 0 within the epochs there are: stopped halfway down, the model would be worse.
             decay_epochs = epochs if self.config.decay_epochs else 0
             config = dataclasses.replace(self.config, epochs=epochs, decay_epochs=decay_epochs, patience=0)
@@ -102,7 +129,7 @@ class Experiment:
             Checkpoints(self.run_dir, self.model).restore(progress.best["name"])
         return progress, retrained
 
-    def load(self, name=None):
+    def load(self, name: str | None = None) -> tuple[str, Progress]:
         """Loads the weights that a finished run is evaluated by.
 
         Args:
@@ -116,11 +143,12 @@ class Experiment:
             self.model = self._build("train_valid")
         progress = Checkpoints(folder, self.model).restore(found)
         self.model.require_tables()
-        if folder != self.run_dir:
-            progress = listing.read_progress(self.run_dir, listing.newest(self.run_dir))
+        newest = listing.newest(self.run_dir) if folder != self.run_dir else None
+        if newest:
+            progress = listing.read_progress(self.run_dir, newest)
         return os.path.join(folder, found), progress
 
-    def check(self):
+    def check(self) -> None:
         """Refuses data that leave nothing to do; called before an earlier run is removed."""
         if self._checked:
             return
@@ -134,7 +162,15 @@ class Experiment:
             raise InputError(f"{flag}: no user of {self.data_dir} has a {split} item to choose the epoch by")
         self._checked = True
 
-    def _fit(self, run_dir, batches, config, validated, name, tensorboard):
+    def _fit(
+        self,
+        run_dir: str,
+        batches: TrainingBatches,
+        config: TrainConfig,
+        validated: bool,
+        name: str | None,
+        tensorboard: bool,
+    ) -> Progress:
         store = Checkpoints(run_dir, self.model, config.keep_checkpoints)
         progress = listing.Progress()
         name = name or store.newest
@@ -151,10 +187,10 @@ class Experiment:
         return Loop(self.model, self.strategy, config, store, batches, validate, check, record).run(progress)
 
     @functools.cached_property
-    def _training_batches(self):
+    def _training_batches(self) -> TrainingBatches:
         return self.training_batches(self.config.train_split)
 
-    def training_batches(self, split):
+    def training_batches(self, split: str) -> TrainingBatches:
         """See `data.training_batches.TrainingBatches`."""
         config = self.config
         return dataset.training_batches_of(
@@ -168,7 +204,7 @@ class Experiment:
             negative_sampling=config.negative_sampling,
         )
 
-    def description(self):
+    def description(self) -> dict[str, Any]:
         """What `config.json` holds: enough to rebuild the model, repeat the run and know its data again."""
         return {
             "model": self.model_name,
@@ -180,7 +216,7 @@ class Experiment:
         }
 
 
-def check_arguments(model_name, model_arguments, config):
+def check_arguments(model_name: str, model_arguments: Mapping[str, Any], config: TrainConfig) -> None:
     """Tries a model's arguments at the smallest sizes, so that bad ones are found before any data is made.
 
     Args:
@@ -213,7 +249,9 @@ def check_arguments(model_name, model_arguments, config):
     protocols.check_metric(config, kinds_known=False)
 
 
-def check_data(model_name, model_arguments, config, data_dir, manifest):
+def check_data(
+    model_name: str, model_arguments: Mapping[str, Any], config: TrainConfig, data_dir: str, manifest: Manifest
+) -> None:
     """Refuses data that lacks what a model reads, or that is too large for the memory there is.
 
     Args:
@@ -228,6 +266,6 @@ def check_data(model_name, model_arguments, config, data_dir, manifest):
     memory.check(memory.outline(MODELS[model_name], {**model_arguments, **decided}), config, manifest.num_interactions)
 
 
-def enable_determinism():
+def enable_determinism() -> None:
     """Makes equal runs equal bit for bit; call before TensorFlow has run anything."""
     tf.config.experimental.enable_op_determinism()

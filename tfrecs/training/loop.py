@@ -1,12 +1,18 @@
 """The training loop: any strategy, exact resume in the middle of an epoch, the best epoch by validation."""
 
 import time
+from collections.abc import Callable, Mapping
+from typing import NoReturn
 
 import tensorflow as tf
 
 from tfrecs.errors import NotFiniteError
 from tfrecs.evaluation.protocols import PROTOCOLS
+from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.progress import ProgressLine
+from tfrecs.runs.checkpoints import Checkpoints
+from tfrecs.runs.config import TrainConfig
+from tfrecs.runs.listing import Progress
 
 CHECK_EVERY = 50  # steps between looks at the loss: a look waits for the device
 
@@ -25,7 +31,17 @@ class Loop:
         on_epoch: `f(Progress)`, called when an epoch is whole, before its checkpoint is written.
     """
 
-    def __init__(self, model, strategy, config, checkpoints, batches, validate=None, check=None, on_epoch=None):
+    def __init__(
+        self,
+        model: SequentialRecommender,
+        strategy: tf.distribute.Strategy,
+        config: TrainConfig,
+        checkpoints: Checkpoints,
+        batches: Callable[[int, int, int], tf.data.Dataset],
+        validate: Callable[[], tuple[dict[str, float], float]] | None = None,
+        check: Callable[[], None] | None = None,
+        on_epoch: Callable[[Progress], None] | None = None,
+    ) -> None:
         self.model, self.strategy, self.config = model, strategy, config
         self.checkpoints, self.batches, self.validate, self.check = checkpoints, batches, validate, check
         self.on_epoch = on_epoch or (lambda progress: None)
@@ -33,13 +49,13 @@ class Loop:
         self._first_bad = tf.Variable(-1, dtype=tf.int64, trainable=False)
 
         @tf.function
-        def weights_are_finite():
+        def weights_are_finite() -> tf.Tensor:
             finite = [tf.reduce_all(tf.math.is_finite(v.value)) for v in model.trainable_variables]
             return tf.reduce_all(finite)
 
         self._weights_are_finite = weights_are_finite
 
-    def run(self, progress):
+    def run(self, progress: Progress) -> Progress:
         """Trains from where `progress` stands until the configured end or early stopping.
 
         Args:
@@ -58,29 +74,29 @@ class Loop:
             self.checkpoints.save(progress)
         return progress
 
-    def _step_function(self, dataset):
+    def _step_function(self, dataset: tf.data.Dataset) -> Callable[[Mapping[str, tf.Tensor], tf.Tensor], None]:
         """One update, `f(batch, number)`; traced once, for all batch sizes the dataset has."""
         signature = [dataset.element_spec, tf.TensorSpec([], tf.int64)]
 
         @tf.function(reduce_retracing=True, jit_compile=self.config.jit_compile)
-        def step(batch):
+        def step(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             return self.strategy.run(self.model.train_step, args=(batch,))
 
         @tf.function(input_signature=signature)
-        def counted_step(batch, number):
+        def counted_step(batch: Mapping[str, tf.Tensor], number: tf.Tensor) -> None:
             result = self.strategy.experimental_local_results(step(batch)["loss"])[0]
             bad = tf.logical_and(self._first_bad < 0, tf.logical_not(tf.math.is_finite(result)))
             self._first_bad.assign(tf.where(bad, number, self._first_bad))
 
         return counted_step
 
-    def _ended(self, progress):
+    def _ended(self, progress: Progress) -> bool:
         if progress.epoch >= self.config.epochs:
             return True
         waited = progress.epoch - progress.best["epoch"] if progress.best else 0
         return bool(self.config.patience and self.validate and waited >= self.config.patience)
 
-    def _train(self, progress):
+    def _train(self, progress: Progress) -> None:
         dataset = self.batches(progress.epoch, self.config.epochs, progress.step)
         if self.strategy.num_replicas_in_sync > 1:
             dataset = self.strategy.experimental_distribute_dataset(dataset)
@@ -115,12 +131,12 @@ class Loop:
         progress.train_seconds += time.perf_counter() - clock
         self._close_epoch(progress)
 
-    def _close_epoch(self, progress):
+    def _close_epoch(self, progress: Progress) -> bool:
         """Validates, notes the best, saves; returns whether training has ended."""
         self._check_all(progress)
         progress.step = 0
         progress.epoch += 1
-        row = {"epoch": progress.epoch, "loss": float(self.model.loss_mean.result())}
+        row: dict[str, float] = {"epoch": progress.epoch, "loss": float(self.model.loss_mean.result())}
         row |= {name: float(mean.result()) for name, mean in zip(self.model.part_names, self.model.loss_parts)}
         metrics, seconds = self._validated(progress)
         if metrics:
@@ -130,8 +146,8 @@ class Loop:
         progress.history.append(row)
         better = self._note_best(progress, row)
         shown = "  ".join(f"{name} {value:.4f}" for name, value in row.items() if self._is_shown(name))
-        seconds = f"{time.perf_counter() - self._epoch_began:.1f} s"
-        line = f"epoch {progress.epoch}/{self.config.epochs}  {shown}  {seconds}{'  *' if better else ''}"
+        took = f"{time.perf_counter() - self._epoch_began:.1f} s"
+        line = f"epoch {progress.epoch}/{self.config.epochs}  {shown}  {took}{'  *' if better else ''}"
         self.progress_line.line(line)
         self.on_epoch(progress)
         every = self.config.save_checkpoints_epochs
@@ -141,7 +157,7 @@ class Loop:
             self.checkpoints.save(progress)
         return self._ended(progress)
 
-    def _validated(self, progress):
+    def _validated(self, progress: Progress) -> tuple[dict[str, float], float]:
         """The validation metrics and the seconds they took; none where there is no validation."""
         try:
             due = progress.epoch % min(self.config.eval_step, self.config.epochs) == 0
@@ -153,16 +169,16 @@ class Loop:
         except NotFiniteError as error:
             self._stop(f"after epoch {progress.epoch}, {error}")
 
-    def _reset_losses(self):
+    def _reset_losses(self) -> None:
         for mean in (self.model.loss_mean, *self.model.loss_parts):
             mean.reset_state()
 
-    def _is_shown(self, name):
+    def _is_shown(self, name: str) -> bool:
         metric = name.removeprefix(f"{self.config.validation_split}_")
         chosen_by = metric == self.config.select_metric
         return metric.endswith("loss") or chosen_by or PROTOCOLS[self.config.protocol].follows(metric)
 
-    def _note_best(self, progress, row):
+    def _note_best(self, progress: Progress, row: Mapping[str, float]) -> bool:
         value = row.get(f"{self.config.validation_split}_{self.config.select_metric}")
         if value is None or (progress.best and value <= progress.best["value"]):
             return False
@@ -170,18 +186,18 @@ class Loop:
         self.checkpoints.save_best(progress)
         return True
 
-    def _check_loss(self, progress):
+    def _check_loss(self, progress: Progress) -> None:
         bad = int(self._first_bad.numpy())
         if bad >= 0:
             self._stop(f"the loss is not finite from step {bad} of epoch {progress.epoch + 1} on")
 
-    def _check_all(self, progress):
+    def _check_all(self, progress: Progress) -> None:
         """What a checkpoint holds must be good: a finite loss does not say that its update was finite."""
         self._check_loss(progress)
         if not bool(self._weights_are_finite()):
             self._stop(f"the weights are not finite after step {progress.step} of epoch {progress.epoch + 1}")
 
-    def _stop(self, what):
+    def _stop(self, what: str) -> NoReturn:
         raise NotFiniteError(
             f"{what}; the last good checkpoint is {self.checkpoints.newest or 'none'} in "
             f"{self.checkpoints.directory}; a lower --learning_rate or --global_clipnorm may help"
@@ -191,7 +207,7 @@ class Loop:
 class _Meter:
     """Shows where training is: examples per second of this epoch, and the time left at this process's pace."""
 
-    def __init__(self, progress_line, config, progress):
+    def __init__(self, progress_line: ProgressLine, config: TrainConfig, progress: Progress) -> None:
         self.progress_line, self.config = progress_line, config
         self.started, self.first = time.monotonic(), (progress.epoch, progress.step)
         self.steps_per_epoch = 0.0  # not known yet
@@ -200,11 +216,11 @@ class _Meter:
             self.steps_per_epoch = max(before / config.batch_size / progress.epoch, 1.0)
         self.restart(progress)
 
-    def restart(self, progress):
+    def restart(self, progress: Progress) -> None:
         """Starts measuring the rate anew, at the start of an epoch."""
         self.since, self.examples = time.monotonic(), progress.examples
 
-    def show(self, progress):
+    def show(self, progress: Progress) -> None:
         """Updates the line; how long an epoch is, and so the time left, is known after the first."""
         rate = (progress.examples - self.examples) / max(time.monotonic() - self.since, 1e-9)
         done, total, per_epoch = 0.0, 0.0, self.steps_per_epoch

@@ -4,11 +4,15 @@ import contextlib
 import dataclasses
 import math
 import os
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import keras
 from keras.src.backend.common import global_state
 
 from tfrecs.errors import InputError
+from tfrecs.models.recommender import SequentialRecommender
+from tfrecs.runs.config import TrainConfig
 
 COPIES = {"adam": (3, "weights and Adam's two moments"), "lazy_adam": (3, "weights and Adam's two moments")}
 WEIGHTS_ONLY = (1, "weights")
@@ -22,18 +26,18 @@ ID_BYTES, FLOAT_BYTES = 8, 4
 class Need:
     """Memory for one thing: the product of factors, and what it is for."""
 
-    factors: tuple
+    factors: tuple[int, ...]
     text: str
 
     @property
-    def bytes(self):
+    def bytes(self) -> int:
         return math.prod(self.factors)
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.text}: {' x '.join(f'{factor:,}' for factor in self.factors)} bytes = {amount(self.bytes)}"
 
 
-def outline(model_class, arguments):
+def outline(model_class: type[SequentialRecommender], arguments: Mapping[str, Any]) -> SequentialRecommender:
     """A model whose variables have shapes but no memory; bad arguments raise what they raise otherwise.
 
     Args:
@@ -54,7 +58,7 @@ def outline(model_class, arguments):
         global_state.set_global_attribute("uninitialized_variables", waiting)
 
 
-def check(model, config, rows=1, available=None):
+def check(model: SequentialRecommender, config: TrainConfig, rows: int = 1, available: int | None = None) -> None:
     """Refuses a run whose weights or batches cannot fit.
 
     Args:
@@ -86,7 +90,7 @@ projection/kernel, weights and Adam's two moments: 100 x 100 x 4 x 3 bytes = 120
         )
 
 
-def total():
+def total() -> int | None:
     """The memory of the machine, or what the container may use of it, in bytes; None where it cannot be told."""
     found = []
     with contextlib.suppress(AttributeError, ValueError, OSError):  # Windows has no sysconf
@@ -97,7 +101,7 @@ def total():
     return min((size for size in found if size > 0), default=None)
 
 
-def amount(size):
+def amount(size: int) -> str:
     """A number of bytes for a reader.
 
     Example:
@@ -110,7 +114,7 @@ def amount(size):
     return f"{size} bytes"
 
 
-def _weights(model, config):
+def _weights(model: SequentialRecommender, config: TrainConfig) -> Iterator[Need]:
     copies, text = COPIES.get(config.optimizer, WEIGHTS_ONLY)
     for variable in model.weights:
         size = keras.backend.standardize_dtype(variable.dtype)
@@ -121,7 +125,7 @@ def _weights(model, config):
             yield Need((*variable.shape, item), variable.path)
 
 
-def _batches(model, config, rows):
+def _batches(model: SequentialRecommender, config: TrainConfig, rows: int) -> Iterator[Need]:
     width = next((getattr(model, name) for name in WIDTHS if isinstance(getattr(model, name, None), int)), 1)
     for name in LENGTHS:
         length = getattr(model, name, None)

@@ -1,6 +1,8 @@
 """What a run is made of, as values: a preset with given values on top."""
 
 import dataclasses
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from tfrecs.errors import InputError, nearest, option
 from tfrecs.evaluation.protocols import DEFAULT_METRICS
@@ -25,14 +27,14 @@ class Recipe:
 
     model: str
     preset: str
-    model_arguments: dict
+    model_arguments: dict[str, Any]
     config: TrainConfig
-    given_model: dict
-    given_config: dict
-    data_options: dict
+    given_model: dict[str, Any]
+    given_config: dict[str, Any]
+    data_options: dict[str, Any]
 
 
-def create(model, preset="recommended", given=None):
+def create(model: str, preset: str = "recommended", given: Mapping[str, Any] | None = None) -> Recipe:
     """The recipe of a preset with given values on top.
 
     Args:
@@ -66,7 +68,7 @@ def create(model, preset="recommended", given=None):
     return Recipe(name, preset, arguments, config, given_model, given_config, chosen.get("data", {}))
 
 
-def model_name(name):
+def model_name(name: str) -> str:
     """The key of `models.MODELS` for a name, which may be the original's.
 
     Raises:
@@ -82,12 +84,12 @@ def model_name(name):
     return name
 
 
-def training_arguments():
+def training_arguments() -> dict[str, Any]:
     """The arguments of `TrainConfig` with their defaults."""
     return {field.name: field.default for field in dataclasses.fields(TrainConfig)}
 
 
-def contradictions(stored, recipe, training, named=()):
+def contradictions(stored: Mapping[str, Any], recipe: Recipe, training: bool, named: Collection[str] = ()) -> list[str]:
     """Given values that differ from a stored run's.
 
     Args:
@@ -113,7 +115,7 @@ def contradictions(stored, recipe, training, named=()):
     ]
 
 
-def configure(known, given):
+def configure(known: Mapping[str, Any], given: Mapping[str, Any]) -> TrainConfig:
     """A preset's or a stored run's configuration with given values on top; another protocol brings its own metric.
 
     Args:
@@ -145,12 +147,12 @@ def configure(known, given):
     return TrainConfig(**{**_still_read(known, given), **given})
 
 
-def _with_implied(given):
+def _with_implied(given: Mapping[str, Any]) -> Mapping[str, Any]:
     """Given values with what follows from them: who asks for batches of a size asks for none of so many tokens."""
     return {"batch_tokens": 0, **given} if "batch_size" in given else given
 
 
-def _still_read(known, given):
+def _still_read(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Without what was meant for another optimizer, protocol, split or kind of batches than the given ones."""
     chosen = {**training_arguments(), **known, **given}
     unread = {name for name, (other, readers) in READ_BY.items() if chosen[other] not in readers}
@@ -161,11 +163,11 @@ def _still_read(known, given):
     return {name: value for name, value in known.items() if name not in unread}
 
 
-def _stretched(training, given):
+def _stretched(training: Mapping[str, Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
     """A preset's training whose rate falls over as many epochs as are asked for, where they are more than its own."""
     epochs = given.get("epochs", 0)
     return {**training, "decay_epochs": epochs} if epochs > training.get("decay_epochs", 0) > 0 else training
 
 
-def _same(kept, value):
+def _same(kept: object, value: object) -> bool:
     return kept == (list(value) if isinstance(value, tuple) and isinstance(kept, list) else value)

@@ -3,16 +3,21 @@
 import contextlib
 import dataclasses
 import os
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from tfrecs import files
-from tfrecs.data.manifest import read_vocabulary
+from tfrecs.data.manifest import Manifest, read_vocabulary
 from tfrecs.errors import InputError, option
 from tfrecs.models import MODELS
 from tfrecs.progress import note
 from tfrecs.runs import directory, history, listing, lock, metrics_file, pointer, record
+from tfrecs.runs.config import TrainConfig
+from tfrecs.runs.listing import Progress
 from tfrecs.training import recipe as recipes
 from tfrecs.training import summary
 from tfrecs.training.experiment import Experiment, check_arguments, check_data, enable_determinism
+from tfrecs.training.recipe import Recipe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +41,12 @@ class Actions:
     tensorboard: bool = False
 
     @property
-    def starts_fresh(self):
+    def starts_fresh(self) -> bool:
         """Whether training starts from nothing."""
         return self.train and self.checkpoint is None and not self.resume
 
 
-def check(recipe, run_dir, actions):
+def check(recipe: Recipe, run_dir: str, actions: Actions) -> None:
     """Refuses what can be refused before any data are read or made; makes TensorFlow deterministic for good.
 
     Args:
@@ -62,7 +67,7 @@ def check(recipe, run_dir, actions):
 
 
 @contextlib.contextmanager
-def locked(run_dir, actions):
+def locked(run_dir: str, actions: Actions) -> Iterator[contextlib.ExitStack]:
     """Keeps other processes out of a run directory that is there; a new one is locked once it is made."""
     with contextlib.ExitStack() as stack:
         if record.is_marked(run_dir) and (actions.train or actions.evaluate):
@@ -71,7 +76,15 @@ def locked(run_dir, actions):
         yield stack
 
 
-def run(recipe, data_dir, manifest, run_dir, actions, stack, named=()):
+def run(
+    recipe: Recipe,
+    data_dir: str,
+    manifest: Manifest,
+    run_dir: str,
+    actions: Actions,
+    stack: contextlib.ExitStack,
+    named: Collection[str] = (),
+) -> tuple[Experiment, dict[str, Any]]:
     """Trains, evaluates and writes the results.
 
     Args:
@@ -132,7 +145,9 @@ def run(recipe, data_dir, manifest, run_dir, actions, stack, named=()):
     return experiment, metrics
 
 
-def judge(run_dir, checkpoint, data_dir, manifest, given=None):
+def judge(
+    run_dir: str, checkpoint: str | None, data_dir: str, manifest: Manifest, given: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Measures a trained run and its baselines on the test split; writes nothing.
 
     Args:
@@ -157,7 +172,9 @@ def judge(run_dir, checkpoint, data_dir, manifest, given=None):
     return metrics_file.of_test(experiment)[0]
 
 
-def _stored(recipe, data_dir, manifest, run_dir, actions, named):
+def _stored(
+    recipe: Recipe, data_dir: str, manifest: Manifest, run_dir: str, actions: Actions, named: Collection[str]
+) -> tuple[str, Mapping[str, Any], TrainConfig, bool]:
     """Preset, model arguments and `TrainConfig` of the run that goes on or is judged, else those of the recipe.
 
     Also whether training resumes a run.
@@ -195,12 +212,12 @@ def _stored(recipe, data_dir, manifest, run_dir, actions, named):
     return stored.get("preset", recipe.preset), model_arguments, config, True
 
 
-def _is_of_second_phase(checkpoint):
+def _is_of_second_phase(checkpoint: str) -> bool:
     """Whether a checkpoint, named relative to its run directory, was trained on validation items too."""
     return os.path.dirname(checkpoint) == directory.RETRAIN
 
 
-def _of_judged(checkpoint, progress):
+def _of_judged(checkpoint: str, progress: Progress) -> dict[str, Any]:
     """What is known of a checkpoint that was not trained here; its validation metrics, where an epoch ends.
 
     Args:

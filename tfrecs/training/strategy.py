@@ -5,7 +5,7 @@ import functools
 import tensorflow as tf
 
 
-def create(name):
+def create(name: str) -> tf.distribute.Strategy:
     """The distribution strategy of a `--strategy` value.
 
     Args:
@@ -27,6 +27,6 @@ def create(name):
 
 
 @functools.cache
-def _mirrored(devices):
+def _mirrored(devices: tuple[str, ...]) -> tf.distribute.Strategy:
     """One strategy a process: each numbers its collectives from 100, and a second one's meet the first one's shapes."""
     return tf.distribute.MirroredStrategy(devices)

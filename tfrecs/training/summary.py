@@ -1,9 +1,14 @@
 """What a run says of its data, of its model, and of the epoch it chose, in words."""
 
 import math
+from typing import Any
+
+from tfrecs.data.manifest import Manifest
+from tfrecs.models.recommender import SequentialRecommender
+from tfrecs.runs.config import TrainConfig
 
 
-def of_data(manifest):
+def of_data(manifest: Manifest) -> str:
     """Average length and sparsity, after the counts.
 
     Args:
@@ -17,7 +22,7 @@ def of_data(manifest):
     return f"{average:.2f} per user on average, sparsity {sparsity:.2%}"
 
 
-def of_model(model):
+def of_model(model: SequentialRecommender) -> str:
     """The model's parts with their numbers of parameters, and the sum.
 
     Args:
@@ -26,7 +31,8 @@ def of_model(model):
     Returns:
         str, a line per part.
     """
-    counts, trained = {}, {id(variable) for variable in model.trainable_variables}
+    counts: dict[str, tuple[int, int]] = {}
+    trained = {id(variable) for variable in model.trainable_variables}
     for variable in model.weights:
         part = _part(variable.path, model.name)
         number = math.prod(variable.shape)
@@ -42,7 +48,7 @@ def of_model(model):
     return "\n".join([f"model: {type(model).__name__}", *lines, end])
 
 
-def of_validation(metrics, config):
+def of_validation(metrics: dict[str, Any], config: TrainConfig) -> str:
     """The validation metrics of the epoch that was chosen, and by which of them; empty where there are none.
 
     Args:
@@ -62,7 +68,7 @@ def of_validation(metrics, config):
     return f"validation, epoch {metrics['best_epoch']}, chosen by {config.select_metric}: {values}"
 
 
-def _part(path, model_name):
+def _part(path: str, model_name: str) -> str:
     """The first component of a variable's path below the model."""
     parts = [part for part in path.split("/") if part != model_name]
     return parts[0]

@@ -1,6 +1,8 @@
 """What ARERec's constructor accepts."""
 
 import numbers
+from collections.abc import Iterable
+from typing import Any
 
 from tfrecs.errors import InputError, option
 from tfrecs.models import declarations, ranges
@@ -8,7 +10,7 @@ from tfrecs.models import declarations, ranges
 NEIGHBOURS = ("earlier", "all")
 MAX_SEQ, CLASSES = 30, (1.0, 2.0, 3.0, 4.0, 5.0)
 DROPOUT = (0.0, 0.0, 0.0, 0.5, 0.5, 0.0, 0.0, 0.0, 0.0)
-ACCEPTED = {
+ACCEPTED: dict[str, ranges.Rule] = {
     **dict.fromkeys(("num_units", "embedding_dim", "region_size", "num_heads", "max_seq"), ranges.SIZE),
     "neighbours": NEIGHBOURS,
     "random_split": ranges.RATE,
@@ -17,10 +19,10 @@ ACCEPTED = {
 }
 ELEMENTS = {"dropout": (9, ranges.RATE), "l2": (5, ranges.AMOUNT)}
 
-WITHOUT_EFFECT = {"random_split_seed": ("random_split", (0.0,))}
+WITHOUT_EFFECT: dict[str, tuple[str, tuple[Any, ...]]] = {"random_split_seed": ("random_split", (0.0,))}
 
 
-def checked(arguments):
+def checked(arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments, once all are in their ranges, with tuples of floats where there are several numbers.
 
     Args:
@@ -46,15 +48,15 @@ def checked(arguments):
     return arguments | list_arguments(arguments, ("rating_classes", *ELEMENTS))
 
 
-def list_arguments(arguments, names):
+def list_arguments(arguments: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """Those of the arguments `names` that are several numbers, checked, as tuples of floats."""
     found = {}
     for name in names:
         given = arguments[name]
-        values = list(ranges.as_tuple(name, given))
-        if not all(isinstance(value, numbers.Real) and not isinstance(value, bool) for value in values):
+        entries = ranges.as_tuple(name, given)
+        if not all(isinstance(entry, numbers.Real) and not isinstance(entry, bool) for entry in entries):
             raise InputError(f"{option(name)}: expected numbers, got {given!r}")
-        values = tuple(float(value) for value in values)
+        values = tuple(float(entry) for entry in entries)
         count, rule = ELEMENTS.get(name, (len(values), ranges.REAL))
         if len(values) != count:
             raise InputError(f"{option(name)}: expected {count} numbers, got {len(values)}: {given!r}")

@@ -1,6 +1,10 @@
 """How much each neighbour of an item counts for one user."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
 
 MASKED = -1e9  # as the original's; also in reach of bfloat16
@@ -34,7 +38,7 @@ class NeighbourAttention(keras.layers.Layer):
     Source: ARERec (2022), section "Attention layer"; github umapornp/ARERec `model.py:77-217`.
     """
 
-    def __init__(self, dim, num_heads=2, l2=(0.0, 0.0, 0.0, 0.0), **kwargs):
+    def __init__(self, dim: int, num_heads: int = 2, l2: Sequence[float] = (0.0, 0.0, 0.0, 0.0), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.dim, self.num_heads, self.l2 = dim, num_heads, tuple(l2)
         self.query, self.key, self.value, self.concat = (
@@ -50,7 +54,7 @@ class NeighbourAttention(keras.layers.Layer):
             projection.build((None, dim))
         self.built = True
 
-    def probe(self, users):
+    def probe(self, users: tf.Tensor) -> dict[str, tf.Tensor]:
         """What neighbours are compared with; the key's projection is applied here, once per user.
 
         Args:
@@ -67,7 +71,7 @@ class NeighbourAttention(keras.layers.Layer):
         along = ops.einsum("bhd,ehd->bhe", query, kernel)
         return {"along": along, "shift": ops.sum(query * bias, axis=-1)}
 
-    def attend(self, probe, neighbours, valid):
+    def attend(self, probe: Mapping[str, tf.Tensor], neighbours: tf.Tensor, valid: tf.Tensor) -> tf.Tensor:
         """Attention of each user to the neighbours in each of some lists.
 
         Args:
@@ -88,7 +92,7 @@ class NeighbourAttention(keras.layers.Layer):
         odds = ops.exp(logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True)))
         return odds / ops.sum(odds, axis=-1, keepdims=True)
 
-    def combine(self, weights, neighbours):
+    def combine(self, weights: tf.Tensor, neighbours: tf.Tensor) -> tf.Tensor:
         """The neighbours' vectors as one user sees them.
 
         Args:
@@ -101,7 +105,7 @@ class NeighbourAttention(keras.layers.Layer):
         values = self._split(self.value(neighbours)) * ops.swapaxes(weights, 1, 2)[..., None]
         return self.concat(ops.reshape(values, ops.shape(neighbours)))
 
-    def values(self, neighbours):
+    def values(self, neighbours: tf.Tensor) -> tf.Tensor:
         """What `combine` adds up, before weighing: `n_s = sum_h a_hs values_sh + values_s(heads)`.
 
         Args:
@@ -117,8 +121,8 @@ class NeighbourAttention(keras.layers.Layer):
         bias = ops.cast(self.concat.bias, values.dtype) + ops.zeros_like(values[..., :1, :])
         return ops.concatenate([values, bias], axis=-2)
 
-    def _split(self, values):
+    def _split(self, values: tf.Tensor) -> tf.Tensor:
         return ops.reshape(values, (*ops.shape(values)[:-1], self.num_heads, self.dim // self.num_heads))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"dim": self.dim, "num_heads": self.num_heads, "l2": self.l2}

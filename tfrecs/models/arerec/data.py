@@ -1,14 +1,21 @@
 """What ARERec reads of prepared data: ratings with their moments, and who rated an item first."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import tensorflow as tf
 
+from tfrecs.data.manifest import Manifest
+from tfrecs.data.records import Sequences
+from tfrecs.data.statistics import HeldOut
 from tfrecs.models import ranges
 from tfrecs.models.arerec import neighbours
 from tfrecs.models.arerec.arguments import CLASSES, MAX_SEQ, list_arguments
 from tfrecs.models.arerec.random_split import random_split
+from tfrecs.models.recommender import SequentialRecommender
 
 
-def num_units(data_dir, manifest, arguments, split):
+def num_units(data_dir: str, manifest: Manifest, arguments: Mapping[str, Any], split: str) -> int:
     """The places of all items' lists and the padding, for what `fill_lists` fills in from the same split.
 
     Args:
@@ -23,7 +30,8 @@ def num_units(data_dir, manifest, arguments, split):
     Raises:
         InputError: an argument out of its range, or a rating of the data that is none of `rating_classes`.
     """
-    arguments = {"max_seq": MAX_SEQ, "rating_classes": CLASSES, "random_split": 0.0, "random_split_seed": 0} | arguments
+    defaults = {"max_seq": MAX_SEQ, "rating_classes": CLASSES, "random_split": 0.0, "random_split_seed": 0}
+    arguments = {**defaults, **arguments}
     ranges.check(arguments, {"max_seq": ranges.SIZE})
     classes = list_arguments(arguments, ["rating_classes"])["rating_classes"]
     held_out = random_split(arguments["random_split"], arguments["random_split_seed"])
@@ -32,7 +40,7 @@ def num_units(data_dir, manifest, arguments, split):
     return 1 + neighbours.count_units(data_dir, manifest, arguments["max_seq"], classes, split, held_out)
 
 
-def fill_lists(model, data_dir, manifest, split):
+def fill_lists(model: SequentialRecommender, data_dir: str, manifest: Manifest, split: str) -> None:
     """Fills the lists of neighbours from what is trained on, or with `neighbours="all"` from everything.
 
     Args:
@@ -43,7 +51,9 @@ def fill_lists(model, data_dir, manifest, split):
     model.lists.fill(*neighbours.first_raters(data_dir, manifest, model.max_seq, *part))
 
 
-def training_examples(sequences, classes, held_out=None):
+def training_examples(
+    sequences: Sequences, classes: Sequence[float], held_out: HeldOut | None = None
+) -> dict[str, tf.Tensor]:
     """One example for each rating.
 
     Args:

@@ -1,10 +1,15 @@
 """ARERec: predicts a user's rating of an item from the users who rated it earlier."""
 
 import functools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tfrecs.data.manifest import Manifest
+from tfrecs.data.negatives import Sampler
+from tfrecs.data.records import Sequences
 from tfrecs.errors import InputError
 from tfrecs.models import ranges
 from tfrecs.models.arerec import data
@@ -87,26 +92,26 @@ class ARERec(SequentialRecommender):
 
     def __init__(
         self,
-        num_users,
-        num_items,
-        num_units,
-        embedding_dim=16,
-        region_size=7,
-        num_heads=2,
-        use_attention=True,
-        max_seq=MAX_SEQ,
-        rating_classes=CLASSES,
-        dropout=DROPOUT,
-        l2=(0.0,) * 5,
-        neighbours="earlier",
-        padding_floor=False,
-        random_split=0.0,
-        random_split_seed=0,
-        probability_floor=0.0,
-        loss_reduction="mean",
-        clip_unmerged_rows=False,
-        **kwargs,
-    ):
+        num_users: int,
+        num_items: int,
+        num_units: int,
+        embedding_dim: int = 16,
+        region_size: int = 7,
+        num_heads: int = 2,
+        use_attention: bool = True,
+        max_seq: int = MAX_SEQ,
+        rating_classes: Sequence[float] = CLASSES,
+        dropout: Sequence[float] = DROPOUT,
+        l2: Sequence[float] = (0.0,) * 5,
+        neighbours: str = "earlier",
+        padding_floor: bool = False,
+        random_split: float = 0.0,
+        random_split_seed: int = 0,
+        probability_floor: float = 0.0,
+        loss_reduction: str = "mean",
+        clip_unmerged_rows: bool = False,
+        **kwargs: Any,
+    ) -> None:
         arguments = checked(ranges.own(locals()))
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
         self._keep(arguments)
@@ -131,37 +136,39 @@ class ARERec(SequentialRecommender):
         self.build()
 
     @classmethod
-    def data_arguments(cls, data_dir, manifest, arguments, split="train"):
+    def data_arguments(
+        cls, data_dir: str, manifest: Manifest, arguments: Mapping[str, Any], split: str = "train"
+    ) -> dict[str, Any]:
         sizes = super().data_arguments(data_dir, manifest, arguments)
         return sizes | {"num_units": data.num_units(data_dir, manifest, arguments, split)}
 
-    def adapt(self, data_dir, manifest, split):
+    def adapt(self, data_dir: str, manifest: Manifest, split: str) -> None:
         """Fills the neighbour lists."""
         data.fill_lists(self, data_dir, manifest, split)
 
-    def training_examples(self, sequences, draw, seed):
+    def training_examples(self, sequences: Sequences, draw: Sampler, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         """One example for each rating of the training part that the random split leaves."""
         return data.training_examples(sequences, self.rating_classes, self.own_split)
 
-    def history_inputs(self, sequences):
+    def history_inputs(self, sequences: Sequences) -> dict[str, tf.Tensor]:
         """User and moment."""
         return {name: sequences[name] for name in ("user", "now") if name in sequences}
 
-    def encode(self, inputs, training=False):
+    def encode(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
         query = {name: tf.cast(inputs[name], tf.int64) for name in ("user", "now") if name in inputs}
         return query | (self.attention.probe(self._read(self.users, query["user"])) if self.use_attention else {})
 
-    def score_items(self, query, items):
+    def score_items(self, query: Mapping[str, Any], items: tf.Tensor) -> tf.Tensor:
         items = tf.cast(items, tf.int64)
         # A user's own candidates read units of their own; shared ones are read once for all users.
         per_item = self.max_seq * self.region_size * (1 if items.shape.rank == 1 else self.embedding_dim)
         return in_blocks(functools.partial(self._expected, query), items, max(1, BLOCK // per_item))
 
-    def item_vectors(self):
+    def item_vectors(self) -> tf.Tensor:
         """See `SequentialRecommender.item_vectors`."""
         return tf.cast(self.items[1:], tf.float32)
 
-    def rate(self, inputs):
+    def rate(self, inputs: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
         """Predicts ratings.
 
         Args:
@@ -174,25 +181,25 @@ class ARERec(SequentialRecommender):
         classes = tf.constant(self.rating_classes, tf.float32)
         return tf.linalg.matvec(probabilities, classes), tf.gather(classes, tf.argmax(probabilities, axis=-1))
 
-    def logits(self, inputs, training=False):
+    def logits(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Of the rating classes, float32 `[batch, classes]`; inputs as for `rate`."""
         return self._logits(self.rating_vector(inputs, training))
 
-    def rating_vector(self, inputs, training=False):
+    def rating_vector(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """What the classes are predicted from, float `[batch, region_size]`; inputs as for `rate`."""
         user, item = tf.cast(inputs["user"], tf.int64), tf.cast(inputs["item"], tf.int64)
         if "neighbours" in inputs:
             units, neighbours = inputs["units"], inputs["neighbours"]
             valid = neighbours != 0
         else:
-            units, neighbours, valid = self._list(item, inputs | {"user": user}, 1)
+            units, neighbours, valid = self._list(item, {**inputs, "user": user}, 1)
         vectors = embedded = self._read(self.users, neighbours)
         if self.use_attention:
             weights = self._weights(user, embedded, valid, training)
             vectors = self.attention.combine(weights, embedded)
         kept = self._drop(tf.ones_like(vectors), 1, training) if training and self.dropout[1] else None
 
-        def vectors_of(places):
+        def vectors_of(places: tf.Tensor) -> tf.Tensor:
             found = tf.gather(embedded, places, batch_dims=1)
             if self.use_attention:
                 found = self.attention.combine(tf.gather(weights, places, axis=2, batch_dims=1), found)
@@ -203,7 +210,7 @@ class ARERec(SequentialRecommender):
         options = {"vectors_of": vectors_of, "share_ties": not self.under_xla, "training": training}
         return self.region(units, vectors, target, valid, **options)
 
-    def loss_terms(self, examples, training=True):
+    def loss_terms(self, examples: Mapping[str, tf.Tensor], training: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
         logits, labels = self.logits(examples, training), examples["label"]
         if not self.probability_floor:
             terms = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
@@ -212,10 +219,10 @@ class ARERec(SequentialRecommender):
             terms = -tf.math.log(tf.clip_by_value(probabilities, self.probability_floor, 1 - self.probability_floor))
         return terms, tf.ones_like(terms)
 
-    def _expected(self, query, items):
+    def _expected(self, query: Mapping[str, Any], items: tf.Tensor) -> tf.Tensor:
         return tf.linalg.matvec(self.probabilities(query, items), tf.constant(self.rating_classes, tf.float32))
 
-    def probabilities(self, query, items):
+    def probabilities(self, query: Mapping[str, Any], items: tf.Tensor) -> tf.Tensor:
         """Of the rating classes, float32 `[batch, count, classes]`; arguments as for `score_items`."""
         units, neighbours, valid = self._list(items, query, 2)
         embedded, target = self._read(self.users, neighbours), self._read(self.items, items)
@@ -229,7 +236,7 @@ class ARERec(SequentialRecommender):
                 ratings += weights[:, head] * parts[..., head, :]
         return tf.nn.softmax(self._logits(highest(ratings, valid, self.padding_floor)))
 
-    def attention_maps(self, inputs, candidate):
+    def attention_maps(self, inputs: Mapping[str, tf.Tensor], candidate: tf.Tensor) -> Iterator[tuple[Any, ...]]:
         """From the user to the candidate's neighbours: how much a head makes of each neighbour's own vector.
 
         Their maximum follows, not their sum: a large weight need not decide.
@@ -243,17 +250,19 @@ class ARERec(SequentialRecommender):
         weights = tf.where(valid[:, None], weights, 0)  # of a list without neighbours, all would weigh the same
         yield "attention", weights[:, :, None], "user", query["user"][:, None], "neighbours", neighbours
 
-    def attend(self, user, neighbours, valid):
+    def attend(self, user: tf.Tensor, neighbours: tf.Tensor, valid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Attention weights `[batch, heads, neighbours]` and the neighbours' vectors `[batch, neighbours, dim]`."""
         embedded = self._read(self.users, neighbours)
         weights = self._weights(user, embedded, valid)
         return weights, self.attention.combine(weights, embedded)
 
-    def _weights(self, user, embedded, valid, training=False):
+    def _weights(self, user: tf.Tensor, embedded: tf.Tensor, valid: tf.Tensor, training: bool = False) -> tf.Tensor:
         probe = self.attention.probe(self._drop(self._read(self.users, user), 0, training))
         return self.attention.attend(probe, embedded[:, None], valid[:, None])[:, :, 0]
 
-    def _list(self, items, inputs, axes):
+    def _list(
+        self, items: tf.Tensor, inputs: Mapping[str, tf.Tensor], axes: int
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Units, neighbours and which of them count for the users of `inputs`, whose shape grows by `axes`."""
         units, neighbours, times = self.lists(items)
         user, now = (_grown(inputs[name], axes) if name in inputs else None for name in ("user", "now"))
@@ -263,16 +272,16 @@ class ARERec(SequentialRecommender):
         valid = tf.logical_and(valid, neighbours != user)
         return units, neighbours, valid if now is None else tf.logical_and(valid, times < now)
 
-    def _logits(self, vector):
+    def _logits(self, vector: tf.Tensor) -> tf.Tensor:
         return self.classes(tf.cast(vector, tf.float32))
 
-    def _read(self, table, ids):
+    def _read(self, table: keras.Variable, ids: tf.Tensor) -> tf.Tensor:
         return tf.cast(tf.gather(table.value, ids), self.compute_dtype)
 
-    def _drop(self, values, index, training):
+    def _drop(self, values: tf.Tensor, index: int, training: bool) -> tf.Tensor:
         rate = self.dropout[index] if training else 0.0
         return keras.random.dropout(values, rate, seed=self.seeds) if rate else values
 
 
-def _grown(values, axes):
+def _grown(values: tf.Tensor, axes: int) -> tf.Tensor:
     return tf.reshape(tf.cast(values, tf.int64), [-1] + [1] * axes)

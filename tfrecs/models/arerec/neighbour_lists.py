@@ -1,5 +1,8 @@
 """Each item's neighbours as tables that are saved with the model."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -32,7 +35,7 @@ class NeighbourLists(keras.layers.Layer):
         [[[3, 0], [1, 2]], [[7, 0], [7, 8]], [[50, 0], [30, 40]]]
     """
 
-    def __init__(self, num_items, num_units, width, **kwargs):
+    def __init__(self, num_items: int, num_units: int, width: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.num_units, self.width = num_units, width
         self.users, self.times, self.starts = (
@@ -44,11 +47,13 @@ class NeighbourLists(keras.layers.Layer):
     contents = "neighbours"
 
     @property
-    def is_filled(self):
+    def is_filled(self) -> bool:
         """Whether the lists were given; read eagerly."""
         return int(self.starts[0]) > 0
 
-    def fill(self, users, times, starts):
+    def fill(
+        self, users: Sequence[int] | np.ndarray, times: Sequence[int] | np.ndarray, starts: Sequence[int] | np.ndarray
+    ) -> None:
         """Writes the tables.
 
         Args:
@@ -68,7 +73,7 @@ class NeighbourLists(keras.layers.Layer):
         self.times.assign(np.pad(times, (1, rest)))
         self.starts.assign(np.asarray(starts) + 1)
 
-    def call(self, items):
+    def call(self, items: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         first, end = tf.gather(self.starts.value, items), tf.gather(self.starts.value, items + 1)
         units = first[..., tf.newaxis] + tf.range(self.width, dtype=tf.int64)
         units = tf.where(units < end[..., tf.newaxis], units, 0)

@@ -1,17 +1,20 @@
 """Who rated an item first: the lists of neighbours that ARERec reads, from shards, in bounded memory."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
 from tfrecs.data import training_batches
-from tfrecs.data.manifest import read_vocabulary
+from tfrecs.data.manifest import Manifest, read_vocabulary
+from tfrecs.data.statistics import HeldOut
 from tfrecs.errors import InputError, option
 
 BUFFER = 1 << 20  # interactions gathered before they are sorted in; the lists themselves may be longer
 USERS = 1024  # users read at a time
 
 
-def rating_classes(ratings, classes):
+def rating_classes(ratings: tf.Tensor, classes: Sequence[float]) -> tf.Tensor:
     """The class of each rating.
 
     Args:
@@ -30,7 +33,14 @@ def rating_classes(ratings, classes):
     return tf.where(tf.reduce_any(same, axis=-1), found, -1)
 
 
-def count_units(data_dir, manifest, limit, classes, split="all", held_out=None):
+def count_units(
+    data_dir: str,
+    manifest: Manifest,
+    limit: int,
+    classes: Sequence[float],
+    split: str = "all",
+    held_out: HeldOut | None = None,
+) -> int:
     """How many places all items' lists have; refuses ratings that have no class, of any split.
 
     Args:
@@ -65,7 +75,9 @@ def count_units(data_dir, manifest, limit, classes, split="all", held_out=None):
     return int(np.minimum(counts, limit).sum())
 
 
-def first_raters(data_dir, manifest, limit, split, held_out=None):
+def first_raters(
+    data_dir: str, manifest: Manifest, limit: int, split: str, held_out: HeldOut | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The first users who interacted with each item, in order of time, users of equal time in order of id.
 
     Args:
@@ -93,7 +105,7 @@ def first_raters(data_dir, manifest, limit, split, held_out=None):
     return users, times, np.searchsorted(items, np.arange(manifest.num_items + 2))
 
 
-def _merge(blocks, limit):
+def _merge(blocks: Sequence[np.ndarray], limit: int) -> np.ndarray:
     found = np.concatenate(blocks, axis=1)
     items, times, users = found = found[:, np.lexsort((found[2], found[1], found[0]))]
     place = np.arange(len(items)) - np.searchsorted(items, items)

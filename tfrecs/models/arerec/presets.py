@@ -2,11 +2,13 @@
 
 import os
 import re
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from tfrecs.errors import InputError
 from tfrecs.models.original_flags import Fixed, flag_value
 
-PRESETS = {
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # The model is the constructor's defaults. Chosen on the validation ratings of ml-100k (seed 0): dropout of the
     # units, as `run.py` has it with `--use_dropout 1`, lowered the error most. The lazy Adam saves reading tables of
     # which a batch touches little.
@@ -66,9 +68,10 @@ PUBLISHED_DROPOUT, PUBLISHED_L2 = (0.0, 0.0, 0.0, 0.5, 0.5, 0.0, 0.0, 0.0, 0.0),
 OPTIMIZER_NAMES = {"adam": "adam", "lazy_adam": "adam", "rmsprop": "rms"}
 
 
-def derive(original, known, given):
+def derive(original: Mapping[str, str], known: dict[str, Any], given: Collection[str]) -> dict[str, Any]:
     """What flags of `run.py` mean together; see `originals`."""
-    meant, version = {}, original.get("data_version")
+    meant: dict[str, Any] = {}
+    version = original.get("data_version")
     if version is None and "data_path" in original:
         raise InputError(f"--data_path {original['data_path']}: needs --data_version")
     if version is not None:
@@ -93,12 +96,12 @@ def derive(original, known, given):
     return meant
 
 
-def _needs_dataset(flag, given):
+def _needs_dataset(flag: str, given: Collection[str]) -> None:
     if "dataset" not in given:
         raise InputError(f"--{flag}: needs --dataset NAME")
 
 
-def _ratio(version):
+def _ratio(version: str) -> re.Match[str]:
     """The shares of training and test in a data version's name, as `dataset.py` writes them."""
     found = re.search(r"_(\d{1,3})(\d{2})_minseq", version)
     if not found:
@@ -109,7 +112,7 @@ def _ratio(version):
     return found
 
 
-def _model_name(original, known):
+def _model_name(original: Mapping[str, str], known: Mapping[str, Any]) -> str:
     """The run's name, as `run.py` makes it of its hyper-parameters."""
     if "data_version" not in original:
         raise InputError("--model_path: needs --model_name, or --data_version to make one of")

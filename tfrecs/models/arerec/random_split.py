@@ -2,10 +2,13 @@
 
 import functools
 
+import tensorflow as tf
+
 from tfrecs.data.hashing import position
+from tfrecs.data.statistics import HeldOut
 
 
-def random_split(share, seed):
+def random_split(share: float, seed: int) -> HeldOut | None:
     """A split for `SequentialRecommender.own_split`.
 
     Args:
@@ -24,7 +27,7 @@ def random_split(share, seed):
     return functools.partial(held_out, share=share, seed=seed) if share else None
 
 
-def held_out(users, items, share, seed):
+def held_out(users: tf.Tensor, items: tf.Tensor, share: float, seed: int) -> tf.Tensor:
     """Which interactions are held out; the same on any machine and in any order of reading.
 
     Args:

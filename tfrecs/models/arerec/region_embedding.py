@@ -1,5 +1,8 @@
 """The region embedding as a layer: two tables of local context units, read and trained a few rows at a time."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -41,7 +44,15 @@ class RegionEmbedding(keras.layers.Layer):
     Source: ARERec (2022), section "Region embedding"; github umapornp/ARERec `model.py:8-74`.
     """
 
-    def __init__(self, num_units, region_size, dim, padding_floor=False, dropout=(0.0,) * 6, **kwargs):
+    def __init__(
+        self,
+        num_units: int,
+        region_size: int,
+        dim: int,
+        padding_floor: bool = False,
+        dropout: Sequence[float] = (0.0,) * 6,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.region_size, self.padding_floor, self.rates = region_size, padding_floor, dict(zip(DROPPED, dropout))
         self.seeds = keras.random.SeedGenerator(name="seed_generator")
@@ -56,7 +67,16 @@ class RegionEmbedding(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, units, vectors, item, valid, vectors_of, share_ties=True, training=False):
+    def call(
+        self,
+        units: tf.Tensor,
+        vectors: tf.Tensor,
+        item: tf.Tensor,
+        valid: tf.Tensor,
+        vectors_of: Callable[[tf.Tensor], tf.Tensor],
+        share_ties: bool = True,
+        training: bool = False,
+    ) -> tf.Tensor:
         kept = self._kept(tf.shape(vectors), training)
         ratings = self._ratings(self.rows(units), vectors, item[:, None], kept)
         best, parts = winners(tf.stop_gradient(ratings), valid, self.padding_floor, share_ties)
@@ -67,15 +87,15 @@ class RegionEmbedding(keras.layers.Layer):
         ratings = tf.reduce_sum(tf.reshape(ratings, tf.shape(parts)) * parts, axis=-1)
         return self.drop("vector", ratings, training)
 
-    def rows(self, units):
+    def rows(self, units: tf.Tensor) -> tf.Tensor:
         """Rows of the tables, int64 `[..., region_size]`, for units `[...]`."""
         return units[..., None] * self.region_size + tf.range(self.region_size, dtype=units.dtype)
 
-    def read(self, table, rows):
+    def read(self, table: keras.Variable, rows: tf.Tensor) -> tf.Tensor:
         """Rows of a table, float `[..., dim]`, gathered from the variable itself."""
         return tf.cast(tf.gather(table.value, rows), self.compute_dtype)
 
-    def profiles(self, units, vectors, item):
+    def profiles(self, units: tf.Tensor, vectors: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
         """What all users share: for weighted vectors the ratings are the same sums of `neighbours * item`.
 
         Args:
@@ -91,13 +111,15 @@ class RegionEmbedding(keras.layers.Layer):
         of_item = profile(self.read(self.for_item, rows), item[..., None, :])
         return of_neighbours * of_item[..., None, :]
 
-    def drop(self, name, values, training):
+    def drop(self, name: str, values: tf.Tensor, training: bool) -> tf.Tensor:
         """Dropout of one of `DROPPED`."""
         if not (training and self.rates[name]):
             return values
         return keras.random.dropout(values, self.rates[name], seed=self.seeds)
 
-    def _ratings(self, rows, vectors, item, kept):
+    def _ratings(
+        self, rows: tf.Tensor, vectors: tf.Tensor, item: tf.Tensor, kept: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
         """Float `[batch, neighbours, count]` for the rows `[batch, neighbours, count]` that each neighbour owns."""
         for_user = self.read(self.for_user, rows) * kept.get("units_for_user", 1)
         for_item = self.read(self.for_item, rows) * kept.get("units_for_item", 1)
@@ -105,7 +127,7 @@ class RegionEmbedding(keras.layers.Layer):
         of_item = profile(for_item, item) * kept.get("item_profile", 1)
         return of_neighbour * of_item * kept.get("rating", 1)
 
-    def _kept(self, shape, training):
+    def _kept(self, shape: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
         """Masks to multiply with, the same for finding the highest neighbour and for differentiating it."""
         each = tf.stack([shape[0], shape[1], self.region_size])
         shapes = dict.fromkeys(DROPPED[:2], tf.concat([each, shape[2:]], 0)) | dict.fromkeys(DROPPED[2:5], each)
@@ -116,11 +138,11 @@ class RegionEmbedding(keras.layers.Layer):
         }
 
 
-def _at(values, best):
+def _at(values: tf.Tensor, best: tf.Tensor) -> tf.Tensor:
     """`values[b, best[b, r, t], r]` of float `[batch, neighbours, region, ...]`, as `[batch, region, ties, ...]`."""
     return tf.gather(tf.experimental.numpy.swapaxes(values, 1, 2), best, axis=2, batch_dims=2)
 
 
-def _listed(values):
+def _listed(values: tf.Tensor) -> tf.Tensor:
     """`[batch, region, ties, ...]` as `[batch, region * ties, 1, ...]`: one entry for each neighbour found."""
     return tf.reshape(values, tf.concat([tf.shape(values)[:1], [-1, 1], tf.shape(values)[3:]], axis=0))

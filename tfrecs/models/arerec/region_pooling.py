@@ -1,9 +1,10 @@
 """Projection of vectors into the region, and max pooling over an item's neighbours there, as pure functions."""
 
+import tensorflow as tf
 from keras import ops
 
 
-def profile(units, vectors):
+def profile(units: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
     """Projects vectors by their local context units.
 
     Args:
@@ -20,7 +21,9 @@ def profile(units, vectors):
     return ops.squeeze(ops.matmul(units, vectors[..., None]), axis=-1)
 
 
-def winners(ratings, valid, padding_floor, share_ties=True):
+def winners(
+    ratings: tf.Tensor, valid: tf.Tensor, padding_floor: bool, share_ties: bool = True
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Which neighbours rate highest in each dimension of the region; they alone get gradient.
 
     Args:
@@ -56,13 +59,13 @@ def winners(ratings, valid, padding_floor, share_ties=True):
     return places, parts
 
 
-def left_out(ratings, valid, padding_floor):
+def left_out(ratings: tf.Tensor, valid: tf.Tensor, padding_floor: bool) -> tf.Tensor:
     """The ratings with those that do not count at 0 (`padding_floor`) or at the lowest number there is."""
     lowest = 0.0 if padding_floor else -3e38
     return ops.where(valid[..., None], ratings, ops.cast(lowest, ratings.dtype))
 
 
-def highest(ratings, valid, padding_floor):
+def highest(ratings: tf.Tensor, valid: tf.Tensor, padding_floor: bool) -> tf.Tensor:
     """The rating vector: the highest rating in each dimension; 0 where no neighbour is valid.
 
     Args:

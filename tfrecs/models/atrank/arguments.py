@@ -1,12 +1,14 @@
 """What ATRank's constructor accepts."""
 
+from typing import Any
+
 from tfrecs.errors import InputError, option
 from tfrecs.models import declarations, ranges
 from tfrecs.models.atrank.attention import ACTIVATIONS, SIMILARITIES
 from tfrecs.models.atrank.behaviours import BUCKET_RULES, TIMES
 
 CANDIDATES = ("projected", "group", "raw")
-ACCEPTED = {
+ACCEPTED: dict[str, ranges.Rule] = {
     **dict.fromkeys(("item_dim", "attribute_dim", "time_dim", "num_heads"), ranges.SIZE),
     "num_blocks": ranges.DEPTH,
     **dict.fromkeys(("num_groups", "max_history", "num_negatives", "num_buckets"), ranges.SIZE),
@@ -21,14 +23,14 @@ ACCEPTED = {
     "activation": ACTIVATIONS,
 }
 
-WITHOUT_EFFECT = {
+WITHOUT_EFFECT: dict[str, tuple[str, tuple[Any, ...]]] = {
     "time_dim": ("time", ("one_hot", "none")),
     **dict.fromkeys(("num_buckets", "time_unit", "bucket_rule"), ("time", ("none",))),
     "sum_penalty": ("activation_penalty", (0.0,)),
 }
 
 
-def checked(arguments):
+def checked(arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments, those of several values as tuples.
 
     Args:

@@ -1,6 +1,10 @@
 """ATRank's attention over several latent spaces, as a block with residuals, normalisation and feed-forward."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
 
 from tfrecs.layers.masks import masked_softmax
@@ -48,16 +52,16 @@ class LatentAttentionBlock(keras.layers.Layer):
 
     def __init__(
         self,
-        dim,
-        num_spaces,
-        similarity="bilinear",
-        activation="relu",
-        dropout=0.0,
-        output_dropout=0.0,
-        attend_padding=False,
-        kernel_initializer="glorot_uniform",
-        **kwargs,
-    ):
+        dim: int,
+        num_spaces: int,
+        similarity: str = "bilinear",
+        activation: str = "relu",
+        dropout: float = 0.0,
+        output_dropout: float = 0.0,
+        attend_padding: bool = False,
+        kernel_initializer: str | keras.initializers.Initializer = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.dim, self.num_spaces, self.similarity, self.activation = dim, num_spaces, similarity, activation
         inner_dim = max(1, dim // 4)
@@ -82,7 +86,7 @@ class LatentAttentionBlock(keras.layers.Layer):
         self.outer.build((None, inner_dim))
         self.built = True
 
-    def _dense(self, name, dim, activation):
+    def _dense(self, name: str, dim: int, activation: str | None) -> keras.layers.Dense:
         return keras.layers.Dense(
             dim,
             activation,
@@ -91,7 +95,7 @@ class LatentAttentionBlock(keras.layers.Layer):
             kernel_initializer=self.kernel_initializer.clone(),
         )
 
-    def memorize(self, s):
+    def memorize(self, s: tf.Tensor) -> dict[str, tf.Tensor]:
         """What queries are compared with and what they read: nest of `[batch, ...]` tensors, for `call`."""
         if self.similarity == "dot":
             keys = self._split(self.key(s)) / (self.dim // self.num_spaces) ** 0.5
@@ -99,7 +103,14 @@ class LatentAttentionBlock(keras.layers.Layer):
             keys = ops.einsum("kde,bte->btkd", *(ops.cast(part, self.compute_dtype) for part in (self.bilinear, s)))
         return {"keys": keys, "values": self._split(self.value(s))}
 
-    def call(self, x, memory, valid, queries_valid=None, training=False):
+    def call(
+        self,
+        x: tf.Tensor,
+        memory: Mapping[str, tf.Tensor],
+        valid: tf.Tensor,
+        queries_valid: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         x = ops.convert_to_tensor(x, dtype=self.compute_dtype)
         query, axes = self._split(self.query(x)), "bqkd" if len(x.shape) == 3 else "qkd"
         scores = ops.einsum(f"{axes},btkd->bkqt", query, memory["keys"])
@@ -115,10 +126,10 @@ class LatentAttentionBlock(keras.layers.Layer):
         x = self.norms[0](x + self.output_dropout(read, training=training))
         return self.norms[1](x + self.output_dropout(self.outer(self.inner(x)), training=training)), weights
 
-    def _split(self, projected):
+    def _split(self, projected: tf.Tensor) -> tf.Tensor:
         return ops.reshape(projected, (*ops.shape(projected)[:-1], self.num_spaces, self.dim // self.num_spaces))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "dim": self.dim,
             "num_spaces": self.num_spaces,

@@ -1,7 +1,10 @@
 """Behaviours as vectors: what was acted on, how, and how long ago, projected to one width group by group."""
 
+from typing import Any
+
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 BUCKET_RULES = ("doubling", "calendar")
@@ -9,7 +12,9 @@ TIMES = ("embedding", "one_hot", "tanh", "none")
 DAY = 86400  # seconds
 
 
-def time_buckets(times, now, num_buckets, time_unit=DAY, rule="doubling"):
+def time_buckets(
+    times: tf.Tensor, now: tf.Tensor, num_buckets: int, time_unit: float = DAY, rule: str = "doubling"
+) -> tf.Tensor:
     """Buckets of the time between behaviours and a moment.
 
     Args:
@@ -58,7 +63,14 @@ class GroupProjection(keras.layers.Layer):
     Source: ATRank (2018), section "Behavior Embedding Spaces"; `multi/model.py:100-102`.
     """
 
-    def __init__(self, num_groups, input_dim, dim, kernel_initializer="glorot_uniform", **kwargs):
+    def __init__(
+        self,
+        num_groups: int,
+        input_dim: int,
+        dim: int,
+        kernel_initializer: str | keras.initializers.Initializer = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.num_groups, self.input_dim, self.dim = num_groups, input_dim, dim
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -75,7 +87,7 @@ class GroupProjection(keras.layers.Layer):
             layer.build((None, input_dim))
         self.built = True
 
-    def call(self, features, groups):
+    def call(self, features: tf.Tensor, groups: tf.Tensor) -> tf.Tensor:
         if self.num_groups == 1:
             return self.layers[0](features)
         return sum(
@@ -83,7 +95,7 @@ class GroupProjection(keras.layers.Layer):
             for group, layer in enumerate(self.layers, 1)
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "num_groups": self.num_groups,
             "input_dim": self.input_dim,
@@ -126,17 +138,17 @@ class BehaviourEmbedding(keras.layers.Layer):
 
     def __init__(
         self,
-        object_dim,
-        dim,
-        num_groups=1,
-        num_actions=0,
-        action_dim=0,
-        time="embedding",
-        time_dim=16,
-        num_buckets=12,
-        initializer="glorot_uniform",
-        **kwargs,
-    ):
+        object_dim: int,
+        dim: int,
+        num_groups: int = 1,
+        num_actions: int = 0,
+        action_dim: int = 0,
+        time: str = "embedding",
+        time_dim: int = 16,
+        num_buckets: int = 12,
+        initializer: str | keras.initializers.Initializer = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.object_dim, self.dim, self.num_groups, self.num_actions = object_dim, dim, num_groups, num_actions
         self.action_dim, self.time, self.time_dim, self.num_buckets = action_dim, time, time_dim, num_buckets
@@ -157,10 +169,10 @@ class BehaviourEmbedding(keras.layers.Layer):
             )
         self.built = True
 
-    def _table(self, name, rows, dim):
+    def _table(self, name: str, rows: int, dim: int) -> keras.Variable:
         return self.add_weight(name=name, shape=(rows, dim), initializer=self.initializer.clone())
 
-    def call(self, objects, groups, actions, buckets):
+    def call(self, objects: tf.Tensor, groups: tf.Tensor, actions: tf.Tensor, buckets: tf.Tensor) -> tf.Tensor:
         known = ops.cast(buckets >= 0, self.compute_dtype)[..., None]
         if self.time == "tanh":
             return objects + self.projection(ops.cast(buckets, self.compute_dtype)[..., None]) * known
@@ -175,7 +187,7 @@ class BehaviourEmbedding(keras.layers.Layer):
             features.append(ops.take(self.buckets, rows, axis=0) * known)
         return self.projection(ops.concatenate(features, axis=-1), groups)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "object_dim": self.object_dim,
             "dim": self.dim,

@@ -1,20 +1,26 @@
 """ATRank's side of the data: which columns and attributes it reads, and prefixes as examples."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
 from tfrecs.data import kinds, windows
-from tfrecs.data.manifest import read_vocabulary
+from tfrecs.data.manifest import Manifest, read_vocabulary
+from tfrecs.data.negatives import Sampler
+from tfrecs.data.records import Sequences
 from tfrecs.data.schema import PAD
 from tfrecs.errors import InputError, nearest, option
 from tfrecs.models import item_attributes
 from tfrecs.models.atrank.behaviours import time_buckets
 from tfrecs.models.kinds import kind_id
+from tfrecs.models.recommender import SequentialRecommender
 
 FIRST = ("first",)
 
 
-def missing_columns(manifest, arguments):
+def missing_columns(manifest: Manifest, arguments: Mapping[str, Any]) -> list[str]:
     """Names of columns and attributes that the data lacks; see `SequentialRecommender.missing_columns`."""
     lacking = [] if arguments.get("time") == "none" or "timestamp" in manifest.fields else ["timestamp"]
     kind = arguments.get("object_type")
@@ -24,7 +30,7 @@ def missing_columns(manifest, arguments):
     return lacking + (item_attributes.missing(names, manifest) if names not in (item_attributes.ALL, FIRST) else [])
 
 
-def require_inputs(model, present, wanted):
+def require_inputs(model: SequentialRecommender, present: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Refuses what lacks a tensor that the model reads: zeros in its place would train without a word.
 
     Args:
@@ -41,7 +47,7 @@ def require_inputs(model, present, wanted):
             raise InputError(f"ATRank with {what} reads {name!r}, but is given {', '.join(sorted(present))}")
 
 
-def attribute_names(manifest, arguments):
+def attribute_names(manifest: Manifest, arguments: Mapping[str, Any]) -> tuple[str, ...]:
     """The attributes that are features, a tuple of str."""
     names = tuple(arguments.get("attributes", item_attributes.ALL))
     kind = arguments.get("object_type")
@@ -55,7 +61,7 @@ def attribute_names(manifest, arguments):
     return tuple(name for name in item_attributes.attribute_names(names, manifest) if name != kind)
 
 
-def sizes(data_dir, manifest, arguments):
+def sizes(data_dir: str, manifest: Manifest, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The sizes that the data decides, except for the numbers of users and items."""
     kind = arguments.get("object_type")
     num_actions = manifest.vocabularies["action"].size if "action" in manifest.fields else 0
@@ -66,10 +72,10 @@ def sizes(data_dir, manifest, arguments):
     return sizes | {"num_actions": num_actions, "num_groups": num_groups}
 
 
-def _check_kinds(data_dir, manifest, arguments):
+def _check_kinds(data_dir: str, manifest: Manifest, arguments: Mapping[str, Any]) -> None:
     """Refuses kinds that the data lacks, and items without one: they would have no group, and vectors of zeros."""
     attribute = arguments["object_type"]
-    found = kinds.load(data_dir, manifest, attribute)
+    found = kinds.read(data_dir, manifest, attribute)
     for name in ("history_kind", "target_kind"):
         if arguments.get(name) and arguments[name] not in found.names:
             raise InputError(
@@ -84,25 +90,25 @@ def _check_kinds(data_dir, manifest, arguments):
         )
 
 
-def fill_tables(model, data_dir, manifest):
+def fill_tables(model: SequentialRecommender, data_dir: str, manifest: Manifest) -> None:
     """Assigns the tables of attributes and kinds."""
     arguments = {"attributes": model.attributes, "object_type": model.object_type}
     tables = dict(zip(attribute_names(manifest, arguments), model.objects.tables, strict=True))
     if model.object_type:
         tables[model.object_type] = model.kinds
-        model.kind_names = kinds.load(data_dir, manifest, model.object_type).names
+        model.kind_names = kinds.read(data_dir, manifest, model.object_type).names
     for name, table in tables.items():
         longest = most_values(data_dir, manifest, name)
         values = item_attributes.table(data_dir, manifest, name, longest, keep_repeats=False)
         table.values.assign(values[:, : table.values.shape[1]])
 
 
-def most_values(data_dir, manifest, name):
+def most_values(data_dir: str, manifest: Manifest, name: str) -> int:
     """int, values of an item at most, at least 1."""
     return max(1, item_attributes.sizes((name,), data_dir, manifest)["attribute_lengths"][0])
 
 
-def training_examples(model, sequences, draw):
+def training_examples(model: SequentialRecommender, sequences: Sequences, draw: Sampler) -> dict[str, tf.Tensor]:
     """Prefixes as examples; see `ATRank`.
 
     Args:
@@ -135,18 +141,18 @@ def training_examples(model, sequences, draw):
     return examples
 
 
-def _is_of_kind(model, items, kind):
+def _is_of_kind(model: SequentialRecommender, items: tf.Tensor, kind: str) -> tf.Tensor:
     return tf.equal(model.kinds(items)[..., 0], kind_id(model, kind))
 
 
-def target_times(sequences, rows, ends):
+def target_times(sequences: Sequences, rows: tf.Tensor, ends: tf.Tensor) -> tf.Tensor | None:
     """The times of the interactions at `ends`, int64 `[windows]`, or None where the data has none."""
     if "timestamp" not in sequences:
         return None
     return windows.items_from(sequences["timestamp"], rows, ends, 1)[:, 0]
 
 
-def history_inputs(model, sequences):
+def history_inputs(model: SequentialRecommender, sequences: Sequences) -> dict[str, tf.Tensor]:
     """What is read of each history; without `now`, the time of its last behaviour is taken for it."""
     ends = sequences["item"].row_lengths()
     rows = tf.range(tf.size(ends, tf.int64))
@@ -157,7 +163,14 @@ def history_inputs(model, sequences):
     return {"user": sequences["user"]} | behaviours_before(model, sequences, rows, ends, now, width)
 
 
-def behaviours_before(model, sequences, rows, ends, now, width):
+def behaviours_before(
+    model: SequentialRecommender,
+    sequences: Sequences,
+    rows: tf.Tensor,
+    ends: tf.Tensor,
+    now: tf.Tensor | None,
+    width: int | tf.Tensor,
+) -> dict[str, tf.Tensor]:
     """The last behaviours before a position: items, time buckets seen from `now`, actions.
 
     Args:

@@ -1,9 +1,10 @@
 """The loss of an item against its negatives."""
 
+import tensorflow as tf
 from keras import ops
 
 
-def pair_loss(scores):
+def pair_loss(scores: tf.Tensor) -> tf.Tensor:
     """Sigmoid cross-entropy of an item and its negatives, averaged.
 
     Args:

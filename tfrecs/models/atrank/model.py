@@ -1,8 +1,15 @@
 """ATRank: self-attention over heterogeneous behaviours, read by attention from each candidate."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
 
+from tfrecs.data.manifest import Manifest
+from tfrecs.data.negatives import Sampler
+from tfrecs.data.records import Sequences
 from tfrecs.layers.attributes import AttributeTable
 from tfrecs.layers.masks import padding_mask
 from tfrecs.models import ranges
@@ -105,46 +112,46 @@ class ATRank(SequentialRecommender):
 
     def __init__(
         self,
-        num_users,
-        num_items,
-        attribute_sizes,
-        attribute_lengths,
-        num_actions,
-        num_groups,
-        attributes=("all",),
-        attribute_values=0,
-        object_type="",
-        history_kind="",
-        target_kind="",
-        item_dim=64,
-        attribute_dim=64,
-        action_dim=16,
-        time="embedding",
-        time_dim=16,
-        num_buckets=22,
-        time_unit=60.0,
-        bucket_rule="doubling",
-        hidden_units=128,
-        num_blocks=1,
-        num_heads=8,
-        similarity="bilinear",
-        activation="relu",
-        candidate="projected",
-        dropout=0.0,
-        output_dropout=0.0,
-        embedding_dropout=0.0,
-        activation_penalty=0.0,
-        sum_penalty=False,
-        attend_padding=False,
-        max_history=50,
-        num_negatives=8,
-        split_pairs=False,
-        initializer="glorot_uniform",
-        negatives_exclude_held_out=False,
-        loss_reduction="mean",
-        clip_unmerged_rows=False,
-        **kwargs,
-    ):
+        num_users: int,
+        num_items: int,
+        attribute_sizes: Sequence[int],
+        attribute_lengths: Sequence[int],
+        num_actions: int,
+        num_groups: int,
+        attributes: Sequence[str] = ("all",),
+        attribute_values: int = 0,
+        object_type: str = "",
+        history_kind: str = "",
+        target_kind: str = "",
+        item_dim: int = 64,
+        attribute_dim: int = 64,
+        action_dim: int = 16,
+        time: str = "embedding",
+        time_dim: int = 16,
+        num_buckets: int = 22,
+        time_unit: float = 60.0,
+        bucket_rule: str = "doubling",
+        hidden_units: int = 128,
+        num_blocks: int = 1,
+        num_heads: int = 8,
+        similarity: str = "bilinear",
+        activation: str = "relu",
+        candidate: str = "projected",
+        dropout: float = 0.0,
+        output_dropout: float = 0.0,
+        embedding_dropout: float = 0.0,
+        activation_penalty: float = 0.0,
+        sum_penalty: bool = False,
+        attend_padding: bool = False,
+        max_history: int = 50,
+        num_negatives: int = 8,
+        split_pairs: bool = False,
+        initializer: str = "glorot_uniform",
+        negatives_exclude_held_out: bool = False,
+        loss_reduction: str = "mean",
+        clip_unmerged_rows: bool = False,
+        **kwargs: Any,
+    ) -> None:
         arguments = checked(ranges.own(locals()))
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
         self._keep(arguments)
@@ -154,29 +161,14 @@ class ATRank(SequentialRecommender):
         self.reads_actions = bool(num_actions and (action_dim or not object_type))
         self.padded_fields = ("history", *(["bucket"] if time != "none" else []), *(["action"] if num_actions else []))
         policy = self.dtype_policy
+        lengths = [min(length, attribute_values or length) for length in self.attribute_lengths]
         self.objects = ObjectEmbedding(
-            num_items,
-            item_dim,
-            self.attribute_sizes,
-            [min(length, attribute_values or length) for length in self.attribute_lengths],
-            attribute_dim,
-            initializer,
-            name="objects",
-            dtype=policy,
+            num_items, item_dim, self.attribute_sizes, lengths, attribute_dim, initializer, name="objects", dtype=policy
         )
         dim = hidden_units or self.objects.width
+        features = (num_groups, num_actions, action_dim if num_actions else 0, time, time_dim, num_buckets)
         self.behaviours = BehaviourEmbedding(
-            self.objects.width,
-            dim,
-            num_groups,
-            num_actions,
-            action_dim if num_actions else 0,
-            time,
-            time_dim,
-            num_buckets,
-            initializer,
-            name="behaviours",
-            dtype=policy,
+            self.objects.width, dim, *features, initializer, name="behaviours", dtype=policy
         )
         if object_type:
             self.kinds = AttributeTable(num_items, 0, name="kinds")
@@ -196,30 +188,34 @@ class ATRank(SequentialRecommender):
         self.build()
 
     @classmethod
-    def missing_columns(cls, manifest, arguments):
+    def missing_columns(cls, manifest: Manifest, arguments: Mapping[str, Any]) -> list[str]:
         return data.missing_columns(manifest, arguments)
 
     @classmethod
-    def data_arguments(cls, data_dir, manifest, arguments, split="train"):
+    def data_arguments(
+        cls, data_dir: str, manifest: Manifest, arguments: Mapping[str, Any], split: str = "train"
+    ) -> dict[str, Any]:
         sizes = super().data_arguments(data_dir, manifest, arguments)
         return sizes | data.sizes(data_dir, manifest, arguments)
 
-    def adapt(self, data_dir, manifest, split):
+    def adapt(self, data_dir: str, manifest: Manifest, split: str) -> None:
         """Fills the tables of the items' attributes and kinds."""
         data.fill_tables(self, data_dir, manifest)
 
-    def training_examples(self, sequences, draw, seed):
+    def training_examples(self, sequences: Sequences, draw: Sampler, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         """Every prefix with the item after it and its negatives; see `data.training_batches.TrainingBatches`."""
         return data.training_examples(self, sequences, draw)
 
-    def history_inputs(self, sequences):
+    def history_inputs(self, sequences: Sequences) -> dict[str, tf.Tensor]:
         """The last behaviours of each history, their times seen from `now`."""
         return data.history_inputs(self, sequences)
 
-    def encode(self, inputs, training=False):
+    def encode(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
         return self.encode_with_weights(inputs, training)[0]
 
-    def encode_with_weights(self, inputs, training=False):
+    def encode_with_weights(
+        self, inputs: Mapping[str, tf.Tensor], training: bool = False
+    ) -> tuple[dict[str, Any], list[tf.Tensor]]:
         """What `encode` gives, and a list of the blocks' attention weights `[batch, K, time, time]`."""
         history = inputs["history"]
         data.require_inputs(self, inputs, {"bucket": self.time != "none", "action": self.reads_actions})
@@ -235,11 +231,13 @@ class ATRank(SequentialRecommender):
         memories = [block.memorize(behaviours) for block in self.candidate_attention]
         return {"memories": memories, "valid": valid}, weights
 
-    def kind_of(self, items):
+    def kind_of(self, items: tf.Tensor) -> tf.Tensor:
         """The kind of each item, an id from 1; all are of one kind without `object_type`."""
         return self.kinds(items)[..., 0] if self.object_type else ops.ones_like(items)
 
-    def match(self, query, items, training=False):
+    def match(
+        self, query: Mapping[str, Any], items: tf.Tensor, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         """Candidates against histories.
 
         Args:
@@ -264,28 +262,29 @@ class ATRank(SequentialRecommender):
         e, h = ops.cast(e, "float32"), ops.cast(h, "float32")
         return ops.sum(e * h, axis=-1) + ops.take(self.item_bias, items, axis=0), e, h, weights
 
-    def attention_maps(self, inputs, candidate):
+    def attention_maps(self, inputs: Mapping[str, tf.Tensor], candidate: tf.Tensor | None) -> Iterator[tuple[Any, ...]]:
         """From behaviours to behaviours; with candidates, also from these to the behaviours."""
         query, related = self.encode_with_weights(inputs)
         history = ops.where(query["valid"], inputs["history"], 0)
-        read = [] if candidate is None else self.match(query, candidate[:, None])[3]
+        targets = None if candidate is None else candidate[:, None]
+        read = [] if targets is None else self.match(query, targets)[3]
         for i, weights in enumerate(related):
             yield f"self_attention_{i}", weights, "history", history, "history", history
         for i, weights in enumerate(read):
-            yield f"candidate_attention_{i}", weights, "candidate", candidate[:, None], "history", history
+            yield f"candidate_attention_{i}", weights, "candidate", targets, "history", history
 
-    def score_items(self, query, items):
+    def score_items(self, query: Mapping[str, Any], items: tf.Tensor) -> tf.Tensor:
         return self.match(query, items)[0]
 
-    def item_vectors(self):
+    def item_vectors(self) -> tf.Tensor:
         """The items' own vectors and their attributes'; see `SequentialRecommender.item_vectors`."""
         return ops.cast(self.objects(ops.arange(1, self.num_items + 1, dtype="int64")), "float32")
 
-    def pair_loss(self, scores):
+    def pair_loss(self, scores: tf.Tensor) -> tf.Tensor:
         """See `losses.pair_loss`; the penalty is left out."""
         return losses.pair_loss(scores)
 
-    def loss_terms(self, examples, training=True):
+    def loss_terms(self, examples: Mapping[str, tf.Tensor], training: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
         query = self.encode(examples, training=training)
         scores, e, h, _ = self.match(query, examples["targets"], training=training)
         terms = ops.binary_crossentropy(ops.cast(examples["labels"], "float32"), scores, from_logits=True)

@@ -1,6 +1,10 @@
 """Item vectors: an item's own, concatenated with those of its attributes."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
 
 from tfrecs.layers.attributes import AttributeTable, PooledEmbedding
@@ -35,14 +39,14 @@ class ObjectEmbedding(keras.layers.Layer):
 
     def __init__(
         self,
-        num_items,
-        dim,
-        attribute_sizes=(),
-        attribute_lengths=(),
-        attribute_dim=64,
-        embeddings_initializer="glorot_uniform",
-        **kwargs,
-    ):
+        num_items: int,
+        dim: int,
+        attribute_sizes: Sequence[int] = (),
+        attribute_lengths: Sequence[int] = (),
+        attribute_dim: int = 64,
+        embeddings_initializer: str | keras.initializers.Initializer = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.num_items, self.dim, self.attribute_dim = num_items, dim, attribute_dim
         self.attribute_sizes, self.attribute_lengths = tuple(attribute_sizes), tuple(attribute_lengths)
@@ -68,12 +72,12 @@ class ObjectEmbedding(keras.layers.Layer):
         ]
         self.built = True
 
-    def call(self, items):
+    def call(self, items: tf.Tensor) -> tf.Tensor:
         own = ops.take(self.items, items, axis=0)
         pooled = [embedding(table(items)) for embedding, table in zip(self.attributes, self.tables)]
         return ops.concatenate([own, *pooled], axis=-1)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "num_items": self.num_items,
             "dim": self.dim,

@@ -1,17 +1,20 @@
 """ATRank's presets, and the names its original gave to flags."""
 
+from collections.abc import Collection, Mapping
+from typing import Any
+
 from tfrecs.errors import InputError
 from tfrecs.models.original_flags import Fixed, flag_value
 
 
-def _time(concat_time_emb):
+def _time(concat_time_emb: str) -> str:
     times = {"1": "one_hot", "True": "one_hot", "0": "tanh", "False": "tanh"}
     if concat_time_emb not in times:
         raise InputError(f"--concat_time_emb: expected 0 or 1, got {concat_time_emb!r}")
     return times[concat_time_emb]
 
 
-PRESETS = {
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # The model is the constructor's defaults. Chosen on ml-100k's validation items (seed 0, one epoch): buckets from a
     # minute up, not a day (paper), since most of what a user does there is within hours (AUC against 100 negatives
     # .913, with days .899); eight negatives a positive (.922). Actions are read where the data have any, also where
@@ -95,7 +98,7 @@ FIXED = {
 }
 
 
-def derive(original, known, given):
+def derive(original: Mapping[str, str], known: dict[str, Any], given: Collection[str]) -> dict[str, Any]:
     """What `--from_scratch` of `train.py` means; see `originals`."""
     anew = flag_value("from_scratch", original["from_scratch"])
     return {"load_model": not anew} | ({"overwrite": True} if anew and "overwrite" in known else {})

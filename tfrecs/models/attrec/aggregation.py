@@ -1,5 +1,8 @@
 """From the attention's output at each position to one vector per history."""
 
+from collections.abc import Mapping
+
+import tensorflow as tf
 from keras import ops
 
 from tfrecs.layers.masks import padding_mask
@@ -7,7 +10,7 @@ from tfrecs.layers.masks import padding_mask
 AGGREGATIONS = ("mean", "sum", "max", "min")
 
 
-def history_mask(inputs):
+def history_mask(inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """Which positions of a history count.
 
     Args:
@@ -28,7 +31,7 @@ def history_mask(inputs):
     return positions[None] < ops.cast(inputs["length"], "int64")[:, None]
 
 
-def aggregate(values, valid, how, mask_padding=True):
+def aggregate(values: tf.Tensor, valid: tf.Tensor, how: str, mask_padding: bool = True) -> tf.Tensor:
     """Aggregates over time.
 
     Args:

@@ -1,12 +1,14 @@
 """What AttRec's constructor accepts."""
 
+from typing import Any
+
 from tfrecs import losses
 from tfrecs.models import ranges
 from tfrecs.models.attrec.aggregation import AGGREGATIONS
 from tfrecs.models.attrec.attention import DIAGONALS
 from tfrecs.models.attrec.embeddings import BOUNDS
 
-ACCEPTED = {
+ACCEPTED: dict[str, ranges.Rule] = {
     **dict.fromkeys(("embedding_dim", "max_history", "num_targets", "num_negatives"), ranges.SIZE),
     **dict.fromkeys(("margin", "l2"), ranges.AMOUNT),
     "user_weight": ranges.SHARE,
@@ -19,10 +21,10 @@ ACCEPTED = {
     "pair_reduction": losses.REDUCTIONS,
 }
 
-WITHOUT_EFFECT = {}
+WITHOUT_EFFECT: dict[str, tuple[str, tuple[Any, ...]]] = {}
 
 
-def checked(arguments):
+def checked(arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments.
 
     Args:

@@ -1,6 +1,9 @@
 """AttRec's self-attention, and the mask that keeps a position from attending to itself."""
 
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
 
 from tfrecs.layers.masks import masked_softmax
@@ -42,14 +45,14 @@ class IdentityValueAttention(keras.layers.Layer):
 
     def __init__(
         self,
-        dim,
-        shared_projection=True,
-        diagonal="masked",
-        mask_padding=True,
-        dropout=0.0,
-        kernel_initializer="he_normal",
-        **kwargs,
-    ):
+        dim: int,
+        shared_projection: bool = True,
+        diagonal: str = "masked",
+        mask_padding: bool = True,
+        dropout: float = 0.0,
+        kernel_initializer: str | keras.initializers.Initializer = "he_normal",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.dim, self.shared_projection, self.diagonal = dim, shared_projection, diagonal
         self.mask_padding, self.rate = mask_padding, dropout
@@ -66,7 +69,9 @@ class IdentityValueAttention(keras.layers.Layer):
             projection.build((None, dim))
         self.built = True
 
-    def call(self, values, signal, valid, training=False):
+    def call(
+        self, values: tf.Tensor, signal: tf.Tensor, valid: tf.Tensor, training: bool = False
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         located = values + ops.cast(signal, values.dtype)
         projected = [projection(located) for projection in self.projections]
         query = self.dropout(projected[0], training=training)
@@ -80,7 +85,7 @@ class IdentityValueAttention(keras.layers.Layer):
             weights = masked_softmax(scores, keys[:, None, :])
         return ops.matmul(weights, values), weights
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "dim": self.dim,
             "shared_projection": self.shared_projection,
@@ -91,7 +96,7 @@ class IdentityValueAttention(keras.layers.Layer):
         }
 
 
-def off_diagonal_mask(valid):
+def off_diagonal_mask(valid: tf.Tensor) -> tf.Tensor:
     """Each position may use every other valid position; itself only where there is no other.
 
     Without the exception a history of one item would have nothing to attend to.

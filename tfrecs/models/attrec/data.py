@@ -3,9 +3,12 @@
 import tensorflow as tf
 
 from tfrecs.data import windows
+from tfrecs.data.negatives import Sampler
+from tfrecs.data.records import Sequences
+from tfrecs.models.recommender import SequentialRecommender
 
 
-def training_examples(model, sequences, draw):
+def training_examples(model: SequentialRecommender, sequences: Sequences, draw: Sampler) -> dict[str, tf.Tensor]:
     """Windows of L items, the T items after them and N negatives.
 
     Args:
@@ -28,7 +31,7 @@ def training_examples(model, sequences, draw):
     }
 
 
-def history_inputs(model, sequences):
+def history_inputs(model: SequentialRecommender, sequences: Sequences) -> dict[str, tf.Tensor]:
     """The user and the last L items of each history; arguments as for `training_examples`."""
     items = sequences["item"]
     rows = tf.range(items.nrows(), dtype=tf.int64)

@@ -1,13 +1,17 @@
 """Embedding tables whose rows stay in the unit ball, and the sinusoidal time signal."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 BOUNDS = ("constraint", "lookup")
 
 
-def clip_norm(vectors, max_norm):
+def clip_norm(vectors: tf.Tensor, max_norm: float) -> tf.Tensor:
     """Scales vectors longer than `max_norm` back onto the ball; shorter ones are untouched.
 
     Args:
@@ -29,7 +33,7 @@ def clip_norm(vectors, max_norm):
     return vectors * ops.where(longer, max_norm / norm, ops.ones_like(norm))
 
 
-def unit_norm(vectors, epsilon=1e-12):
+def unit_norm(vectors: tf.Tensor, epsilon: float = 1e-12) -> tf.Tensor:
     """Vectors scaled to length 1; `epsilon` bounds the squared norm from below, as TF 1's l2_normalize."""
     squared = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
     return vectors * ops.rsqrt(ops.maximum(squared, epsilon))
@@ -39,7 +43,7 @@ def unit_norm(vectors, epsilon=1e-12):
 class RowNorm(keras.constraints.Constraint):
     """Constraint: every row of a table stays within the unit ball, after each update."""
 
-    def __call__(self, table):
+    def __call__(self, table: tf.Tensor) -> tf.Tensor:
         return clip_norm(table, 1.0)
 
 
@@ -64,7 +68,14 @@ class BoundedEmbedding(keras.layers.Layer):
     Source: AttRec (2018), section "Model Learning": norms clipped to the unit ball.
     """
 
-    def __init__(self, rows, dim, bound="constraint", embeddings_initializer="he_normal", **kwargs):
+    def __init__(
+        self,
+        rows: tf.Tensor,
+        dim: int,
+        bound: str = "constraint",
+        embeddings_initializer: str | keras.initializers.Initializer = "he_normal",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.rows, self.dim, self.bound = rows, dim, bound
         self.embeddings_initializer = keras.initializers.get(embeddings_initializer)
@@ -79,18 +90,18 @@ class BoundedEmbedding(keras.layers.Layer):
         )
         self.built = True
 
-    def _initial(self, shape, dtype=None):
+    def _initial(self, shape: Sequence[int], dtype: Any = None) -> tf.Tensor:
         """Initial rows within the ball: few rows are drawn wide, and the constraint acts after updates only."""
         return clip_norm(self.embeddings_initializer(shape, dtype), 1.0)
 
-    def call(self, ids):
+    def call(self, ids: tf.Tensor) -> tf.Tensor:
         return self.read(ops.take(self.embeddings, ids, axis=0))
 
-    def read(self, vectors):
+    def read(self, vectors: tf.Tensor) -> tf.Tensor:
         """Applies the bound to rows already gathered."""
         return clip_norm(vectors, 1.0) if self.bound == "lookup" else vectors
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "rows": self.rows,
             "dim": self.dim,
@@ -99,7 +110,7 @@ class BoundedEmbedding(keras.layers.Layer):
         }
 
 
-def time_signal(length, dim, exponent=1.0):
+def time_signal(length: int, dim: int, exponent: float = 1.0) -> np.ndarray:
     """Sinusoidal position signal.
 
     `TE(t, 2i) = sin(t / 10000^(exponent * 2i / dim))` and `TE(t, 2i + 1) = cos` of the same.

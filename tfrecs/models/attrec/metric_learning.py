@@ -1,9 +1,12 @@
 """Distances of users to items, and the hinge loss that pulls targets nearer than negatives."""
 
+from collections.abc import Sequence
+
+import tensorflow as tf
 from keras import ops
 
 
-def weighted_squared_distance(terms):
+def weighted_squared_distance(terms: Sequence[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]) -> tf.Tensor:
     """`sum_k weight_k |query_k - item_k|^2` of each row to items.
 
     Args:
@@ -25,7 +28,7 @@ def weighted_squared_distance(terms):
     return ops.matmul(left, ops.transpose(right))
 
 
-def query_factors(terms):
+def query_factors(terms: Sequence[tuple[tf.Tensor, tf.Tensor]]) -> tf.Tensor:
     """What `item_factors` are multiplied with for `sum_k weight_k |query_k - item_k|^2`, by the binomial formula.
 
     Args:
@@ -38,7 +41,7 @@ def query_factors(terms):
     return ops.concatenate([*(-2.0 * weight * query for weight, query in terms), *(w for w, _ in terms), constant], 1)
 
 
-def item_factors(vectors):
+def item_factors(vectors: Sequence[tf.Tensor]) -> tf.Tensor:
     """See `query_factors`.
 
     Args:
@@ -51,11 +54,13 @@ def item_factors(vectors):
     return ops.concatenate([*vectors, *norms, ops.ones_like(norms[0])], axis=1)
 
 
-def _squared_norm(vectors):
+def _squared_norm(vectors: tf.Tensor) -> tf.Tensor:
     return ops.sum(ops.square(vectors), axis=-1, keepdims=True)
 
 
-def pairwise_hinge(positive, negative, margin, mask, reduction="sum"):
+def pairwise_hinge(
+    positive: tf.Tensor, negative: tf.Tensor, margin: float, mask: tf.Tensor, reduction: str = "sum"
+) -> tf.Tensor:
     """Margin hinge over every (target, negative) pair of distances.
 
     `sum_ij max(0, positive_i + margin - negative_j)`, AttRec's equation 15.

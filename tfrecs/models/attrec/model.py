@@ -1,10 +1,15 @@
 """AttRec: metric learning from a user's long-term taste and self-attention over the last few items."""
 
 import functools
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
+from tfrecs.data.negatives import Sampler
+from tfrecs.data.records import Sequences
 from tfrecs.layers.masks import padding_mask
 from tfrecs.models import catalogue, ranges
 from tfrecs.models.attrec import data
@@ -72,34 +77,34 @@ class AttRec(SequentialRecommender):
 
     def __init__(
         self,
-        num_users,
-        num_items,
-        embedding_dim=100,
-        max_history=5,
-        num_targets=3,
-        num_negatives=10,
-        user_weight=0.3,
-        margin=0.5,
-        dropout=0.2,
-        l2=1e-5,
-        aggregation="mean",
-        prediction_aggregation=None,
-        shared_projection=True,
-        diagonal="masked",
-        mask_padding=True,
-        signal_exponent=1.0,
-        norm_bound="constraint",
-        unit_user_in_training=False,
-        partial_windows=True,
-        pair_reduction="sum",
-        initializer="he_normal",
-        negatives_include_pad=False,
-        negatives_exclude_held_out=False,
-        rank_pad=False,
-        loss_reduction="mean",
-        clip_unmerged_rows=False,
-        **kwargs,
-    ):
+        num_users: int,
+        num_items: int,
+        embedding_dim: int = 100,
+        max_history: int = 5,
+        num_targets: int = 3,
+        num_negatives: int = 10,
+        user_weight: float = 0.3,
+        margin: float = 0.5,
+        dropout: float = 0.2,
+        l2: float = 1e-5,
+        aggregation: str = "mean",
+        prediction_aggregation: str | None = None,
+        shared_projection: bool = True,
+        diagonal: str = "masked",
+        mask_padding: bool = True,
+        signal_exponent: float = 1.0,
+        norm_bound: str = "constraint",
+        unit_user_in_training: bool = False,
+        partial_windows: bool = True,
+        pair_reduction: str = "sum",
+        initializer: str = "he_normal",
+        negatives_include_pad: bool = False,
+        negatives_exclude_held_out: bool = False,
+        rank_pad: bool = False,
+        loss_reduction: str = "mean",
+        clip_unmerged_rows: bool = False,
+        **kwargs: Any,
+    ) -> None:
         arguments = checked(ranges.own(locals()))
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
         self._keep(arguments)
@@ -117,31 +122,31 @@ class AttRec(SequentialRecommender):
         self.build()
 
     @functools.cached_property
-    def signal(self):
+    def signal(self) -> tf.Tensor:
         """The position signal, float32 `[L, d]`; made when first asked for, so that a model can be sized up without."""
         return time_signal(self.max_history, self.embedding_dim, self.signal_exponent)
 
-    def training_examples(self, sequences, draw, seed):
+    def training_examples(self, sequences: Sequences, draw: Sampler, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         """Sliding windows: L items, the T after them, N negatives; see `data.training_batches.TrainingBatches`."""
         return data.training_examples(self, sequences, draw)
 
-    def history_inputs(self, sequences):
+    def history_inputs(self, sequences: Sequences) -> dict[str, tf.Tensor]:
         """The last L items of each history."""
         return data.history_inputs(self, sequences)
 
-    def attend(self, inputs, training=False):
+    def attend(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """What `IdentityValueAttention` gives for the items of the histories."""
         history, valid = inputs["history"], history_mask(inputs)
         values = self.items_short(history) * ops.cast(valid, self.compute_dtype)[:, :, None]
         signal = ops.convert_to_tensor(self.signal)[: ops.shape(history)[1]]
         return self.attention(values, signal, valid, training=training)
 
-    def attention_maps(self, inputs, candidate):
+    def attention_maps(self, inputs: Mapping[str, tf.Tensor], candidate: tf.Tensor | None) -> Iterator[tuple[Any, ...]]:
         """One head: which items of the history each of them is a mean of."""
         history = inputs["history"]
         yield "attention", self.attend(inputs)[1][:, None], "history", history, "history", history
 
-    def encode(self, inputs, training=False):
+    def encode(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
         attended, _ = self.attend(inputs, training)
         aggregation = (not training and self.prediction_aggregation) or self.aggregation
         intent = aggregate(attended, history_mask(inputs), aggregation, self.mask_padding)
@@ -155,33 +160,33 @@ class AttRec(SequentialRecommender):
         known = ops.ones_like(known) if self.unit_user_in_training else known
         return {"intent": ops.cast(intent, "float32"), "user": ops.cast(user, "float32"), "known": known}
 
-    def score_items(self, query, items):
+    def score_items(self, query: Mapping[str, Any], items: tf.Tensor) -> tf.Tensor:
         short = ops.cast(self.items_short(items), "float32")
         long = ops.cast(self.items_long(items), "float32")
         (user_weight, user), (intent_weight, intent) = self._weighted(query)
         return -weighted_squared_distance([(user_weight, user, long), (intent_weight, intent, short)])
 
-    def _weighted(self, query):
+    def _weighted(self, query: Mapping[str, Any]) -> list[tuple[tf.Tensor, tf.Tensor]]:
         """The user's vector, compared with V, and the intent, compared with X, each with its weight `[batch, 1]`."""
         known = query["known"][:, None]
         weights = self.user_weight * known, (1 - self.user_weight) * ops.ones_like(known)
         return list(zip(weights, (query["user"], query["intent"])))
 
-    def catalogue(self):
+    def catalogue(self) -> catalogue.Catalogue:
         items = ops.arange(self.num_items + 1, dtype="int64")
         return catalogue.of_vectors(
             item_factors([ops.cast(self.items_long(items), "float32"), ops.cast(self.items_short(items), "float32")])
         )
 
-    def catalogue_query(self, query):
+    def catalogue_query(self, query: Mapping[str, Any]) -> tf.Tensor:
         return -query_factors(self._weighted(query))
 
-    def item_vectors(self):
+    def item_vectors(self) -> tf.Tensor:
         """Each item's vectors of both parts, X then V; see `SequentialRecommender.item_vectors`."""
         items = ops.arange(1, self.num_items + 1, dtype="int64")
         return ops.cast(ops.concatenate([self.items_short(items), self.items_long(items)], axis=1), "float32")
 
-    def loss_terms(self, examples, training=True):
+    def loss_terms(self, examples: Mapping[str, tf.Tensor], training: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
         query = self.encode(examples, training=training)
         candidates = ops.concatenate([examples["targets"], examples["negatives"]], axis=1)
         distance = -self.score_items(query, candidates)

@@ -1,11 +1,13 @@
 """AttRec's presets, and the names its originals gave to flags."""
 
 import os
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from tfrecs.errors import InputError
 from tfrecs.models.original_flags import Fixed
 
-PRESETS = {
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # The model is the constructor's defaults. Chosen on ml-100k's validation items (seed 0); dropout, margin and the
     # falling rate moved them most.
     "recommended": {
@@ -69,9 +71,9 @@ _NOT_READ = Fixed(None, "nothing is read from there, as in the published code")
 FIXED = {"item_count": _COUNTED, "user_count": _COUNTED, "train_path": _NOT_READ, "test_path": _NOT_READ}
 
 
-def derive(original, known, given):
+def derive(original: Mapping[str, str], known: dict[str, Any], given: Collection[str]) -> dict[str, Any]:
     """What flags of `main.py` and of the notebook mean; see `originals`."""
-    meant = {}
+    meant: dict[str, Any] = {}
     if "file_path" in original:
         directory, name = os.path.split(original["file_path"])
         if name != "u.data":

@@ -1,5 +1,8 @@
 """What DIF-SR's constructor accepts."""
 
+from collections.abc import Collection, Sequence
+from typing import Any
+
 from tfrecs.errors import InputError, option
 from tfrecs.layers.attributes import POOLINGS
 from tfrecs.layers.feed_forward import ACTIVATIONS
@@ -8,7 +11,7 @@ from tfrecs.models.dif_sr.attention import FUSIONS
 from tfrecs.models.dif_sr.predictors import PREDICTORS
 from tfrecs.models.item_attributes import ALL
 
-ACCEPTED = {
+ACCEPTED: dict[str, ranges.Rule] = {
     **dict.fromkeys(("max_history", "num_heads", "dim", "inner_dim"), ranges.SIZE),
     "num_layers": ranges.DEPTH,
     **dict.fromkeys(("dropout", "attention_dropout", "item_dropout"), ranges.RATE),
@@ -26,10 +29,10 @@ TUPLES = {
     "attribute_weight": ranges.AMOUNT,
 }
 
-WITHOUT_EFFECT = {"attribute_weight": ("attribute_predictor", ("none",))}
+WITHOUT_EFFECT: dict[str, tuple[str, tuple[Any, ...]]] = {"attribute_weight": ("attribute_predictor", ("none",))}
 
 
-def checked(arguments):
+def checked(arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments, those of several values as tuples.
 
     Args:
@@ -69,7 +72,7 @@ def checked(arguments):
     return arguments
 
 
-def per_attribute(values, count):
+def per_attribute(values: Sequence[float], count: int) -> tuple[Any, ...]:
     """One value for each of `count` attributes, where one may stand for all.
 
     Example:
@@ -79,7 +82,7 @@ def per_attribute(values, count):
     return tuple(values) * count if len(values) == 1 else tuple(values)
 
 
-def _check_count(name, values, allowed):
+def _check_count(name: str, values: Sequence[Any], allowed: Collection[int]) -> None:
     if len(values) not in allowed:
         expected = " or ".join(str(number) for number in sorted(set(allowed)))
         raise InputError(f"{option(name)}: expected {expected} values, one for each attribute, got {len(values)}")

@@ -1,6 +1,10 @@
 """Decoupled attention: items, positions and side information each give scores, only items give values."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
 
 FUSIONS = ("sum", "concat", "gate")
@@ -48,26 +52,26 @@ class DecoupledAttention(keras.layers.Layer):
 
     def __init__(
         self,
-        dim,
-        num_heads,
-        attribute_dims,
-        max_length,
-        fusion="gate",
-        causal_fusion=True,
-        additive_mask=False,
-        dropout=0.0,
-        attention_dropout=0.0,
-        kernel_initializer="glorot_uniform",
-        layer_norm_epsilon=LAYER_NORM_EPSILON,
-        **kwargs,
-    ):
+        dim: int,
+        num_heads: int,
+        attribute_dims: Sequence[int],
+        max_length: int,
+        fusion: str = "gate",
+        causal_fusion: bool = True,
+        additive_mask: bool = False,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        kernel_initializer: str | keras.initializers.Initializer = "glorot_uniform",
+        layer_norm_epsilon: float = LAYER_NORM_EPSILON,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.dim, self.num_heads, self.attribute_dims = dim, num_heads, tuple(attribute_dims)
         self.max_length, self.additive_mask = max_length, additive_mask
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         policy = self.dtype_policy
 
-        def dense(name, width, units):
+        def dense(name: str, width: int, units: int) -> keras.layers.Dense:
             initializer = self.kernel_initializer.clone()
             layer = keras.layers.Dense(units, kernel_initializer=initializer, name=name, dtype=policy)
             layer.build((None, width))
@@ -94,7 +98,14 @@ class DecoupledAttention(keras.layers.Layer):
         self.norm.build((None, None, dim))
         self.built = True
 
-    def call(self, values, attributes, positions, mask, training=False):
+    def call(
+        self,
+        values: tf.Tensor,
+        attributes: Sequence[tf.Tensor],
+        positions: tf.Tensor,
+        mask: tf.Tensor,
+        training: bool = False,
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         sources = [
             (self._heads(f"attribute_query_{i}", attribute), self._heads(f"attribute_key_{i}", attribute))
             for i, attribute in enumerate(attributes)
@@ -119,14 +130,14 @@ class DecoupledAttention(keras.layers.Layer):
         output = self.dropout(self.projections["output"](attended), training=training)
         return self.norm(output + values), weights, gates
 
-    def _heads(self, name, values):
+    def _heads(self, name: str, values: tf.Tensor) -> tf.Tensor:
         projected = self.projections[name](values)
         batch, time = ops.shape(values)[:2]
         return ops.transpose(
             ops.reshape(projected, (batch, time, self.num_heads, projected.shape[-1] // self.num_heads)), (0, 2, 1, 3)
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "dim": self.dim,
             "num_heads": self.num_heads,
@@ -175,12 +186,20 @@ class ScoreFusion(keras.layers.Layer):
     Source: DIF-SR (2022), section 3.3.2, equations 8 and 9; github AIM-SE/DIF-SR `recbole/model/layers.py`.
     """
 
-    def __init__(self, kind, num_sources, max_length, causal=True, kernel_initializer="glorot_uniform", **kwargs):
+    def __init__(
+        self,
+        kind: str,
+        num_sources: int,
+        max_length: int,
+        causal: bool = True,
+        kernel_initializer: str | keras.initializers.Initializer = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.kind, self.num_sources, self.max_length, self.causal = kind, num_sources, max_length, causal
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
-        def weight(name, *shape):
+        def weight(name: str, *shape: int) -> keras.Variable:
             initializer = self.kernel_initializer.clone() if len(shape) == 2 else "zeros"
             return self.add_weight(name=name, shape=shape, initializer=initializer)
 
@@ -192,7 +211,7 @@ class ScoreFusion(keras.layers.Layer):
             self.energy_kernel, self.energy_bias = weight("energy_kernel", max_length, 1), weight("energy_bias", 1)
         self.built = True
 
-    def call(self, scores, mask):
+    def call(self, scores: Sequence[tf.Tensor], mask: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         if self.kind == "sum":
             return sum(scores[1:], scores[0]), None
         if self.causal:
@@ -207,11 +226,11 @@ class ScoreFusion(keras.layers.Layer):
         weights = ops.softmax(ops.concatenate([energy + everywhere for energy in energies], axis=-1), axis=-1)
         return sum(score * weights[..., i : i + 1] for i, score in enumerate(scores)), weights
 
-    def _energy(self, score, kernel):
+    def _energy(self, score: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
         hidden = ops.relu(ops.matmul(score, kernel) + self.bias)
         return ops.matmul(hidden, self.energy_kernel) + self.energy_bias
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "kind": self.kind,
             "num_sources": self.num_sources,

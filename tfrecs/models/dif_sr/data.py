@@ -3,10 +3,15 @@
 import tensorflow as tf
 
 from tfrecs.data import windows
+from tfrecs.data.manifest import Manifest
+from tfrecs.data.negatives import Sampler
 from tfrecs.models import item_attributes
+from tfrecs.models.recommender import SequentialRecommender
 
 
-def training_examples(model, items, draw, seed):
+def training_examples(
+    model: SequentialRecommender, items: tf.RaggedTensor, draw: Sampler, seed: tf.Tensor
+) -> dict[str, tf.Tensor]:
     """What a `DIFSR` trains on.
 
     Args:
@@ -26,7 +31,7 @@ def training_examples(model, items, draw, seed):
     return examples
 
 
-def fill_tables(model, data_dir, manifest):
+def fill_tables(model: SequentialRecommender, data_dir: str, manifest: Manifest) -> tuple[str, ...]:
     """Assigns the tables of the items' attributes.
 
     Args:
@@ -44,7 +49,7 @@ def fill_tables(model, data_dir, manifest):
     return names
 
 
-def thinned(items, rate, seed):
+def thinned(items: tf.RaggedTensor, rate: float, seed: tf.Tensor) -> tf.RaggedTensor:
     """Sequences without items drawn at random.
 
     Args:
@@ -63,7 +68,7 @@ def thinned(items, rate, seed):
     return tf.ragged.boolean_mask(items, items.with_values(kept))
 
 
-def one_prefix_examples(items, length):
+def one_prefix_examples(items: tf.RaggedTensor, length: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """One example for each next item: up to `length` items before it, and the item.
 
     Args:

@@ -1,6 +1,10 @@
 """A stack of decoupled transformer layers."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
 
 from tfrecs.layers.feed_forward import FeedForward
@@ -35,22 +39,22 @@ class DecoupledEncoder(keras.layers.Layer):
 
     def __init__(
         self,
-        num_layers,
-        dim,
-        num_heads,
-        attribute_dims,
-        max_length,
-        inner_dim,
-        activation="gelu",
-        fusion="gate",
-        causal_fusion=True,
-        additive_mask=False,
-        dropout=0.0,
-        attention_dropout=0.0,
-        kernel_initializer="glorot_uniform",
-        layer_norm_epsilon=LAYER_NORM_EPSILON,
-        **kwargs,
-    ):
+        num_layers: int,
+        dim: int,
+        num_heads: int,
+        attribute_dims: Sequence[int],
+        max_length: int,
+        inner_dim: int,
+        activation: str = "gelu",
+        fusion: str = "gate",
+        causal_fusion: bool = True,
+        additive_mask: bool = False,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        kernel_initializer: str | keras.initializers.Initializer = "glorot_uniform",
+        layer_norm_epsilon: float = LAYER_NORM_EPSILON,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.arguments = {
             "num_layers": num_layers,
@@ -105,10 +109,14 @@ class DecoupledEncoder(keras.layers.Layer):
             )
         self.built = True
 
-    def call(self, values, attributes, mask, training=False):
+    def call(
+        self, values: tf.Tensor, attributes: Sequence[tf.Tensor], mask: tf.Tensor, training: bool = False
+    ) -> tf.Tensor:
         return self.layer_outputs(values, attributes, mask, training)[-1]["output"]
 
-    def layer_outputs(self, values, attributes, mask, training=False):
+    def layer_outputs(
+        self, values: tf.Tensor, attributes: Sequence[tf.Tensor], mask: tf.Tensor, training: bool = False
+    ) -> list[dict[str, tf.Tensor]]:
         """What each layer gives, in order.
 
         Returns:
@@ -124,6 +132,6 @@ class DecoupledEncoder(keras.layers.Layer):
             found.append({"attended": attended, "output": hidden, "weights": weights, "gates": gates})
         return found
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         initializer = keras.initializers.serialize(self.kernel_initializer)
         return super().get_config() | self.arguments | {"kernel_initializer": initializer}

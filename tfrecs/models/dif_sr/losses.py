@@ -4,7 +4,7 @@ import tensorflow as tf
 from keras import ops
 
 
-def multi_label_cross_entropy(logits, labels):
+def multi_label_cross_entropy(logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
     """Mean over classes of the binary cross-entropy, class 0 (padding) left out.
 
     Args:
@@ -26,7 +26,7 @@ def multi_label_cross_entropy(logits, labels):
     return (ops.sum(ops.softplus(logits[:, 1:]), axis=1) - positive) / (classes - 1)
 
 
-def bayesian_ranking(positive, negative, epsilon=1e-10):
+def bayesian_ranking(positive: tf.Tensor, negative: tf.Tensor, epsilon: float = 1e-10) -> tf.Tensor:
     """`-log(epsilon + sigmoid(positive - negative))` (BPR).
 
     Args:
@@ -43,7 +43,7 @@ def bayesian_ranking(positive, negative, epsilon=1e-10):
     return -ops.log(epsilon + ops.sigmoid(positive - negative))
 
 
-def flat_rows(values):
+def flat_rows(values: tf.Tensor) -> tf.Tensor:
     """Values `[batch, time, ...]` as `[batch * time, ...]`.
 
     Example:

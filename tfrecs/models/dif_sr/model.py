@@ -1,11 +1,16 @@
 """DIF-SR: self-attention over items whose scores also weigh side information, kept apart from the items' values."""
 
 import functools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfrecs.data import windows
+from tfrecs.data.manifest import Manifest
+from tfrecs.data.negatives import Sampler
+from tfrecs.data.records import Sequences
 from tfrecs.layers.attributes import AttributeTable, ItemTable, PooledEmbedding
 from tfrecs.layers.masks import last_valid, padding_mask
 from tfrecs.losses import softmax_cross_entropy
@@ -91,41 +96,41 @@ class DIFSR(SequentialRecommender):
 
     def __init__(
         self,
-        num_users,
-        num_items,
-        attribute_sizes,
-        attribute_lengths,
-        attributes=ALL,
-        max_history=50,
-        num_layers=2,
-        num_heads=4,
-        dim=128,
-        inner_dim=256,
-        attribute_dim=(64,),
-        dropout=0.5,
-        attention_dropout=0.3,
-        item_dropout=0.0,
-        activation="gelu",
-        fusion="sum",
-        pooling="sum",
-        attribute_predictor="none",
-        attribute_weight=(10.0,),
-        item_loss="ce",
-        initializer_range=0.02,
-        layer_norm_epsilon=1e-12,
-        attributes_in_items=True,
-        all_positions=True,
-        causal_fusion=True,
-        additive_mask=False,
-        train_attributes=True,
-        mask_attributes=True,
-        repeated_attributes=False,
-        repeat_bias=False,
-        pad_class=False,
-        loss_reduction="mean",
-        clip_unmerged_rows=False,
-        **kwargs,
-    ):
+        num_users: int,
+        num_items: int,
+        attribute_sizes: Sequence[int],
+        attribute_lengths: Sequence[int],
+        attributes: Sequence[str] = ALL,
+        max_history: int = 50,
+        num_layers: int = 2,
+        num_heads: int = 4,
+        dim: int = 128,
+        inner_dim: int = 256,
+        attribute_dim: Sequence[int] = (64,),
+        dropout: float = 0.5,
+        attention_dropout: float = 0.3,
+        item_dropout: float = 0.0,
+        activation: str = "gelu",
+        fusion: str = "sum",
+        pooling: str = "sum",
+        attribute_predictor: str = "none",
+        attribute_weight: Sequence[float] = (10.0,),
+        item_loss: str = "ce",
+        initializer_range: float = 0.02,
+        layer_norm_epsilon: float = 1e-12,
+        attributes_in_items: bool = True,
+        all_positions: bool = True,
+        causal_fusion: bool = True,
+        additive_mask: bool = False,
+        train_attributes: bool = True,
+        mask_attributes: bool = True,
+        repeated_attributes: bool = False,
+        repeat_bias: bool = False,
+        pad_class: bool = False,
+        loss_reduction: str = "mean",
+        clip_unmerged_rows: bool = False,
+        **kwargs: Any,
+    ) -> None:
         arguments = checked(ranges.own(locals()))
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
         self._keep(arguments)
@@ -146,24 +151,10 @@ class DIFSR(SequentialRecommender):
                 head = (dim, size + 1, attribute_predictor, small())
                 predictors.append(AttributePredictor(*head, name=f"predictor_{i}", dtype=policy))
         # Made before the items and listed after them: initial draws and checkpoints depend on these orders.
-        encoder = DecoupledEncoder(
-            num_layers,
-            dim,
-            num_heads,
-            dims,
-            max_history,
-            inner_dim,
-            activation,
-            fusion,
-            causal_fusion,
-            additive_mask,
-            dropout,
-            attention_dropout,
-            small(),
-            layer_norm_epsilon,
-            name="encoder",
-            dtype=policy,
-        )
+        sizes_of_layers = (num_layers, dim, num_heads, dims, max_history, inner_dim)
+        attention = (activation, fusion, causal_fusion, additive_mask, dropout, attention_dropout)
+        initial = (small(), layer_norm_epsilon)
+        encoder = DecoupledEncoder(*sizes_of_layers, *attention, *initial, name="encoder", dtype=policy)
         self.tables, self.embeddings, self.predictors = tables, embeddings, predictors
         self.items = ItemTable(num_items, dim, sizes * attributes_in_items, small(), name="items", dtype=policy)
         self.encoder = encoder
@@ -174,28 +165,30 @@ class DIFSR(SequentialRecommender):
         self.build()
 
     @classmethod
-    def missing_columns(cls, manifest, arguments):
+    def missing_columns(cls, manifest: Manifest, arguments: Mapping[str, Any]) -> list[str]:
         return item_attributes.missing(arguments.get("attributes", ALL), manifest)
 
     @classmethod
-    def data_arguments(cls, data_dir, manifest, arguments, split="train"):
+    def data_arguments(
+        cls, data_dir: str, manifest: Manifest, arguments: Mapping[str, Any], split: str = "train"
+    ) -> dict[str, Any]:
         names = arguments.get("attributes", ALL)
         return super().data_arguments(data_dir, manifest, arguments) | item_attributes.sizes(names, data_dir, manifest)
 
-    def adapt(self, data_dir, manifest, split):
+    def adapt(self, data_dir: str, manifest: Manifest, split: str) -> None:
         """Fills the tables of items' attributes."""
         names = data.fill_tables(self, data_dir, manifest)
         self.part_names = ("item_loss", *(f"{name}_loss" for name in names))[: len(self.loss_parts)]
 
-    def training_examples(self, sequences, draw, seed):
+    def training_examples(self, sequences: Sequences, draw: Sampler, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         """Windows or prefixes of histories with their next items; see `data.training_batches.TrainingBatches`."""
         return data.training_examples(self, sequences["item"], draw, seed)
 
-    def history_inputs(self, sequences):
+    def history_inputs(self, sequences: Sequences) -> dict[str, tf.Tensor]:
         """The last items of each history."""
         return {"user": sequences["user"], "history": windows.last_items(sequences["item"], self.max_history)}
 
-    def hidden(self, history, vectors, training=False):
+    def hidden(self, history: tf.Tensor, vectors: tf.Tensor, training: bool = False) -> list[dict[str, tf.Tensor]]:
         """The layers' outputs of each position.
 
         Args:
@@ -215,46 +208,47 @@ class DIFSR(SequentialRecommender):
         return self.encoder.layer_outputs(vectors, attributes, mask, training)
 
     @property
-    def _padding_matters(self):
+    def _padding_matters(self) -> bool:
         return not self.causal_fusion and self.fusion != "sum"
 
-    def _padded(self, history):
+    def _padded(self, history: tf.Tensor) -> tf.Tensor:
         if not self._padding_matters:
             return history
         return tf.pad(history, [[0, 0], [0, self.max_history - tf.shape(history)[1]]])
 
-    def _vectors(self, items):
+    def _vectors(self, items: tf.Tensor) -> tf.Tensor:
         return self.items(items, [table(items) for table in self.tables])
 
-    def attention_maps(self, inputs, candidate):
+    def attention_maps(self, inputs: Mapping[str, tf.Tensor], candidate: tf.Tensor | None) -> Iterator[tuple[Any, ...]]:
         """Of each layer, the fused scores' softmax: what a position reads of itself and the earlier ones."""
         history = self._padded(inputs["history"])
         for i, layer in enumerate(self.hidden(history, self._vectors(history))):
             yield f"attention_{i}", layer["weights"], "history", history, "history", history
 
-    def encode(self, inputs, training=False):
+    def encode(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
         history = self._padded(inputs["history"])
         output = self.hidden(history, self._vectors(history), training)[-1]["output"]
         query = {"vector": tf.cast(last_valid(output, padding_mask(history)), tf.float32)}
         return query | {"history": history} if self.repeat_bias else query
 
-    def score_items(self, query, items):
+    def score_items(self, query: Mapping[str, Any], items: tf.Tensor) -> tf.Tensor:
         vectors = tf.cast(self._vectors(items), tf.float32)
         if len(items.shape) == 1:
             scores = tf.matmul(query["vector"], vectors, transpose_b=True)
         else:
             scores = tf.einsum("bd,bnd->bn", query["vector"], vectors)
-        return scores + self.repeat_bias_layer(query["history"], items) if self.repeat_bias else scores
+        return scores + self.repeat_bias_layer(query["history"], items) if self.repeat_bias_layer else scores
 
-    def catalogue(self):
-        if not self.repeat_bias:  # which depends on the history, not on the item alone
-            return catalogue.of_vectors(self.items.matrix([table.values for table in self.tables]))
+    def catalogue(self) -> catalogue.Catalogue | None:
+        if self.repeat_bias:  # which depends on the history, not on the item alone
+            return None
+        return catalogue.of_vectors(self.items.matrix([table.values for table in self.tables]))
 
-    def item_vectors(self):
+    def item_vectors(self) -> tf.Tensor:
         """The items' vectors, those of their attributes added; see `SequentialRecommender.item_vectors`."""
         return tf.cast(self._vectors(tf.range(1, self.num_items + 1, dtype=tf.int64)), tf.float32)
 
-    def loss_terms(self, examples, training=True):
+    def loss_terms(self, examples: Mapping[str, tf.Tensor], training: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
         history, targets = self._padded(examples["history"]), examples["targets"]
         matrix = self.items.matrix([table.values for table in self.tables], self.under_xla)
         vectors = tf.cast(tf.gather(matrix, history), self.compute_dtype)
@@ -266,7 +260,7 @@ class DIFSR(SequentialRecommender):
         else:
             output = last_valid(output, padding_mask(history))[:, None]
         real, parts = padding_mask(targets), {"hidden": output, "target": targets}
-        if self.repeat_bias:
+        if self.repeat_bias_layer:
             parts |= self.repeat_bias_layer.loss_inputs(examples["history"], vectors, output)
         if self.item_loss == "bpr":
             parts["negative"] = examples["negatives"]
@@ -275,12 +269,12 @@ class DIFSR(SequentialRecommender):
         rows = {name: flat_rows(part) if self.under_xla else part[real] for name, part in parts.items()}
         hidden, target = rows["hidden"], rows["target"]
 
-        def scores(of):
+        def scores(of: str) -> tf.Tensor:
             return tf.reduce_sum(tf.cast(hidden, tf.float32) * tf.gather(matrix, rows[of]), axis=1)
 
         if self.item_loss == "bpr":
             positive, negative = scores("target"), scores("negative")
-            if self.repeat_bias:
+            if self.repeat_bias_layer:
                 positive += self.repeat_bias_layer.of_items(rows, target)
                 negative += self.repeat_bias_layer.of_items(rows, rows["negative"])
             terms = bayesian_ranking(positive, negative)
@@ -288,13 +282,13 @@ class DIFSR(SequentialRecommender):
             first = 0 if self.pad_class else 1
             items = tf.cast(matrix[first:], self.compute_dtype)
             terms = softmax_cross_entropy(hidden, items, tf.maximum(target - first, 0))
-            if self.repeat_bias:
+            if self.repeat_bias_layer:
                 terms = self.repeat_bias_layer.cross_entropy(rows, terms, target, scores("target"))
-            parts = [terms]
+            summands = [terms]
             for table, predictor, weight in zip(self.tables, self.predictors, self.label_weights):
                 logits = tf.cast(predictor(hidden), tf.float32)
-                parts.append(weight * multi_label_cross_entropy(logits, table(target)))
-            terms = tf.add_n(parts)
-            for mean, part in zip(self.loss_parts, parts):
+                summands.append(weight * multi_label_cross_entropy(logits, table(target)))
+            terms = tf.add_n(summands)
+            for mean, part in zip(self.loss_parts, summands):
                 mean.update_state(part, sample_weight=tf.cast(padding_mask(target), tf.float32))
         return terms, tf.cast(padding_mask(target), tf.float32)

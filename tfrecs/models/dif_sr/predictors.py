@@ -1,6 +1,10 @@
 """Heads that predict the attributes of the next item."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
+import tensorflow as tf
 
 PREDICTORS = ("linear", "mlp", "none")
 
@@ -26,7 +30,14 @@ class AttributePredictor(keras.layers.Layer):
     Source: DIF-SR (2022), section 3.4, equation 10.
     """
 
-    def __init__(self, dim, classes, kind="linear", kernel_initializer="glorot_uniform", **kwargs):
+    def __init__(
+        self,
+        dim: int,
+        classes: Sequence[float],
+        kind: str = "linear",
+        kernel_initializer: str | keras.initializers.Initializer = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.dim, self.classes, self.kind = dim, classes, kind
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -43,12 +54,12 @@ class AttributePredictor(keras.layers.Layer):
             step.build((None, dim))
         self.built = True
 
-    def call(self, hidden):
+    def call(self, hidden: tf.Tensor) -> tf.Tensor:
         for step in self.steps:
             hidden = step(hidden)
         return hidden
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "dim": self.dim,
             "classes": self.classes,

@@ -1,6 +1,8 @@
 """DIF-SR's presets, and the names its original gave to flags."""
 
 import re
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from tfrecs.errors import InputError, nearest
 from tfrecs.models.original_flags import Fixed, flag_value, plain
@@ -20,7 +22,7 @@ PUBLISHED = dict(
     attribute_weight=(10.0,),
     attributes_in_items=False,
 )
-PRESETS = {
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # The model is the constructor's defaults. Chosen on Beauty's validation items (seed 0), of few tries: without the
     # attributes' loss, which the attributes in the item table make superfluous, and with more dropout (Recall@20 .1663
     # against .1632 with .3).
@@ -164,9 +166,9 @@ FIXED = {
 METRICS = ("recall", "ndcg", "mrr", "hit")
 
 
-def derive(original, known, given):
+def derive(original: Mapping[str, str], known: dict[str, Any], given: Collection[str]) -> dict[str, Any]:
     """What RecBole's options mean together; see `originals`."""
-    meant = {}
+    meant: dict[str, Any] = {}
     if "clip_grad_norm" in original:
         meant["global_clipnorm"] = _clip_norm(original["clip_grad_norm"])
     for name in plain(original.get("metrics", "recall")).split(","):
@@ -187,14 +189,14 @@ def derive(original, known, given):
     return meant
 
 
-def _clip_norm(text):
+def _clip_norm(text: str) -> float:
     """The norm in `5`, `None` or `{'max_norm': 5, 'norm_type': 2}`."""
     if plain(text) == "none":
         return 0.0
     found = re.fullmatch(r"(?:\{max_norm:)?([0-9.e+-]+)(?:,norm_type:2(?:\.0)?)?\}?", plain(text))
     try:
-        return float(found[1])
-    except (TypeError, ValueError):
+        return float(found[1] if found else "")
+    except ValueError:
         raise InputError(
             f"--clip_grad_norm: expected a number or {{'max_norm': N, 'norm_type': 2}}, got {text[:80]!r}"
         ) from None

@@ -1,5 +1,8 @@
 """A learned bias for items that are already in the history: one number, added to the scores of all of them."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -29,17 +32,17 @@ class RepeatBias(keras.layers.Layer):
         [[-2.0, 0.0, -2.0]]
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.weight = self.add_weight(name="weight", shape=(), initializer="zeros", autocast=False)
         self.built = True
 
     @property
-    def bias(self):
+    def bias(self) -> tf.Tensor:
         """float32 scalar."""
         return SCALE * tf.convert_to_tensor(self.weight)
 
-    def call(self, history, items):
+    def call(self, history: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         history, items = tf.cast(history, tf.int64), tf.cast(items, tf.int64)
         if len(items.shape) == 1:
             first, last = tf.reduce_min(items), tf.reduce_max(items)
@@ -48,7 +51,7 @@ class RepeatBias(keras.layers.Layer):
             met = tf.reduce_any(items[:, :, None] == history[:, None], axis=2) & (items != 0)
         return tf.where(met, self.bias, 0.0)
 
-    def loss_inputs(self, history, vectors, output):
+    def loss_inputs(self, history: tf.Tensor, vectors: tf.Tensor, output: tf.Tensor) -> dict[str, tf.Tensor]:
         """What the loss reads of each position: the items met so far, each once, and their scores without the bias.
 
         Args:
@@ -69,11 +72,13 @@ class RepeatBias(keras.layers.Layer):
             "met_score": tf.cast(tf.matmul(output, vectors[:, :time], transpose_b=True), tf.float32),
         }
 
-    def of_items(self, rows, items):
+    def of_items(self, rows: Mapping[str, tf.Tensor], items: tf.Tensor) -> tf.Tensor:
         """The bias of one item for each row, float32 `[rows]`; `rows` as from `loss_inputs`, `[rows, time]`."""
         return tf.where(tf.reduce_any(items[:, None] == rows["met_item"], axis=1), self.bias, 0.0)
 
-    def cross_entropy(self, rows, terms, targets, target_scores):
+    def cross_entropy(
+        self, rows: Mapping[str, tf.Tensor], terms: tf.Tensor, targets: tf.Tensor, target_scores: tf.Tensor
+    ) -> tf.Tensor:
         """Adjusts the cross-entropy without the bias to the scores with it; gradients reach only the bias.
 
         Everything else learns from `terms`, as if there were no bias: the same weights as without it. On Beauty, a

@@ -1,12 +1,14 @@
 """What SASRec's constructor accepts."""
 
+from typing import Any
+
 from tfrecs.errors import InputError, option
 from tfrecs.layers.feed_forward import ACTIVATIONS, NORMALIZATIONS
 from tfrecs.models import declarations, ranges
 
 LOSSES = ("ce", "sampled_softmax", "gbce", "bce")
 ORIGINS = ("start", "end")
-ACCEPTED = {
+ACCEPTED: dict[str, ranges.Rule] = {
     **dict.fromkeys(("max_history", "num_heads", "dim", "inner_dim", "num_negatives"), ranges.SIZE),
     "num_layers": ranges.DEPTH,
     **dict.fromkeys(("dropout", "attention_dropout"), ranges.RATE),
@@ -18,13 +20,13 @@ ACCEPTED = {
     "item_loss": LOSSES,
 }
 
-WITHOUT_EFFECT = {
+WITHOUT_EFFECT: dict[str, tuple[str, tuple[Any, ...]]] = {
     "num_negatives": ("item_loss", ("ce", "bce")),
     "calibration": ("item_loss", ("ce", "bce", "sampled_softmax")),
 }
 
 
-def checked(arguments):
+def checked(arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments.
 
     Args:

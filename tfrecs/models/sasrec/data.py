@@ -3,9 +3,12 @@
 import tensorflow as tf
 
 from tfrecs.data import windows
+from tfrecs.data.negatives import Sampler
 
 
-def training_examples(items, draw, max_history, last_window, item_loss, num_negatives):
+def training_examples(
+    items: tf.RaggedTensor, draw: Sampler, max_history: int, last_window: bool, item_loss: str, num_negatives: int
+) -> dict[str, tf.Tensor]:
     """Windows of histories, their next items and negatives.
 
     Args:
@@ -30,7 +33,7 @@ def training_examples(items, draw, max_history, last_window, item_loss, num_nega
     return examples
 
 
-def last_windows(items, length):
+def last_windows(items: tf.RaggedTensor, length: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """One window for each user of two items and more: the last `length` next items, and the item before each.
 
     Args and Returns: as `data.windows.next_item_windows`.

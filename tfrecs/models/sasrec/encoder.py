@@ -1,6 +1,9 @@
 """Causal self-attention blocks: each position reads itself and what came before."""
 
+from typing import Any
+
 import keras
+import tensorflow as tf
 from keras import ops
 
 from tfrecs.layers.feed_forward import FeedForward
@@ -40,21 +43,21 @@ class CausalSelfAttention(keras.layers.Layer):
 
     def __init__(
         self,
-        dim,
-        num_heads,
-        normalization="post",
-        output_projection=True,
-        dropout=0.0,
-        attention_dropout=0.0,
-        kernel_initializer="glorot_uniform",
-        **kwargs,
-    ):
+        dim: int,
+        num_heads: int,
+        normalization: str = "post",
+        output_projection: bool = True,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        kernel_initializer: str | keras.initializers.Initializer = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.dim, self.num_heads, self.normalization = dim, num_heads, normalization
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         policy = self.dtype_policy
 
-        def dense(name):
+        def dense(name: str) -> keras.layers.Dense:
             initializer = self.kernel_initializer.clone()
             layer = keras.layers.Dense(dim, kernel_initializer=initializer, name=name, dtype=policy)
             layer.build((None, dim))
@@ -68,7 +71,7 @@ class CausalSelfAttention(keras.layers.Layer):
         self.norm.build((None, None, dim))
         self.built = True
 
-    def call(self, values, training=False):
+    def call(self, values: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         normed = values if self.normalization == "post" else self.norm(values)
         source = values if self.normalization == "pre_residual" else normed
         query, key = self._heads(self.query(normed)), self._heads(self.key(source))
@@ -83,13 +86,13 @@ class CausalSelfAttention(keras.layers.Layer):
             return self.norm(attended + values), weights
         return attended + (values if self.normalization == "pre" else normed), weights
 
-    def _heads(self, values):
+    def _heads(self, values: tf.Tensor) -> tf.Tensor:
         batch, time = ops.shape(values)[:2]
         return ops.transpose(
             ops.reshape(values, (batch, time, self.num_heads, self.dim // self.num_heads)), (0, 2, 1, 3)
         )
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "dim": self.dim,
             "num_heads": self.num_heads,
@@ -126,19 +129,19 @@ class CausalEncoder(keras.layers.Layer):
 
     def __init__(
         self,
-        num_layers,
-        dim,
-        num_heads,
-        inner_dim,
-        activation="gelu",
-        normalization="post",
-        output_projection=True,
-        dropout=0.0,
-        attention_dropout=0.0,
-        inner_dropout=False,
-        kernel_initializer="glorot_uniform",
-        **kwargs,
-    ):
+        num_layers: int,
+        dim: int,
+        num_heads: int,
+        inner_dim: int,
+        activation: str = "gelu",
+        normalization: str = "post",
+        output_projection: bool = True,
+        dropout: float = 0.0,
+        attention_dropout: float = 0.0,
+        inner_dropout: bool = False,
+        kernel_initializer: str | keras.initializers.Initializer = "glorot_uniform",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.arguments = {
             "num_layers": num_layers,
@@ -187,7 +190,7 @@ class CausalEncoder(keras.layers.Layer):
             self.feed_forwards.append(feed_forward)
         self.built = True
 
-    def call(self, values, training=False, return_weights=False):
+    def call(self, values: tf.Tensor, training: bool = False, return_weights: bool = False) -> Any:
         hidden, weights = self.norm(values) if self.normalization == "post" else values, []
         hidden = self.dropout(hidden, training=training)
         for attention, feed_forward in zip(self.attentions, self.feed_forwards):
@@ -197,6 +200,6 @@ class CausalEncoder(keras.layers.Layer):
         hidden = hidden if self.normalization == "post" else self.norm(hidden)
         return (hidden, weights) if return_weights else hidden
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         initializer = keras.initializers.serialize(self.kernel_initializer)
         return super().get_config() | self.arguments | {"kernel_initializer": initializer}

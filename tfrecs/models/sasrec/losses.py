@@ -1,9 +1,10 @@
 """SASRec's losses over drawn items: binary cross-entropy, calibrated (gBCE) or not, and the sampled softmax."""
 
+import tensorflow as tf
 from keras import ops
 
 
-def binary_cross_entropy(positive, negative, power=1.0):
+def binary_cross_entropy(positive: tf.Tensor, negative: tf.Tensor, power: float = 1.0) -> tf.Tensor:
     """`-(power log sigmoid(positive) + sum_j log(1 - sigmoid(negative_j)))`.
 
     Args:
@@ -25,7 +26,7 @@ def binary_cross_entropy(positive, negative, power=1.0):
     return power * ops.softplus(-positive) + ops.sum(ops.softplus(negative), axis=-1)
 
 
-def calibration_power(num_negatives, num_items, calibration):
+def calibration_power(num_negatives: int, num_items: int, calibration: float) -> float:
     """gBCE's beta: `alpha (t (1 - 1 / alpha) + 1 / alpha)`, where alpha is the share of negatives that are drawn.
 
     Args:
@@ -47,7 +48,9 @@ def calibration_power(num_negatives, num_items, calibration):
     return alpha * (calibration * (1 - 1 / alpha) + 1 / alpha)
 
 
-def sampled_softmax_cross_entropy(positive, negative, log_expected_count, is_target):
+def sampled_softmax_cross_entropy(
+    positive: tf.Tensor, negative: tf.Tensor, log_expected_count: tf.Tensor, is_target: tf.Tensor
+) -> tf.Tensor:
     """Cross-entropy of a softmax whose sum over the other items is estimated from drawn ones.
 
     `log(exp(s_target) + sum_j exp(s_j) / E_j) - s_target` over the drawn items j that are not the target, E_j being how

@@ -1,9 +1,14 @@
 """SASRec: causal self-attention over the items of a history; every position predicts the next item."""
 
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import keras
 import tensorflow as tf
 
 from tfrecs.data import windows
+from tfrecs.data.negatives import Sampler
+from tfrecs.data.records import Sequences
 from tfrecs.layers.attributes import ItemTable
 from tfrecs.layers.masks import last_valid, padding_mask
 from tfrecs.losses import softmax_cross_entropy
@@ -72,30 +77,30 @@ class SASRec(SequentialRecommender):
 
     def __init__(
         self,
-        num_users,
-        num_items,
-        max_history=50,
-        num_layers=2,
-        num_heads=4,
-        dim=128,
-        inner_dim=256,
-        dropout=0.5,
-        attention_dropout=0.3,
-        activation="gelu",
-        normalization="post",
-        positions_from="start",
-        scale_items=False,
-        output_projection=True,
-        inner_dropout=False,
-        item_loss="ce",
-        num_negatives=64,
-        calibration=0.75,
-        last_window=False,
-        initializer_range=0.02,
-        loss_reduction="mean",
-        clip_unmerged_rows=False,
-        **kwargs,
-    ):
+        num_users: int,
+        num_items: int,
+        max_history: int = 50,
+        num_layers: int = 2,
+        num_heads: int = 4,
+        dim: int = 128,
+        inner_dim: int = 256,
+        dropout: float = 0.5,
+        attention_dropout: float = 0.3,
+        activation: str = "gelu",
+        normalization: str = "post",
+        positions_from: str = "start",
+        scale_items: bool = False,
+        output_projection: bool = True,
+        inner_dropout: bool = False,
+        item_loss: str = "ce",
+        num_negatives: int = 64,
+        calibration: float = 0.75,
+        last_window: bool = False,
+        initializer_range: float = 0.02,
+        loss_reduction: str = "mean",
+        clip_unmerged_rows: bool = False,
+        **kwargs: Any,
+    ) -> None:
         arguments = checked(ranges.own(locals()))
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
         self._keep(arguments)
@@ -123,17 +128,17 @@ class SASRec(SequentialRecommender):
         )
         self.build()
 
-    def training_examples(self, sequences, draw, seed):
+    def training_examples(self, sequences: Sequences, draw: Sampler, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         """Windows of histories with their next items; see `data.training_batches.TrainingBatches`."""
         return data.training_examples(
             sequences["item"], draw, self.max_history, self.last_window, self.item_loss, self.num_negatives
         )
 
-    def history_inputs(self, sequences):
+    def history_inputs(self, sequences: Sequences) -> dict[str, tf.Tensor]:
         """The last items of each history."""
         return {"user": sequences["user"], "history": windows.last_items(sequences["item"], self.max_history)}
 
-    def hidden(self, history, vectors, training=False):
+    def hidden(self, history: tf.Tensor, vectors: tf.Tensor, training: bool = False) -> tf.Tensor:
         """The encoder's output at each position.
 
         Args:
@@ -145,7 +150,7 @@ class SASRec(SequentialRecommender):
         """
         return self.encoder(self._located(history, vectors), training=training)
 
-    def _located(self, history, vectors):
+    def _located(self, history: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
         """The encoder's input: the items' vectors at their positions."""
         position = tf.range(tf.shape(history)[1])[None]
         if self.positions_from == "end":
@@ -155,32 +160,32 @@ class SASRec(SequentialRecommender):
             vectors = vectors * tf.cast(self.dim**0.5, vectors.dtype)
         return vectors + self.positions(position)
 
-    def attention_maps(self, inputs, candidate):
+    def attention_maps(self, inputs: Mapping[str, tf.Tensor], candidate: tf.Tensor | None) -> Iterator[tuple[Any, ...]]:
         """Of each block: what a position reads of itself and the earlier ones."""
         history = inputs["history"]
         _, weights = self.encoder(self._located(history, self.items(history)), return_weights=True)
         for i, found in enumerate(weights):
             yield f"attention_{i}", found, "history", history, "history", history
 
-    def encode(self, inputs, training=False):
+    def encode(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
         history = inputs["history"]
         output = self.hidden(history, self.items(history), training)
         return {"vector": tf.cast(last_valid(output, padding_mask(history)), tf.float32)}
 
-    def score_items(self, query, items):
+    def score_items(self, query: Mapping[str, Any], items: tf.Tensor) -> tf.Tensor:
         vectors = tf.cast(self.items(items), tf.float32)
         if len(items.shape) == 1:
             return tf.matmul(query["vector"], vectors, transpose_b=True)
         return tf.einsum("bd,bnd->bn", query["vector"], vectors)
 
-    def catalogue(self):
+    def catalogue(self) -> catalogue.Catalogue:
         return catalogue.of_vectors(self.items.matrix())
 
-    def item_vectors(self):
+    def item_vectors(self) -> tf.Tensor:
         """See `SequentialRecommender.item_vectors`."""
         return tf.cast(self.items(tf.range(1, self.num_items + 1, dtype=tf.int64)), tf.float32)
 
-    def loss_terms(self, examples, training=True):
+    def loss_terms(self, examples: Mapping[str, tf.Tensor], training: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
         history, targets = examples["history"], examples["targets"]
         if self.item_loss == "ce":
             matrix = self.items.matrix()
@@ -203,7 +208,7 @@ class SASRec(SequentialRecommender):
             terms = self._sampled_softmax_terms(hidden, target, examples)
         return terms, tf.cast(padding_mask(target), tf.float32)
 
-    def _binary_terms(self, hidden, examples):
+    def _binary_terms(self, hidden: tf.Tensor, examples: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Losses `[batch, time]`."""
         hidden = tf.cast(hidden, tf.float32)
         positive = tf.reduce_sum(hidden * tf.cast(self.items(examples["targets"]), tf.float32), axis=2)
@@ -214,7 +219,9 @@ class SASRec(SequentialRecommender):
         terms = losses.binary_cross_entropy(positive, tf.matmul(hidden, vectors, transpose_b=True), power)
         return terms / (self.num_negatives + 1)
 
-    def _sampled_softmax_terms(self, hidden, target, examples):
+    def _sampled_softmax_terms(
+        self, hidden: tf.Tensor, target: tf.Tensor, examples: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
         """Losses `[rows]` against the negatives of all rows of the global batch, so that replicas do not matter."""
         negatives = _of_all_replicas(examples["negatives"])
         log_count = tf.math.log(tf.cast(tf.size(negatives), tf.float32))
@@ -225,7 +232,7 @@ class SASRec(SequentialRecommender):
         return losses.sampled_softmax_cross_entropy(positive, negative, log_expected_count, is_target)
 
 
-def _of_all_replicas(values):
+def _of_all_replicas(values: tf.Tensor) -> tf.Tensor:
     """The values of all replicas, flat."""
     context, values = tf.distribute.get_replica_context(), tf.reshape(values, [-1])
     return context.all_gather(values, axis=0) if context.num_replicas_in_sync > 1 else values

@@ -1,6 +1,8 @@
 """SASRec's presets, and the names its original gave to flags."""
 
-PRESETS = {
+from typing import Any
+
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     # The model is the constructor's defaults.
     "recommended": {
         "model": {},
