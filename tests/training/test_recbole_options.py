@@ -15,10 +15,10 @@ from tfrecs.models.dif_sr import DIFSR
 from tfrecs.runs.config import TrainConfig
 
 
-def dif_sr(**arguments):
+def dif_sr(attribute_predictor="linear", **arguments):
     keras.utils.set_random_seed(0)
     sizes = dict(attribute_sizes=(3,), attribute_lengths=(2,), dim=8, num_heads=2, attribute_dim=(4,), dropout=0.0)
-    model = DIFSR(4, 9, **sizes, attention_dropout=0.0, **arguments)
+    model = DIFSR(4, 9, **sizes, attention_dropout=0.0, attribute_predictor=attribute_predictor, **arguments)
     for layer in model._flatten_layers():
         if isinstance(layer, AttributeTable):
             layer.values.assign(np.arange(20).reshape(10, 2) % 4)

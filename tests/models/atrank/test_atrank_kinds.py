@@ -13,7 +13,7 @@ from tfrecs.models import load_model
 from tfrecs.models.atrank import ATRank
 from tfrecs.progress import StageProgress
 
-SMALL = {"item_dim": 4, "attribute_dim": 2, "time_dim": 2, "hidden_units": 8, "num_heads": 2, "max_history": 6}
+SMALL = {"item_dim": 4, "attribute_dim": 2, "hidden_units": 8, "num_heads": 2, "max_history": 6}
 
 
 @pytest.fixture(scope="module")
