@@ -6,6 +6,7 @@ has the ranges and choices, and `WITHOUT_EFFECT` says which arguments others lea
 
 import ast
 import functools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ def owners(name: str) -> list[str]:
 
 
 def docstrings(model: str) -> tuple[str | None, ...]:
-    """The docstrings that describe the arguments: the class's, then the base's.
+    """The docstrings that describe the arguments: the class's, the base's, and those that the class's points to.
 
     Args:
         model: str, a key of `models.MODELS`.
@@ -61,7 +62,20 @@ def docstrings(model: str) -> tuple[str | None, ...]:
     Returns:
         tuple of str.
     """
-    return tuple(ast.get_docstring(_class(module)) for module in (f"tfrecs.models.{model}.model", BASE))
+    module = f"tfrecs.models.{model}.model"
+    own, base = (ast.get_docstring(_class(name)) for name in (module, BASE))
+    wanted = {name.rpartition(".")[2] for name in re.findall(r"see `([\w.]+)`", own or "")}
+    imported = [node.module for node in _tree(module).body if isinstance(node, ast.ImportFrom) and node.module]
+    nodes = [node for name in imported if _path(name).exists() for node in _tree(name).body]
+    return (
+        own,
+        base,
+        *(
+            ast.get_docstring(node)
+            for node in nodes
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name in wanted
+        ),
+    )
 
 
 def choices(model: str) -> dict[str, tuple[str, ...]]:

@@ -47,12 +47,12 @@ class ARERec(SequentialRecommender):
         num_users, num_items: int, as in `SequentialRecommender`.
         num_units: int, local context units, unit 0 for padding: 1 + all places of all items' lists in what is trained
             on.
-        embedding_dim: int, a multiple of `num_heads`.
-        region_size: int, dimensions of the region.
+        embedding_dim: int, width of users and items, a multiple of `num_heads`.
+        region_size: int, dimensions of the region space.
         num_heads: int, heads of the attention.
-        use_attention: bool, weigh neighbours; else all count as they are.
-        max_seq: int, neighbours per item at most, the earliest.
-        rating_classes: floats, the ratings there are, in increasing order.
+        use_attention: bool, weight neighbours by attention; False: all count equally.
+        max_seq: int, the largest number of neighbours per item; the earliest are kept.
+        rating_classes: floats, the possible ratings, in increasing order.
         dropout: nine floats, rates for user, neighbour, item, the units for the item and for the user, neighbour
             profile, item profile, rating, rating vector.
         l2: five floats, weights of the squared kernels of query, key, value, concat and the classes, without 1/2.
@@ -63,7 +63,7 @@ class ARERec(SequentialRecommender):
             vector of a short list is never negative. False leaves padding out.
         random_split: float, this share of all interactions, at random, is held out of training; 0 is off. NOTE: 0.2
             reproduces `dataset.py:332`, but drawn by a hash of user and item; train on split `all` then.
-        random_split_seed: int, another random split.
+        random_split_seed: int, seed of the random split.
         probability_floor: float, probabilities are clipped to it and to 1 less it in the loss; 0 is off. NOTE: 1e-7
             reproduces `run.py:368`: Keras clips probabilities, and then no gradient passes.
         loss_reduction, clip_unmerged_rows: see `SequentialRecommender`.

@@ -42,12 +42,12 @@ class ATRank(SequentialRecommender):
         num_groups: int, groups of behaviours; 1 where nothing tells them apart.
         attributes: tuple of str, names of the item attributes to use; `all`, `none`, or `first`: `category` where there
             is one, else the first by name.
-        attribute_values: int, values of an attribute that count, the first ones; 0 for all. NOTE: 1 repeats
+        attribute_values: int, read only this many values of an attribute, the first ones; 0 reads all. NOTE: 1 repeats
             `2_remap_id.py`, one category for each item.
-        object_type: str, name of an item attribute that tells kinds of objects (items, queries, coupons) apart, which
-            are the groups then; empty: the actions are.
-        history_kind: str, with `object_type`: the kind of behaviours that are read, `item`; empty: all.
-        target_kind: str, with `object_type`: the kind of objects that it learns to predict; empty: all. NOTE: with both
+        object_type: str, the item attribute with the kind of an object (item, query, coupon); groups are then the
+            kinds. Empty: groups are the actions.
+        history_kind: str, with `object_type`: read only behaviours of this kind, such as `item`; empty: all.
+        target_kind: str, with `object_type`: learn to predict only objects of this kind; empty: all. NOTE: with both
             it is one model of one kind, `att-i2i` of `multi/train.py`; with `target_kind` alone, `att-a2i`.
         item_dim, attribute_dim: int, width of an item's own vector and of each attribute's.
         action_dim: int, width of an action's vector, shared by all groups, where the data has actions; 0 for none:
@@ -56,12 +56,13 @@ class ATRank(SequentialRecommender):
             layer of the bucket's number is added instead of the projection; or `none`. NOTE: `one_hot` repeats
             `model.py:71`; `tanh` reproduces `model.py:75-78` but for the TypeError it raises as published.
         time_dim: int, width of a time bucket's vector.
-        num_buckets: int.
-        time_unit: float, seconds, the end of the first bucket; the next ones double.
-        bucket_rule: see `behaviours.time_buckets`. NOTE: `calendar` reproduces `build_dataset.py:14-22`.
-        hidden_units: int, the one width; 0 for that of an item's vectors, own and attributes'.
-        num_blocks: int, of either attention.
-        num_heads: int, K latent spaces; divides the width.
+        num_buckets: int, number of time buckets.
+        time_unit: float, seconds in the first time bucket; each next bucket ends at twice the time.
+        bucket_rule: how ages become buckets, see `behaviours.time_buckets`. NOTE: `calendar` reproduces
+            `build_dataset.py:14-22`.
+        hidden_units: int, the common width of behaviours and candidates; 0: the width of an item with its attributes.
+        num_blocks: int, blocks of self-attention, and blocks of the candidate's attention.
+        num_heads: int, K, number of latent spaces; it must divide the width.
         similarity, activation: see `LatentAttentionBlock`.
         candidate: `projected` by a layer of its own; `group`, by its kind's layer, action and time being zeros; or
             `raw`. NOTE: `raw` reproduces `model.py:59-62,97`, where an item's vectors are as wide as the behaviours';
@@ -76,7 +77,7 @@ class ATRank(SequentialRecommender):
             one for all.
         split_pairs: bool, a positive and its negative are two examples, shuffled apart. NOTE: True reproduces
             `build_dataset.py:40-41,46`.
-        initializer: str, of tables and projections.
+        initializer: str, initializer of tables and projections.
         negatives_exclude_held_out: bool. NOTE: True reproduces `build_dataset.py:30-33`, which never draws the
             validation and test items: a leak.
         loss_reduction, clip_unmerged_rows: see `SequentialRecommender`.

@@ -36,15 +36,15 @@ class AttRec(SequentialRecommender):
         max_history: int, L, items that the attention reads.
         num_targets: int, T, items that a window predicts.
         num_negatives: int, N, negatives per window, shared by its targets.
-        user_weight: float in [0, 1], w.
-        margin: float, gamma, in squared distance.
+        user_weight: float in [0, 1], w, weight of the long-term distance against the short-term one.
+        margin: float, gamma, margin between squared distances.
         dropout: float in [0, 1), on the query and key projections.
         l2: float, weight of the squared parameters.
         aggregation: `mean`, `sum`, `max` or `min` of the attention's output over time.
         prediction_aggregation: another aggregation outside training. NOTE: `max` reproduces the 2024 port, which
             trains with the mean.
         shared_projection, diagonal, mask_padding: see `IdentityValueAttention`.
-        signal_exponent: float, see `embeddings.time_signal`. NOTE: 2.0 reproduces `model_AttRec.py:130`.
+        signal_exponent: float, factor of the exponent in the time signal. NOTE: 2.0 reproduces `model_AttRec.py:130`.
         norm_bound: `constraint` (paper: rows stay in the unit ball) or `lookup`. NOTE: `lookup` repeats
             `model_AttRec.py:37-70`: stored rows grow, only what is read is clipped.
         unit_user_in_training: bool. NOTE: True reproduces `model_AttRec.py:56,149`: training normalises the user's
@@ -52,7 +52,7 @@ class AttRec(SequentialRecommender):
         partial_windows: bool, also train on histories shorter than L and on fewer than T targets. NOTE: False
             reproduces `make_datasets.py`.
         pair_reduction: `sum` (paper) or `mean` over the pairs of a window. NOTE: `mean` reproduces the code.
-        initializer: str, of tables and projections.
+        initializer: str, initializer of tables and projections.
         negatives_include_pad, negatives_exclude_held_out: bool. NOTE: True reproduces `DataInput.py:64`, which may draw
             PAD as a negative and never draws validation and test items: a leak.
         rank_pad: bool, PAD competes in rankings (it is never recommended). NOTE: True reproduces `predict`.

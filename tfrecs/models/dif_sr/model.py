@@ -38,17 +38,18 @@ class DIFSR(SequentialRecommender):
         num_users, num_items: int, as in `SequentialRecommender`; users do not matter, only their histories.
         attribute_sizes: tuple of int, values of each attribute that is read.
         attribute_lengths: tuple of int, values an item has at most; 0 for an attribute that is a single token.
-        attributes: tuple of str, names of the item attributes to read; `all` that the data has, or `none`.
+        attributes: tuple of str, names of the item attributes to read; `all` in the data, or `none`.
         max_history: int, items that the attention reads.
-        num_layers, num_heads: int.
+        num_layers, num_heads: int, layers of the encoder and attention heads in each.
         dim: int, width of items and positions, a multiple of `num_heads`.
         inner_dim: int, width within the feed-forward layers.
         attribute_dim: tuple of int, width of each attribute in the attention, or one for all.
-        dropout, attention_dropout: float in [0, 1), on hidden states and on attention weights.
+        dropout: float in [0, 1), on hidden states.
+        attention_dropout: float in [0, 1), on attention weights.
         item_dropout: float in [0, 1), each item of a history is left out of training at this rate, anew in each epoch;
             what remains is trained as if it were the history. NOTE: our addition; no part of the paper.
         activation: `gelu`, `relu`, `swish`, `tanh` or `sigmoid`, of the feed-forward layers.
-        fusion: `sum`, `concat` or `gate`, see `attention.ScoreFusion`.
+        fusion: how the scores of items, positions and attributes are fused, see `attention.ScoreFusion`.
         pooling: `mean`, `sum` or `max` over the values of an attribute.
         attribute_predictor: `linear`, `mlp` or `none`. NOTE: the published `MLP` (`sasrecd.py:81-90`) raises a
             TypeError; here it is one hidden layer with layer normalisation in place of batch normalisation.
@@ -57,8 +58,7 @@ class DIFSR(SequentialRecommender):
             in `sasrecd.py:186-193`, leaves the attributes' losses out.
         initializer_range: float, standard deviation of the initial weights.
         layer_norm_epsilon: float, added to the variance in every layer normalisation.
-        attributes_in_items: bool, an item's vector, as input and as candidate, is its own row plus the rows of its
-            attributes' values. NOTE: our addition; no part of the paper.
+        attributes_in_items: bool, add the vectors of its attribute values to an item's. NOTE: ours, not in the paper.
         all_positions: bool, train every position of a history at once; a history longer than `max_history` is cut
             into overlapping windows. NOTE: False trains one prefix per example, as RecBole's augmentation gives them.
         causal_fusion: bool. NOTE: False reproduces `layers.py:495-504`, see `attention.ScoreFusion`; the output

@@ -30,7 +30,8 @@ class SASRec(SequentialRecommender):
     Args:
         num_users, num_items: int, as in `SequentialRecommender`; users do not matter, only their histories.
         max_history: int, items that the attention reads.
-        num_layers, num_heads: int.
+        num_layers: int, layers of the encoder.
+        num_heads: int, heads of the attention.
         dim: int, width of items and positions, a multiple of `num_heads`.
         inner_dim: int, width within the feed-forward layers.
         dropout: float in [0, 1), on the input and on the output of each sublayer.
