@@ -12,7 +12,7 @@ from tfrecs.models.attrec import AttRec
 def make(shop):
     def made():
         keras.utils.set_random_seed(2)
-        model = AttRec.from_preset("recommended", shop, embedding_dim=4)
+        model = AttRec.from_preset("recommended", shop, embedding_dim=4, dropout=0.0)
         model.compile(keras.optimizers.Adam(0.01))
         return model
 

@@ -107,7 +107,7 @@ class PooledEmbedding(keras.layers.Layer):
         real = ops.not_equal(values, 0)
         mask = ops.cast(real, vectors.dtype)[..., None]
         if self.pooling == "max":
-            lowered = vectors - (1.0 - mask) * 1e9
+            lowered = vectors - (1.0 - mask) * (1e9 if vectors.dtype != "float16" else 6e4)
             largest = ops.max(lowered, axis=-2)
             if not self.mask_padding:
                 return largest

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-MASKED = -1e9  # as the original's; also in reach of bfloat16
+MASKED, LOWEST_OF_FLOAT16 = -1e9, -6e4  # the first as the original's; also in reach of bfloat16
 
 
 @keras.saving.register_keras_serializable("tfrecs")
@@ -87,7 +87,8 @@ class NeighbourAttention(keras.layers.Layer):
         flat = ops.reshape(neighbours, (*batch, lists * count, dim))
         logits = ops.matmul(probe["along"], ops.swapaxes(flat, -1, -2)) + probe["shift"][:, :, None]
         logits = ops.reshape(logits, (-1, self.num_heads, lists, count))
-        logits = ops.where(valid[:, None], logits, ops.cast(MASKED, logits.dtype))
+        masked = MASKED if logits.dtype != "float16" else LOWEST_OF_FLOAT16
+        logits = ops.where(valid[:, None], logits, ops.cast(masked, logits.dtype))
         # Not `ops.softmax`, which warns of lists of one neighbour.
         odds = ops.exp(logits - ops.stop_gradient(ops.max(logits, axis=-1, keepdims=True)))
         return odds / ops.sum(odds, axis=-1, keepdims=True)

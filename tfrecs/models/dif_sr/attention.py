@@ -123,7 +123,7 @@ class DecoupledAttention(keras.layers.Layer):
         if self.additive_mask:
             fused = fused + ops.where(mask, ops.zeros((), fused.dtype), ops.cast(-1e4, fused.dtype))
         else:
-            fused = ops.where(mask, fused, ops.cast(-1e9, fused.dtype))
+            fused = ops.where(mask, fused, ops.cast(-1e9 if fused.dtype != "float16" else -6e4, fused.dtype))
         weights = ops.softmax(fused, axis=-1)
         attended = ops.matmul(self.attention_dropout(weights, training=training), self._heads("value", values))
         attended = ops.reshape(ops.transpose(attended, (0, 2, 1, 3)), ops.shape(values))
