@@ -6,13 +6,13 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tfrecs.data.manifest import Manifest
 from tfrecs.errors import InputError, nearest, option
 from tfrecs.models import CLASSES, MODELS, declarations, ranges
 from tfrecs.models.presets import PRESETS
 from tfrecs.options import spelled
 
 if TYPE_CHECKING:
+    from tfrecs.data.manifest import Manifest
     from tfrecs.models.recommender import SequentialRecommender
 
 OF_KERAS = ("dtype", "name", "trainable")
