@@ -191,6 +191,26 @@ def test_bad_input_writes_nothing(command, tmp_path, monkeypatch, flags, message
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["file"]
 
 
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        ("--do_train 0 --tensorboard 1", "--tensorboard 1: has no effect with --do_train 0"),
+        ("--do_train 0 --patience 9", "other hyper-parameters: --patience 9 (the run has 0)"),
+        ("--do_train 0 --epochs 50", "--epochs 50 (the run has 3)"),
+        ("--do_train 0 --do_eval 0 --protocol recbole", "--protocol: has no effect with --do_eval 0"),
+        ("--raw_dir .", "--raw_dir .: "),
+        ("--gpu_id banana", "--gpu_id: expected numbers of GPUs, such as 0 or 0,1, or -1 for none, got 'banana'"),
+    ],
+)
+def test_flags_that_would_be_ignored_are_refused(trained, data_dir, command, flags, message):
+    run_dir, _, _ = trained
+    before = (run_dir / "config.json").read_bytes()
+    where = ("--overwrite", 1) if "--load_model" not in flags and "--do_train" not in flags else ()
+    code, _, stderr = command("--data_dir", data_dir, "--run_dir", run_dir, *where, *flags.split())
+    assert code == 2 and message in stderr
+    assert (run_dir / "config.json").read_bytes() == before
+
+
 def test_a_directory_that_cannot_be_written_is_named(command, tmp_path, monkeypatch, data_dir):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     code, _, stderr = command("--data_dir", data_dir, "--run_dir", tmp_path / "run")

@@ -32,6 +32,7 @@ class Log:
             per value, an item's values in their order.
         oracle: function without arguments returning the metrics of the generating process for
             the leave-one-out test items of the whole log, or None.
+        num_rows: int, about how many interactions there will be, where that is known before they are read.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Log:
     attributes: dict[str, str] = dataclasses.field(default_factory=dict)
     attribute_chunks: AttributeChunks = lambda: iter(())
     oracle: Callable[[], dict[str, float]] | None = None
+    num_rows: int | None = None
 
     def add_first(self, attribute: str, name: str) -> None:
         """Adds a `token` attribute: every item's first value of an attribute that the log has.

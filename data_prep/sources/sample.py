@@ -69,6 +69,7 @@ def open_log(name: str, options: Mapping[str, Any]) -> Log:
             attributes={"kind": "token", "category": "token", "tags": "list"},
             attribute_chunks=lambda: _attributes_of_kinds(catalogue, tokens, options["seed"]),
             oracle=lambda: _oracle_of_kinds(catalogue, options),
+            num_rows=options["num_users"] * options["mean_length"],
         )
     return Log(
         name=name,
@@ -78,6 +79,7 @@ def open_log(name: str, options: Mapping[str, Any]) -> Log:
         attributes={"category": "token", "tags": "list"},
         attribute_chunks=lambda: _attribute_chunks(process, tokens),
         oracle=lambda: _oracle(process, options),
+        num_rows=options["num_users"] * options["mean_length"],
     )
 
 

@@ -114,6 +114,12 @@ def test_a_signal_that_closes_the_watchers_socket_is_no_failure_of_its_thread(mo
     assert not failures
 
 
+def test_more_than_the_disk_holds_is_refused_before_anything_is_made(tmp_path, command):
+    code, _, err = command("--dataset", "sample", "--num_users", 1000000000, "--out_dir", tmp_path / "data")
+    assert code == 2 and "32,000,000,000 interactions of sample take about 894 GiB of disk" in err
+    assert os.listdir(tmp_path) == []
+
+
 def test_too_little_memory(tmp_path, raw, command, monkeypatch):
     def greedy(connection, *_, **__):
         connection.execute("set memory_limit='2MB'")

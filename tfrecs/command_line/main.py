@@ -137,8 +137,9 @@ def _evaluate(flags: Sequence[str]) -> int:
     given = {flag.partition("=")[0] for flag in flags}
     if {"-h", "--help"} & given:
         return run.main(flags, "tfrecs evaluate")
-    if "--do_train" in given:
-        raise InputError("--do_train: tfrecs evaluate never trains; tfrecs train does")
+    for flag in ("--do_train", "--do_eval", "--load_model", "--overwrite", "--tensorboard"):
+        if flag in given:
+            raise InputError(f"{flag}: tfrecs evaluate never trains; tfrecs train does")
     parser = Parser(add_help=False)
     parser.add_argument("--run_dir")
     run_dir = parser.parse_known_args(flags)[0].run_dir or _only_run()

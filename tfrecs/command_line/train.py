@@ -1,6 +1,7 @@
 """What a parsed command line of `examples/run.py` asks for: data, training, evaluation, recommendations, export."""
 
 import os
+import re
 from typing import Any
 
 from data_prep.prepare import run as prepare
@@ -12,6 +13,7 @@ from tfrecs.data.verification import verify
 from tfrecs.errors import InputError, nearest
 from tfrecs.progress import note, say
 from tfrecs.runs import metrics_file
+from tfrecs.runs.config import JUDGED_BY
 from tfrecs.serving.export import export
 from tfrecs.training import session, summary
 from tfrecs.training.experiment import Experiment
@@ -46,6 +48,7 @@ def run(arguments: Arguments) -> dict[str, Any]:
         options["overwrite"],
         options["tensorboard"],
     )
+    _check_flags(arguments)
     session.check(recipe, run_dir, actions)
     with session.locked(run_dir, actions) as stack:
         data_dir, manifest = _data(arguments)
@@ -63,6 +66,21 @@ def run(arguments: Arguments) -> dict[str, Any]:
         if options["export_dir"]:
             say(f"exported to {export(experiment.model, data_dir, manifest, options['export_dir'])}")
     return metrics
+
+
+def _check_flags(arguments: Arguments) -> None:
+    """Refuses flags that would be ignored for what the others ask for."""
+    options, given = arguments.run, {**arguments.given_run, **arguments.recipe.given_config}
+    gpu_id = options["gpu_id"]
+    if gpu_id is not None and not re.fullmatch(r"-1|\d+(,\d+)*|", gpu_id):
+        raise InputError(f"--gpu_id: expected numbers of GPUs, such as 0 or 0,1, or -1 for none, got {gpu_id!r}")
+    if options["do_train"]:
+        return
+    if options["tensorboard"]:
+        raise InputError("--tensorboard 1: has no effect with --do_train 0, which trains nothing")
+    judging = [name for name in JUDGED_BY if name in given]
+    if not options["do_eval"] and judging:
+        raise InputError(f"--{judging[0]}: has no effect with --do_eval 0, which evaluates nothing")
 
 
 def _default_run_dir(arguments: Arguments) -> str:
@@ -100,6 +118,8 @@ def _data(arguments: Arguments) -> tuple[str, Manifest]:
     if "dataset" in given and name not in (manifest.name, manifest.provenance.get("source")):
         raise InputError(f"--dataset {name}: {data_dir} holds {manifest.name}")
     if here and options["raw_dir"]:
+        if not manifest.provenance.get("raw_files"):
+            raise InputError(f"--raw_dir {options['raw_dir']}: {data_dir} was made of no raw files; leave it out")
         _check_raw(options["raw_dir"], data_dir, manifest)
     verify(data_dir, manifest)
     say(

@@ -8,6 +8,7 @@ from tfrecs.errors import InputError, nearest, option
 from tfrecs.evaluation.protocols import PROTOCOLS
 
 LARGEST = 2**31 - 1
+NEVER_MATTER = ("eval_batch_size", "strategy")  # how the same numbers are computed
 # What may differ when a run is resumed: how long it goes on and what it keeps, never what it computes.
 CHANGEABLE = (
     "epochs",
@@ -15,9 +16,8 @@ CHANGEABLE = (
     "save_checkpoints_epochs",
     "save_checkpoints_steps",
     "keep_checkpoints",
-    "eval_batch_size",
-    "strategy",
     "retrain",
+    *NEVER_MATTER,
 )
 ADAMS = ("adam", "lazy_adam")  # those with `beta_2`
 DEFAULT_TOPK = (10,)  # every protocol with lists reports it anyway

@@ -9,7 +9,7 @@ from tfrecs.evaluation.protocols import DEFAULT_METRICS
 from tfrecs.models import MODELS, declarations
 from tfrecs.models.construction import arguments_of, check_preset, unknown
 from tfrecs.models.presets import ORIGINAL_NAMES, PRESETS
-from tfrecs.runs.config import CHANGEABLE, JUDGED_BY, READ_BY, SEEN_EXCLUDED, TrainConfig
+from tfrecs.runs.config import CHANGEABLE, JUDGED_BY, NEVER_MATTER, READ_BY, SEEN_EXCLUDED, TrainConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +104,7 @@ def contradictions(stored: Mapping[str, Any], recipe: Recipe, training: bool, na
     # What a stored run does not name was added since, and is at its default.
     config = dataclasses.asdict(TrainConfig()) | stored["train"]
     model = declarations.defaults(recipe.model) | stored["model_arguments"]
-    free = CHANGEABLE if training else (*CHANGEABLE, *JUDGED_BY)
+    free = CHANGEABLE if training else (*NEVER_MATTER, *JUDGED_BY)
     asked = {name: getattr(recipe, name) for name in named}
     names = {name: stored.get(name, asked[name]) for name in named}
     return [
