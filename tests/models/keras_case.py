@@ -107,12 +107,13 @@ class KerasCase:
                 model.fit(training, **{"validation_data": held_out, name: value})
         for call in (
             lambda: model.fit(held_out),
+            lambda: model.fit(training, steps_per_epoch=0),
             lambda: model.fit(training, validation_data=training),
             lambda: model.evaluate(training),
             lambda: model.evaluate(held_out, np.ones(3)),
             lambda: model.predict(training),
         ):
-            with pytest.raises(InputError, match="^(x|y|validation_data): "):
+            with pytest.raises(InputError, match="^(x|y|validation_data|steps_per_epoch): "):
                 call()
 
     def test_the_summary_has_sizes_and_counts(self, model):

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfrecs.data.evaluation_batches import EvaluationBatches
 from tfrecs.data.training_batches import TrainingBatches
 from tfrecs.errors import InputError, NotFiniteError
+from tfrecs.models import ranges
 from tfrecs.models.mixin import Mixin
 from tfrecs.models.scoring import not_finite
 from tfrecs.models.tables import require_filled
@@ -120,6 +121,8 @@ class Trainer(Mixin):
         if isinstance(x, TrainingBatches):
             self._refuse(batch_size=options.get("batch_size"), validation_split=options.get("validation_split") or None)
             self._refuse(shuffle=None if options.get("shuffle", True) else False)
+            if steps_per_epoch is not None:
+                ranges.check({"steps_per_epoch": steps_per_epoch}, {"steps_per_epoch": ranges.SIZE})
             options["shuffle"] = False  # Keras warns that it shuffles no batches
             clock = _Clock(options.get("initial_epoch", 0))
             x, steps_per_epoch = x.passes(lambda: clock.epoch, steps_per_epoch), None
