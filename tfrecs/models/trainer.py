@@ -96,6 +96,9 @@ class Trainer(Mixin):
         alone. So `fit(batches, epochs=5)` equals `fit(batches, epochs=3)` followed by `fit(batches, initial_epoch=3,
         epochs=5)`, while a second `fit(batches, epochs=3)` reads the passes 0 to 2 again.
 
+        The end of a `tf.data.Dataset` without a length, `batches(0, 1)` for one, is found by a step that fails: Keras
+        counts it in `optimizer.iterations`.
+
         Args:
             x: `data.training_batches.TrainingBatches`, or training examples in any form that Keras takes.
             y, class_weight, sample_weight: None.

@@ -242,7 +242,7 @@ class DIFSR(SequentialRecommender):
     def catalogue(self) -> catalogue.Catalogue | None:
         if self.repeat_bias:  # which depends on the history, not on the item alone
             return None
-        return catalogue.of_vectors(self.items.matrix([table.values for table in self.tables]))
+        return catalogue.of_vectors(self.items.matrix([table.values for table in self.tables], self.under_xla))
 
     def item_vectors(self) -> tf.Tensor:
         """The items' vectors, those of their attributes added; see `SequentialRecommender.item_vectors`."""
