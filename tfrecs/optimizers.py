@@ -1,6 +1,7 @@
 """Optimizers by name."""
 
-from typing import Protocol
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
@@ -50,6 +51,9 @@ class LazyAdam(FusedAdam):
     one reaches it again. Only gradients that arrive sparse are treated so, with rows that do not repeat: on one
     device, of tables above `models.train_step.DENSE_ROWS` rows, without XLA. All others are updated as by Adam.
 
+    A constraint that acts on each row by itself, and says so as `acts_on_rows`, is applied to the updated rows; the others
+    meet it already.
+
     Arguments as for `keras.optimizers.Adam`; `amsgrad` is not supported.
 
     Example:
@@ -60,6 +64,20 @@ class LazyAdam(FusedAdam):
         >>> round(float(table[0, 0]), 4)
         0.9
     """
+
+    def apply(self, grads: Sequence[Any], trainable_variables: Iterable[keras.Variable] | None = None) -> None:
+        """As Keras's, which would apply every constraint to whole tables."""
+        variables = self._trainable_variables if trainable_variables is None else list(trainable_variables)
+        sparse = [variable for gradient, variable in zip(grads, variables) if isinstance(gradient, tf.IndexedSlices)]
+        held = [(v, v.constraint) for v in sparse if getattr(v.constraint, "acts_on_rows", False)]
+        self._of_rows = {variable.value.handle.ref(): constraint for variable, constraint in held}
+        try:
+            for variable, _ in held:
+                variable.constraint = None
+            super().apply(grads, variables)
+        finally:
+            for variable, constraint in held:
+                variable.constraint = constraint
 
     def update_step(
         self, gradient: tf.Tensor | tf.IndexedSlices, variable: keras.Variable, learning_rate: tf.Tensor | float
@@ -78,7 +96,13 @@ class LazyAdam(FusedAdam):
         for slot, value in ((momentum, m), (velocity, v)):
             tf.raw_ops.ResourceScatterUpdate(resource=slot.handle, indices=rows, updates=value)
         step = rate * m / (tf.sqrt(v) + self.epsilon)
-        tf.raw_ops.ResourceScatterSub(resource=variable.handle, indices=rows, updates=step)
+        constraint = self._of_rows.get(variable.handle.ref())
+        if constraint is None:
+            tf.raw_ops.ResourceScatterSub(resource=variable.handle, indices=rows, updates=step)
+            return
+        before = tf.raw_ops.ResourceGather(resource=variable.handle, indices=rows, dtype=variable.dtype)
+        updates = constraint(before - step)
+        tf.raw_ops.ResourceScatterUpdate(resource=variable.handle, indices=rows, updates=updates)
 
 
 class Settings(Protocol):

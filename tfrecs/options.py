@@ -14,8 +14,7 @@ from tfrecs.errors import InputError, nearest
 
 METAVARS = {int: "N", float: "X", str: "TEXT"}
 ENDINGS = {"dir": "DIR", "config": "FILE", "file": "FILE", "items": "FILE", "out": "FILE", "column": "COLUMN"}
-# The type that the description of an argument begins with.
-TYPES = re.compile(r"^(tuple of \w+|ints|int|floats|float|str|bool|dict|tuple)(, |\. (?=NOTE))")
+LEADING_TYPE = re.compile(r"^(tuple of \w+|ints|int|floats|float|str|bool|dict|tuple)(, |\. (?=NOTE))")
 LARGEST = 2**63 - 1  # what the manifest, duckdb and TensorFlow hold
 
 
@@ -225,7 +224,7 @@ def documented(*docstrings: str | None) -> dict[str, str]:
         section = re.search(r"Args:\n(.*?)(\n\n|\Z)", inspect.cleandoc(docstring or ""), re.S)
         for entry in re.split(r"\n    (?=\S)", "\n" + section[1] if section else "")[1:]:
             names, _, text = entry.partition(":")
-            text = TYPES.sub("", " ".join(text.split())).rstrip(".")
+            text = LEADING_TYPE.sub("", " ".join(text.split())).rstrip(".")
             for name in names.split(", "):
                 if name not in texts or texts[name].startswith("see "):
                     texts[name] = text

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfrecs.command_line.arguments import parse
 from tfrecs.errors import InputError
+from tfrecs.models.attrec.embeddings import BoundedEmbedding, RowNorm, clip_norm
 from tfrecs.optimizers import FusedAdam, LazyAdam, create
 from tfrecs.runs.config import TrainConfig
 
@@ -96,3 +97,25 @@ def test_beta_2_of_another_optimizer_is_refused_where_it_was_asked_for():
         parse(["--model", "attrec", "--optimizer", "rmsprop", "--beta_2", "0.9"])
     found = parse(["--model", "sasrec", "--preset", "original", "--optimizer", "sgd"]).recipe.config
     assert (found.optimizer, found.beta_2) == ("sgd", TrainConfig.beta_2), "the preset's is dropped"
+
+
+def test_lazy_adam_holds_a_bound_of_rows_on_the_rows_it_moves():
+    """As projecting the whole table does, whose other rows are within the ball already."""
+    tables = []
+    for by_rows in (True, False):
+        layer = BoundedEmbedding(6, 3, embeddings_initializer=keras.initializers.Constant(0.5))
+        optimizer = LazyAdam(0.9)
+        for rows in ([1, 4], [4, 2]):
+            values = np.full((2, 3), -1.0, np.float32)
+            gradient = tf.IndexedSlices(tf.constant(values), tf.constant(rows), tf.constant([6, 3]))
+            if by_rows:
+                optimizer.apply([gradient], [layer.embeddings])
+                assert type(layer.embeddings.constraint) is RowNorm
+            else:
+                layer.embeddings.constraint = None
+                optimizer.apply([gradient], [layer.embeddings])
+                layer.embeddings.assign(clip_norm(layer.embeddings, 1.0))
+        tables.append(layer.embeddings.numpy())
+    np.testing.assert_allclose(*tables, atol=1e-7)
+    norms = np.linalg.norm(tables[0], axis=1)
+    assert norms[[1, 2, 4]] == pytest.approx(1.0, abs=1e-6) and norms[[0, 3, 5]] == pytest.approx(np.sqrt(0.75))

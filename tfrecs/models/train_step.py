@@ -116,7 +116,9 @@ def merge_rows(gradient: tf.Tensor | tf.IndexedSlices, dense: bool = False) -> t
     if not isinstance(gradient, tf.IndexedSlices):
         return gradient
     if dense:
-        return tf.convert_to_tensor(gradient)
+        # Adds rows up as `tf.convert_to_tensor` does, which takes three times as long for many rows.
+        zeros = tf.zeros(gradient.dense_shape, gradient.values.dtype)
+        return tf.tensor_scatter_nd_add(zeros, gradient.indices[:, tf.newaxis], gradient.values)
     indices, segment = tf.unique(gradient.indices)
     values = tf.math.unsorted_segment_sum(gradient.values, segment, tf.size(indices))
     return tf.IndexedSlices(values, indices, gradient.dense_shape)

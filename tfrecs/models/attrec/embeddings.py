@@ -43,6 +43,8 @@ def unit_norm(vectors: tf.Tensor, epsilon: float = 1e-12) -> tf.Tensor:
 class RowNorm(keras.constraints.Constraint):
     """Constraint: every row of a table stays within the unit ball, after each update."""
 
+    acts_on_rows = True  # of each row by itself, which `optimizers.LazyAdam` asks for
+
     def __call__(self, table: tf.Tensor) -> tf.Tensor:
         return clip_norm(table, 1.0)
 
@@ -70,7 +72,7 @@ class BoundedEmbedding(keras.layers.Layer):
 
     def __init__(
         self,
-        rows: tf.Tensor,
+        rows: int,
         dim: int,
         bound: str = "constraint",
         embeddings_initializer: str | keras.initializers.Initializer = "he_normal",
@@ -95,7 +97,11 @@ class BoundedEmbedding(keras.layers.Layer):
         return clip_norm(self.embeddings_initializer(shape, dtype), 1.0)
 
     def call(self, ids: tf.Tensor) -> tf.Tensor:
-        return self.read(ops.take(self.embeddings, ids, axis=0))
+        return self.read(self.stored(ids))
+
+    def stored(self, ids: tf.Tensor) -> tf.Tensor:
+        """Rows as they are stored; the rest of the table is not read."""
+        return tf.gather(self.embeddings.value, ids)
 
     def read(self, vectors: tf.Tensor) -> tf.Tensor:
         """Applies the bound to rows already gathered."""

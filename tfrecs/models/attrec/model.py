@@ -150,7 +150,7 @@ class AttRec(SequentialRecommender):
         attended, _ = self.attend(inputs, training)
         aggregation = (not training and self.prediction_aggregation) or self.aggregation
         intent = aggregate(attended, history_mask(inputs), aggregation, self.mask_padding)
-        user = ops.take(self.users.embeddings, inputs["user"], axis=0)
+        user = self.users.stored(inputs["user"])
         if self.unit_user_in_training:
             user = clip_norm(unit_norm(user), 1.0) if training else user
         else:
