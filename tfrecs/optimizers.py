@@ -51,8 +51,7 @@ class LazyAdam(FusedAdam):
     one reaches it again. Only gradients that arrive sparse are treated so, with rows that do not repeat: on one
     device, of tables above `models.train_step.DENSE_ROWS` rows, without XLA. All others are updated as by Adam.
 
-    A constraint that acts on each row by itself, and says so as `acts_on_rows`, is applied to the updated rows; the others
-    meet it already.
+    A constraint that acts on each row by itself, and says so as `acts_on_rows`, is applied to the updated rows only.
 
     Arguments as for `keras.optimizers.Adam`; `amsgrad` is not supported.
 
