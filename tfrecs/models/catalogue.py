@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import tensorflow as tf
 
 BLOCK = 128  # items of which the best one decides whether the others can be among the best
+ALIGNED = 16  # columns: TensorFlow takes slices of a table without a copy where its rows are 64 bytes, or 128, ...
 SCORES_AT_ONCE = 2**26  # users times items: 256 MB of float32
 
 
@@ -15,7 +16,7 @@ class Catalogue(typing.NamedTuple):
     """What queries are multiplied with.
 
     Attributes:
-        vectors: float32 `[num_items + 1, width]`, PAD's first.
+        vectors: float32 `[num_items + 1, width]`, PAD's first; the width is a multiple of `ALIGNED`.
         bound: float32 `[width]`, the largest absolute value of each column; infinite where one is no finite number.
     """
 
@@ -30,10 +31,10 @@ def of_vectors(vectors: tf.Tensor) -> Catalogue:
         vectors: float `[num_items + 1, width]`.
 
     Example:
-        >>> of_vectors(tf.constant([[0.0, 1.0], [-3.0, 2.0]])).bound.numpy().tolist()
+        >>> of_vectors(tf.constant([[0.0, 1.0], [-3.0, 2.0]])).bound[:2].numpy().tolist()
         [3.0, 2.0]
     """
-    vectors = tf.cast(vectors, tf.float32)
+    vectors = _aligned(tf.cast(vectors, tf.float32))
     largest = tf.maximum(tf.reduce_max(vectors, axis=0), -tf.reduce_min(vectors, axis=0))
     # A maximum may pass over NaN; a sum does not.
     finite = tf.math.is_finite(tf.reduce_sum(vectors, axis=0))
@@ -60,7 +61,7 @@ def checked_rank(
         >>> checked_rank(tf.ones([1, 1]), items, tf.constant([3], tf.int64), tf.zeros([1, 0], tf.int64))[0].numpy()
         array([3])
     """
-    rows = catalogue.vectors.shape[0]
+    query, rows = _aligned(query), catalogue.vectors.shape[0]
     removed = tf.concat([excluded, target[:, tf.newaxis]], 1)
     if first_item:
         removed = tf.pad(removed, [[0, 0], [1, 0]])
@@ -107,7 +108,7 @@ def best_items(
         >>> [part.numpy().tolist() for part in best_items(tf.ones([1, 1]), items, 2)[::2]]
         [[[2, 3]], [True]]
     """
-    rows = catalogue.vectors.shape[0]
+    query, rows = _aligned(query), catalogue.vectors.shape[0]
     batch = tf.shape(query)[0]
     pad = tf.zeros([batch, 1], tf.int64)
     removed = pad if excluded is None else tf.concat([pad, tf.cast(excluded, tf.int64)], 1)
@@ -130,6 +131,12 @@ def best_items(
     tensors = (query, removed) if allowed is None else (query, removed, allowed)
     items, scores = _by_rows(best, tensors, rows, (tf.TensorSpec([k], tf.int64), tf.TensorSpec([k], tf.float32)))
     return tf.where(tf.equal(scores, -float("inf")), tf.zeros_like(items), items), scores, _sound(query, catalogue)
+
+
+def _aligned(vectors: tf.Tensor) -> tf.Tensor:
+    """Vectors with columns of zeros, up to a multiple of `ALIGNED`."""
+    missing = -vectors.shape[1] % ALIGNED
+    return tf.pad(vectors, [[0, 0], [0, missing]]) if missing else vectors
 
 
 def _parts(rows: int, size: int) -> Iterator[tuple[int, int]]:
