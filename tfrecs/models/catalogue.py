@@ -9,7 +9,7 @@ import tensorflow as tf
 
 BLOCK = 128  # items of which the best one decides whether the others can be among the best
 ALIGNED = 16  # columns: TensorFlow takes slices of a table without a copy where its rows are 64 bytes, or 128, ...
-SCORES_AT_ONCE = 2**26  # users times items: 256 MB of float32
+SCORES_AT_ONCE = 2**27  # users times items: 512 MB of float32
 
 
 class Catalogue(typing.NamedTuple):
