@@ -21,7 +21,7 @@ class Pairs:
     """As much of a model as batches ask for: every next item with two negatives."""
 
     num_users, num_items = 5, ITEMS
-    fields, padded_fields, kind_attribute = ("item",), ("history",), ""
+    fields, padded_fields, kind_attribute, max_history = ("item",), ("history",), "", 0
     draws_negatives, negatives_include_pad, negatives_exclude_held_out = True, False, False
 
     def training_examples(self, sequences, draw, seed):

@@ -214,3 +214,27 @@ def test_no_sequences_at_all(prepare, batches):
     directory, manifest = prepare({}, NUM_ITEMS)
     assert batches(sequences=(directory, manifest))(0, 2) == []
     assert not list(evaluation_batches.EvaluationBatches(directory, manifest, lambda s: {}, 4, "test"))
+
+
+def test_batches_of_long_histories_hold_fewer_users(data, monkeypatch):
+    """So many that users times the square of the longest history read stays within a bound, and all users once."""
+    _, directory, manifest = data
+
+    def batches(**options):
+        return evaluation_batches.EvaluationBatches(
+            directory, manifest, lambda s: {"user": s["user"]}, 16, "test", **options
+        )
+
+    whole = list(batches())
+    monkeypatch.setattr(evaluation_batches, "PAIRS", 400)
+    cut = batches()
+    found = list(cut)
+    assert len(cut) == len(found) > len(whole)
+    assert [b["user"].numpy().tolist() for b in cut.dataset()] == [b["user"].numpy().tolist() for b in found]
+    lengths = [(len(b["user"]), b["seen"].shape[1]) for b in found]
+    assert all(users == 1 or users * longest**2 <= 400 for users, longest in lengths)
+    together = [
+        np.concatenate([b[name].numpy() for b in part]) for part in (whole, found) for name in ("user", "target")
+    ]
+    assert np.array_equal(together[0], together[2]) and np.array_equal(together[1], together[3])
+    assert len(list(batches(max_history=2))) == len(whole)

@@ -26,6 +26,7 @@ class Recommender(Protocol):
     fields: tuple[str, ...]
     padded_fields: tuple[str, ...]
     kind_attribute: str
+    max_history: int
     draws_negatives: bool
     negatives_include_pad: bool
     negatives_exclude_held_out: bool
@@ -142,6 +143,7 @@ class Dataset:
             fields=model.fields,
             num_negatives=num_negatives,
             kinds=_kinds(model, self.data_dir, self.manifest) if num_negatives else None,
+            max_history=model.max_history,
         )
 
 

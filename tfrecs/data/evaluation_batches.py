@@ -13,6 +13,7 @@ from tfrecs.data.schema import PAD
 from tfrecs.data.training_batches import cut, serialized
 
 HELD_OUT_SPLITS = {"valid": 0, "test": 1}  # which boundary the held-out item follows
+PAIRS = 2**24  # of positions that the users of a batch attend from and to: half a gigabyte with eight heads
 BATCHES_PER_BLOCK = 16  # users of so many batches are sorted by length, so that a batch holds like lengths
 
 
@@ -24,12 +25,13 @@ class EvaluationBatches:
     Args:
         data_dir, manifest: as for `TrainingBatches`.
         make_inputs: `f(sequences)`, a model's `history_inputs`.
-        batch_size: int, users per batch; the last of a block of `BATCHES_PER_BLOCK` holds what is left.
+        batch_size: int, users per batch at most; fewer where histories are long, so that memory is bounded.
         split: `valid` or `test`.
         max_users: int or None, only the first so many users of the shards (a quick look, not a result).
         fields: names of the per-interaction features that `make_inputs` reads; `item` is among them.
         num_negatives: int, unseen items to draw per user, the same at every reading; 0 is off.
         kinds: int array `[items + 1]`, the kind of each item, or None; negatives are of the target's kind.
+        max_history: int or None, items of a history that the model reads; None: all.
 
     Iterating gives dicts: the model's inputs, `target` int64 `[batch]`, and `seen` int64
     `[batch, (longest history)]`, the whole history padded with PAD; with negatives, `negatives` int64
@@ -49,6 +51,7 @@ class EvaluationBatches:
         fields: Sequence[str] = ("item",),
         num_negatives: int = 0,
         kinds: np.ndarray | None = None,
+        max_history: int | None = None,
     ) -> None:
         self.fields, self.make_inputs, self.boundary = fields, make_inputs, HELD_OUT_SPLITS[split]
         self.num_items, self.num_negatives = manifest.num_items, num_negatives
@@ -56,11 +59,13 @@ class EvaluationBatches:
         self._cumulative = negatives.cumulative_weights(weights)
         self._within_kinds = None if kinds is None else negatives.WithinKinds(kinds, weights)
         users = serialized(data_dir, manifest)
-        self.batch_size = batch_size
+        self.batch_size, self.max_history = batch_size, max_history
         self._blocks = (users if max_users is None else users.take(max_users)).batch(batch_size * BATCHES_PER_BLOCK)
         self._block = tf.function(self._read, input_signature=[tf.TensorSpec([None], tf.string)])
         block = self._blocks.map(self._block).element_spec
-        self._batch = tf.function(self._make, input_signature=[block, tf.TensorSpec([], tf.int64)])
+        places = tf.TensorSpec([], tf.int64)
+        self._batch = tf.function(self._make, input_signature=[block, places, places])
+        self._bounds = tf.function(self._cut_into_batches, input_signature=[block["item"]])
 
     def __iter__(self) -> Iterator[dict[str, tf.Tensor]]:
         # Neither `map` nor optimisers nor threads: to start an iterator with them takes longer than to rank
@@ -70,17 +75,17 @@ class EvaluationBatches:
         plain.experimental_optimization.apply_default_optimizations = False
         for users in self._blocks.with_options(plain):
             block = self._block(users)
-            for first in range(0, block["target"].shape[0], self.batch_size):
-                yield self._batch(block, tf.constant(first, tf.int64))
+            bounds = self._bounds(block["item"])
+            for first, last in zip(bounds[:-1], bounds[1:]):
+                yield self._batch(block, first, last)
 
     def __len__(self) -> int:
         return self._length
 
     @functools.cached_property
     def _length(self) -> int:
-        counts = self._blocks.map(lambda users: tf.shape(self._read(users)["target"], tf.int64)[0])
-        batches = counts.map(lambda count: -(-count // self.batch_size))
-        return int(batches.reduce(np.int64(0), tf.add))
+        counts = self._blocks.map(lambda users: tf.size(self._bounds(self._read(users)["item"]), tf.int64) - 1)
+        return int(counts.reduce(np.int64(0), tf.add))
 
     @property
     def element_spec(self) -> dict[str, tf.TensorSpec]:
@@ -92,8 +97,9 @@ class EvaluationBatches:
         """The same as a `tf.data.Dataset` of known cardinality, for several replicas and for Keras."""
 
         def batches(block: Sequences) -> tf.data.Dataset:
-            firsts = tf.data.Dataset.range(0, tf.shape(block["target"], tf.int64)[0], self.batch_size)
-            return firsts.map(lambda first: self._batch(block, first))
+            bounds = self._bounds(block["item"])
+            places = tf.data.Dataset.from_tensor_slices((bounds[:-1], bounds[1:]))
+            return places.map(lambda first, last: self._batch(block, first, last))
 
         dataset = self._blocks.map(self._block, num_parallel_calls=2, deterministic=True).flat_map(batches)
         return dataset.apply(tf.data.experimental.assert_cardinality(len(self))).prefetch(2)
@@ -114,8 +120,26 @@ class EvaluationBatches:
             block["negatives"] = self._negatives(sequences["user"], sequences["item"], rows, block["target"])
         return block
 
-    def _make(self, block: Sequences, first: tf.Tensor) -> dict[str, tf.Tensor]:
-        rows = {name: value[first : first + self.batch_size] for name, value in block.items()}
+    def _cut_into_batches(self, items: tf.RaggedTensor) -> tf.Tensor:
+        """Where batches begin and end among users of ascending length, int64 `[batches + 1]`."""
+        lengths = tf.maximum(items.row_lengths(), 1)
+        lengths = lengths if self.max_history is None else tf.minimum(lengths, self.max_history)
+        users = tf.size(lengths, tf.int64)
+
+        def step(bounds: tf.Tensor) -> tuple[tf.Tensor]:
+            ahead = lengths[bounds[-1] : bounds[-1] + self.batch_size]
+            # The longest history of so many users is the last one's.
+            fits = tf.range(1, tf.size(ahead, tf.int64) + 1) * ahead**2 <= PAIRS
+            count = tf.maximum(tf.reduce_sum(tf.cast(fits, tf.int64)), 1)
+            return (tf.concat([bounds, [bounds[-1] + count]], 0),)
+
+        start = tf.zeros([1], tf.int64)
+        shape = tf.TensorShape([None])
+        (bounds,) = tf.while_loop(lambda bounds: bounds[-1] < users, step, (start,), shape_invariants=(shape,))
+        return bounds
+
+    def _make(self, block: Sequences, first: tf.Tensor, last: tf.Tensor) -> dict[str, tf.Tensor]:
+        rows = {name: value[first:last] for name, value in block.items()}
         kept = {name: rows.pop(name) for name in ("target", "negatives") if name in rows}
         return self.make_inputs(rows) | kept | {"seen": rows["item"].to_tensor(PAD)}
 

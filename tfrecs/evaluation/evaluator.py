@@ -120,6 +120,7 @@ class Evaluator:
                 fields=self.model.fields,
                 num_negatives=self.protocol.num_negatives,
                 kinds=self.kinds.of_item if self.kinds else None,
+                max_history=self.model.max_history,
             )
         return self._batches[split, max_users]
 

@@ -54,6 +54,7 @@ class SequentialRecommender(Saved, Trainer, Ranker, keras.Model):
     request_fields: tuple[str, ...] = ()  # of `timestamp` and `action`: what a request holds besides user and history
     padded_fields: tuple[str, ...] = ("history",)  # tensors `[rows, time]`, cut to the longest row of a batch by tokens
     fallback_arguments: dict[str, Any] = {}  # arguments under which the model runs on data without the optional columns
+    max_history = 0  # items of a history that are read at most; an argument of models that read any
     reads_users = True  # whether the user's own id matters, not only the history
     reads_history = True  # whether the items of the history matter, not only the user
     candidate_chunk = 65536  # candidates scored at a time: bounds memory
