@@ -67,7 +67,10 @@ def test_attributes_are_listed(tmp_path):
     assert "20 users" in text and "timestamp" in text and "item attributes" in text and "category" in text
 
 
-@pytest.mark.parametrize("batch_size, length", [(4, 4), (15, 1), (5, 3), (64, 1)])
+@pytest.mark.parametrize(
+    "batch_size, length",
+    [(4, 4), *(pytest.param(*case, marks=pytest.mark.slow) for case in ((15, 1), (5, 3), (64, 1)))],
+)
 def test_a_pass_is_an_epoch_and_each_draws_other_negatives(data, batch_size, length):
     """15 training examples: 1 + 2 + 3 + 4 + 5."""
     batches, again = (data.training_batches(Pairs(), batch_size=batch_size, seed=3) for _ in range(2))
@@ -91,7 +94,7 @@ def test_passes_for_fit(data):
         assert contents(dataset) == contents(batches(epoch[0], epoch[0] + 1))
 
 
-@pytest.mark.parametrize("steps", [1, 3, 5, 9])
+@pytest.mark.parametrize("steps", [9, *(pytest.param(steps, marks=pytest.mark.slow) for steps in (1, 3, 5))])
 def test_passes_of_a_number_of_steps_follow_each_other(data, steps):
     batches = data.training_batches(Pairs(), batch_size=4, seed=3)
     epoch = [0]
