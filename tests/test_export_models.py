@@ -57,6 +57,14 @@ def request(model, sequences, tokens):
     return found
 
 
+def strange(record):
+    """A record whose actions no vocabulary has."""
+    example = tf.train.Example.FromString(record)
+    actions = example.features.feature["action"].int64_list.value
+    actions[:] = [(2**62, -1, 99)[place % 3] for place in range(len(actions))]
+    return example.SerializeToString()
+
+
 @pytest.fixture(scope="module")
 def world(data, tmp_path_factory):
     """Per model: (model, the records' sequences, requests, the fresh process's answers)."""
@@ -79,6 +87,9 @@ def world(data, tmp_path_factory):
             (folder, "serialized", {"examples": np.array(serialized, object)}),
             (folder, "serving_default", asked | {"user": np.full(ROWS, b"", object)}),
         ]
+        if "action" in asked:
+            cases.append((name, "strange actions"))
+            script.append((folder, "serialized", {"examples": np.array(list(map(strange, serialized)), object)}))
         if "now" in asked:
             wider = np.pad(asked["timestamp"], [[0, 0], [0, 1]])
             for case, change in {
@@ -108,6 +119,19 @@ def test_times_of_another_shape_are_refused(world, case, message):
     assert names
     for name in names:
         assert message in answers[name, case]
+
+
+def test_actions_beyond_the_vocabulary_count_as_unknown(world):
+    models, sequences, answers, tokens = world
+    model = models["atrank"]
+    assert model.action_dim > 0, "it reads them"
+    unknown = sequences["action"].with_values(tf.zeros_like(sequences["action"].values))
+    items, scores = model.recommend(
+        inputs_of(model, {**sequences, "action": unknown}, 0), K, sequences["item"].to_tensor()
+    )
+    answer = answers["atrank", "strange actions"]
+    assert answer["items"].tolist() == [[tokens["item"][item - 1].encode() for item in row] for row in items.numpy()]
+    np.testing.assert_allclose(answer["scores"], scores, rtol=1e-5, atol=1e-5)
 
 
 def inputs_of(model, sequences, gap=7200):

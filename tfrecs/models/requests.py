@@ -37,9 +37,10 @@ def read(model: "SequentialRecommender", inputs: Mapping[str, Any], **items: Any
     for name in largest:
         if name in found:
             found[name] = ids(name, found[name], largest[name])
-    for name in ("bucket", "action"):
-        if name in found:
-            found[name] = tf.cast(found[name], tf.int64)
+    if "action" in found and hasattr(model, "num_actions"):
+        found["action"] = ids("action", found["action"], model.num_actions)
+    if "bucket" in found:
+        found["bucket"] = tf.cast(found["bucket"], tf.int64)
     found = _latest(found, getattr(model, "max_history", None))
     return [found, *(None if value is None else ids(name, value, model.num_items) for name, value in items.items())]
 

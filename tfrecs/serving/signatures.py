@@ -112,6 +112,9 @@ class Service:
         found = {"user": tf.where(_within(user, self.model.num_users), user, 0)}
         for name in ("item", *self.model.request_fields):
             found[name] = tf.ragged.boolean_mask(sequences[name], known)
+            if name in self.ids and name != "item":
+                inside = _within(found[name].values, self.ids[name].size())
+                found[name] = found[name].with_values(tf.where(inside, found[name].values, 0))
         if "timestamp" in found:
             found["now"] = _latest(sequences["timestamp"].to_tensor())
         return self._best(found)
