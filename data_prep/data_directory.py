@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tfrecs import files, staging
 from tfrecs.data.manifest import ATTRIBUTES_FILE, FILE_NAME
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 
 LARGEST_MANIFEST = 16 << 20
 
@@ -39,7 +39,7 @@ def staged_directory(path: str, overwrite: bool = False) -> Iterator[str]:
         ['file']
     """
     path = os.path.abspath(path)
-    flag = f"--out_dir {path}"
+    flag = f"{option('out_dir')} {path}"
     before = _replaceable(path, overwrite, flag)
     parent, base = os.path.split(path)
     with staging.stage(parent, base, flag) as stage:
@@ -61,9 +61,9 @@ def _replaceable(path: str, overwrite: bool, flag: str) -> os.stat_result | None
     if not os.path.lexists(path):
         return None
     if not overwrite:
-        raise InputError(f"{flag}: exists already; --overwrite 1 replaces it")
+        raise InputError(f"{flag}: exists already; {option('overwrite 1', 'overwrite=True')} replaces it")
     if not os.path.isdir(path) or os.path.islink(path):
-        raise InputError(f"{flag}: not a directory, so --overwrite leaves it alone")
+        raise InputError(f"{flag}: not a directory, so {option('overwrite')} leaves it alone")
     own = {os.path.normpath(name) for name in _own_files(path, flag)}
     folders = {os.path.dirname(name) for name in own}
     for folder, below, names in os.walk(path):
@@ -72,8 +72,8 @@ def _replaceable(path: str, overwrite: bool, flag: str) -> os.stat_result | None
             is_folder = name in below and not os.path.islink(os.path.join(folder, name))
             if relative not in (folders if is_folder else own):
                 raise InputError(
-                    f"{flag}: holds {relative!r}, which is not part of the prepared data; --overwrite leaves the "
-                    "directory alone: move the file away, or name another directory"
+                    f"{flag}: holds {relative!r}, which is not part of the prepared data; {option('overwrite')} leaves "
+                    "the directory alone: move the file away, or name another directory"
                 )
     return os.lstat(path)
 
@@ -84,7 +84,7 @@ def _own_files(path: str, flag: str) -> list[str]:
         return []
     manifest = os.path.join(path, FILE_NAME)
     if not os.path.lexists(manifest):
-        raise InputError(f"{flag}: holds other files but no {FILE_NAME}; --overwrite leaves it alone")
+        raise InputError(f"{flag}: holds other files but no {FILE_NAME}; {option('overwrite')} leaves it alone")
     try:
         with files.open_regular(manifest) as file:
             content = json.loads(file.read(LARGEST_MANIFEST))
@@ -92,7 +92,7 @@ def _own_files(path: str, flag: str) -> list[str]:
         names = [str(entry["path"]) for entry in entries]
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise InputError(
-            f"{flag}: {FILE_NAME} is damaged, so it is unknown which files are the data's; --overwrite leaves the "
-            "directory alone: remove it, or name another one"
+            f"{flag}: {FILE_NAME} is damaged, so it is unknown which files are the data's; {option('overwrite')} "
+            "leaves the directory alone: remove it, or name another one"
         ) from None
     return [FILE_NAME, ATTRIBUTES_FILE, *names]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import duckdb
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 
 
 def apply(
@@ -48,11 +48,11 @@ def apply(
         kept = int(keep_fraction * before[0] + 1e-9)
         later = f"position in (select position from {table} order by {', '.join([*time_order, 'position'])} offset ?)"
         dropped["keep_fraction"] = _delete(connection, table, later, kept)
-        _require_rows(connection, table, before, f"--keep_fraction {keep_fraction:g}", "raise it")
+        _require_rows(connection, table, before, f"{option('keep_fraction')} {keep_fraction:g}", "raise it")
         before = describe(connection, table)
     if min_rating is not None:
         dropped["min_rating"] = _delete(connection, table, "rating < ?", min_rating)
-        _require_rows(connection, table, before, f"--min_rating {min_rating:g}")
+        _require_rows(connection, table, before, f"{option('min_rating')} {min_rating:g}")
         before = describe(connection, table)
     minimum = {"user": min_user_interactions, "item": min_item_interactions}
     names = {column: f"min_{column}_interactions" for column in minimum if minimum[column] > 1}
@@ -65,7 +65,7 @@ def apply(
             count = _delete(connection, table, condition, minimum[column])
             dropped[name] += count
             changed = changed or count > 0
-    flags = " ".join(f"--{name} {minimum[column]}" for column, name in names.items())
+    flags = " ".join(f"{option(name)} {minimum[column]}" for column, name in names.items())
     _require_rows(connection, table, before, flags)
     return dropped
 

@@ -14,6 +14,13 @@ FLAGS = {
     "batch_size": "only names the data version; no interactions are dropped to fill batches",
     "data_percent": "for --keep_fraction",
 }
+# Options with a name of the original's.
+SAME = {
+    "test_fraction": "test_ratio",
+    "keep_fraction": "data_percent",
+    "min_user_interactions": "min_seq",
+    "min_item_interactions": "min_seq",
+}
 # What `dataset.py` assumes where a flag is not given; `_version` names the directory by them.
 DEFAULTS = {"min_seq": "20", "test_ratio": "0.2", "batch_size": "128", "data_percent": "1.0"}
 
@@ -119,9 +126,29 @@ def _version(dataset: str, numbers: Mapping[str, float]) -> str:
 
 def _merged(values: dict[str, str], meant: dict[str, str]) -> dict[str, str]:
     """What the original's flags mean, below what was given under our own names."""
-    same = {"test_fraction": "test_ratio", "keep_fraction": "data_percent"}
-    same |= {"min_user_interactions": "min_seq", "min_item_interactions": "min_seq"}
-    for ours, original in same.items():
+    for ours, original in SAME.items():
         if ours in values and ours in meant and values[ours] != meant[ours]:
             raise InputError(f"--{ours} and --{original} are the same option and were given different values")
+    unread = {"--split leave_one_out": values.get("split") == "leave_one_out"}
+    unread |= {f"--{name} {values.get(name)}": name in values for name in ("valid_from", "test_from")}
+    for other, is_given in unread.items():
+        if is_given and "test_fraction" in meant:
+            raise InputError(f"--test_ratio {meant['test_fraction']}: has no effect with {other}")
     return meant | values
+
+
+def spelled(values: Mapping[str, str]) -> dict[str, str]:
+    """What messages call options: the original's names, where an option is given by that name alone.
+
+    Args:
+        values: as for `translate`.
+
+    Returns:
+        dict of option to name.
+
+    Example:
+        >>> spelled({"dataset": "ml-100k", "data_percent": "0.5"})
+        {'keep_fraction': 'data_percent'}
+    """
+    names = SAME | {"raw_dir": "data_path"}
+    return {ours: original for ours, original in names.items() if original in values and ours not in values}

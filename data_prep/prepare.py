@@ -6,15 +6,14 @@ What reads and writes data is imported when it is needed, so that help and bad f
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from data_prep import command_line, original_flags, timestamps
 from data_prep.sources import SOURCES
 from tfrecs import errors
-from tfrecs.errors import InputError, nearest, shown
+from tfrecs.errors import InputError, nearest, option, shown
 from tfrecs.options import Option, resolve
 from tfrecs.startup import exit_code, keep_interrupts, load
 
@@ -67,7 +66,7 @@ def prepare(
         the `tfrecs.data.manifest.Manifest` written.
 
     Raises:
-        InputError: bad options or bad input, naming the argument; nothing is left behind.
+        InputError: bad options or bad input, naming the option; nothing is left behind.
 
     Example:
         >>> import os, tempfile
@@ -79,26 +78,6 @@ def prepare(
         tfrecs.errors.InputError: num_items 60: at least 160 are needed, four times the \
 longest sequence of mean_length 32
     """
-    try:
-        return run(dataset, out_dir, progress, **options)
-    except InputError as error:
-        raise InputError(_naming_arguments(str(error), dataset, options)) from None
-
-
-def _naming_arguments(message: str, dataset: str, options: Iterable[str]) -> str:
-    """A message with the names of arguments in the place of flags."""
-    source = SOURCES.get(dataset) if isinstance(dataset, str) else None
-    names = {"dataset", "out_dir", *options, *OPTIONS, *(source.options if source else ())}
-    return re.sub(r"--(\w+)", lambda match: match[1] if match[1] in names else match[0], message)
-
-
-def run(
-    dataset: str = "sample",
-    out_dir: str | os.PathLike[str] | None = None,
-    progress: StageProgress | None = None,
-    **options: Any,
-) -> Manifest:
-    """`prepare` for command lines: messages name flags."""
     directory, values = _checked(dataset, out_dir, options)
     from data_prep.writing import write
 
@@ -112,10 +91,10 @@ def _checked(
 ) -> tuple[str, dict[str, Any]]:
     """The directory, and a value for every option; no file is read."""
     if not isinstance(dataset, str) or dataset not in SOURCES:
-        raise InputError(f"--dataset: unknown dataset {dataset!r}; {nearest(dataset, SOURCES)}")
+        raise InputError(f"{option('dataset')}: unknown dataset {dataset!r}; {nearest(dataset, SOURCES)}")
     directory = Option(str, None, "").convert("out_dir", out_dir)
     if directory is None:
-        raise InputError("--out_dir: required")
+        raise InputError(f"{option('out_dir')}: required")
     return directory, resolve(OPTIONS | SOURCES[dataset].options, options, f"dataset {dataset}")
 
 
@@ -134,25 +113,31 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m data_
         values = command_line.parse(sys.argv[1:] if arguments is None else arguments, OPTIONS, program)
         if values is None:
             return 0
-        values, notes = original_flags.translate(values)
-        if "show_details" in values:
-            load("prepare.py", "data_prep.show").show(values["show_details"], sys.stdout)
-            return 0
-        for note in notes:
-            print(shown(note), file=sys.stderr)
-        options = dict(values)
-        _checked(options.pop("dataset"), options.pop("out_dir", None), options)
-        load("prepare.py", "data_prep.writing")
-        with keep_interrupts():
-            manifest = run(**values)
+        with errors.naming(**original_flags.spelled(values)):
+            _run(values)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as error:
         print("interrupted; nothing was left behind", file=sys.stderr)
         return exit_code(error)
-    print(shown(f"{values['out_dir']}: {load('prepare.py', 'data_prep.show').summary(manifest)}"))
     return 0
+
+
+def _run(values: Mapping[str, str]) -> None:
+    """Does what the flags ask for, and prints what came of it."""
+    translated, notes = original_flags.translate(values)
+    if "show_details" in translated:
+        load("prepare.py", "data_prep.show").show(translated["show_details"], sys.stdout)
+        return
+    for note in notes:
+        print(shown(note), file=sys.stderr)
+    options = dict(translated)
+    _checked(options.pop("dataset"), options.pop("out_dir", None), options)
+    load("prepare.py", "data_prep.writing")
+    with keep_interrupts():
+        manifest = prepare(**translated)
+    print(shown(f"{translated['out_dir']}: {load('prepare.py', 'data_prep.show').summary(manifest)}"))
 
 
 if __name__ == "__main__":

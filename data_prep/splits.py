@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 
 DEFAULT_FRACTION = 0.1
 
@@ -85,19 +85,20 @@ def declare(
     for name, value in unused[kind].items():
         if value is not None:
             other = " with cut timestamps" if cut else ""
-            raise InputError(f"--{name} {value}: has no effect with --split {kind}{other}")
+            raise InputError(f"{option(name)} {value}: has no effect with {option('split')} {kind}{other}")
     if kind == "leave_one_out":
         return {"kind": kind}
     if cut:
         if valid_from is None or test_from is None or valid_from > test_from:
             raise InputError(
-                f"--valid_from {valid_from} --test_from {test_from}: both are needed, the first at most the second"
+                f"{option('valid_from')} {valid_from} {option('test_from')} {test_from}: both are needed, the first at "
+                "most the second"
             )
         return {"kind": kind, **cuts}
     shares = {name: DEFAULT_FRACTION if value is None else value for name, value in fractions.items()}
     if sum(shares.values()) >= 1:
         raise InputError(
-            f"--valid_fraction {shares['valid_fraction']} --test_fraction "
+            f"{option('valid_fraction')} {shares['valid_fraction']} {option('test_fraction')} "
             f"{shares['test_fraction']}: together they must be less than 1"
         )
     return {"kind": kind, **shares}

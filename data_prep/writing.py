@@ -15,9 +15,10 @@ import tensorflow as tf
 from data_prep import attributes, data_directory, splits
 from data_prep.engines import local
 from data_prep.readers.log import Log
+from tfrecs.arguments import conform
 from tfrecs.data import manifest as manifests
 from tfrecs.data.manifest import Manifest
-from tfrecs.errors import InputError, nearest
+from tfrecs.errors import InputError, nearest, option
 from tfrecs.progress import StageProgress
 
 # What does not change the data stays out of the provenance.
@@ -49,7 +50,7 @@ def write(
     Returns:
         the `tfrecs.data.manifest.Manifest` written.
     """
-    progress = progress or StageProgress(sys.stderr)
+    progress = conform("progress", progress, StageProgress | None) or StageProgress(sys.stderr)
     engine_options = {name: values[name] for name in values if name.startswith("min_") or name in ENGINE_OPTIONS}
     engine_options["split"] = splits.declare(values["split"], **{name: values[name] for name in SPLIT_OPTIONS})
     with data_directory.staged_directory(out_dir, bool(values["overwrite"])) as directory:
@@ -92,9 +93,9 @@ def _check_disk(log: Log, directory: str, out_dir: str) -> None:
 
 def _check_fields(log: Log, values: Mapping[str, Any]) -> None:
     needs = [
-        ("--min_rating", "rating", values["min_rating"] is not None),
-        ("--split time", "timestamp", values["split"] == "time"),
-        (f"--keep_fraction {values['keep_fraction']}", "timestamp", values["keep_fraction"] < 1),
+        (option("min_rating"), "rating", values["min_rating"] is not None),
+        (f"{option('split')} time", "timestamp", values["split"] == "time"),
+        (f"{option('keep_fraction')} {values['keep_fraction']}", "timestamp", values["keep_fraction"] < 1),
     ]
     for flag, field, needed in needs:
         if needed and field not in log.fields:
@@ -112,7 +113,7 @@ def _add_category(log: Log, attribute: str | None) -> None:
     """Derives the attribute `category` from the one that was asked for, if any."""
     if attribute is None:
         return
-    flag = f"--category_from {attribute}"
+    flag = f"{option('category_from')} {attribute}"
     if attribute not in log.attributes:
         hint = nearest(attribute, log.attributes) if log.attributes else "it has none"
         raise InputError(f"{flag}: dataset {log.name} has no such item attribute; {hint}")

@@ -16,6 +16,7 @@ from tfrecs.errors import LONGEST_MESSAGE, InputError
 from tfrecs.models import MODELS
 from tfrecs.progress import ProgressLine, StageProgress
 
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 # Clears the screen, sets the window's title, goes back over the line, turns the direction of what follows.
 STEERING = "\x1b[2J\x1b]0;title\x07\b\r\x9b1m\u202e\u2066"
 
@@ -108,15 +109,24 @@ def test_messages_name_the_argument_from_python_and_the_flag_from_a_command_line
         MODELS["sasrec"](3, 9, dim=10, num_heads=4)
 
 
-@pytest.mark.parametrize("package", ["models", "data"])
-def test_only_presets_name_flags(package):
-    """Of the library's modules, those about command lines: presets, and what to run to make data."""
+@pytest.mark.parametrize("package", ["tfrecs", "data_prep"])
+def test_only_command_lines_name_flags(package):
+    """Everything else asks `errors.option`, but for what to run instead; `options` and `errors` make the flags."""
     found = []
-    for path in (pathlib.Path(run.__file__).parents[1] / package).rglob("*.py"):
+    for path in (pathlib.Path(run.__file__).parents[2] / package).rglob("*.py"):
+        about_flags = {"command_line", "presets", "original_flags"} & {path.stem, path.parent.name}
+        if about_flags or path.stem in ("options", "errors"):
+            continue
         tree = ast.parse(path.read_text())
-        raised = [node for node in ast.walk(tree) if isinstance(node, ast.Raise)]
-        texts = [node.value for top in raised for node in ast.walk(top) if isinstance(node, ast.Constant)]
-        flags = [text for text in texts if isinstance(text, str) and re.search(r"--\w*", text)]
-        if flags and path.stem not in ("presets", "original_flags"):
-            found += [f"{path.name}: {text}" for text in flags if "data_prep.prepare" not in text]
+        documented = [node for node in ast.walk(tree) if isinstance(node, DOCUMENTED) and ast.get_docstring(node)]
+        docstrings = {node.body[0].value for node in documented}
+        parts = {part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in ast.walk(tree):
+            text = ""
+            if isinstance(node, ast.JoinedStr):
+                text = "".join(part.value if isinstance(part, ast.Constant) else "x" for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docstrings | parts:
+                text = node.value
+            if re.search(r"(?<![\w-])--\w", text) and not re.search(r"data_prep\.prepare|examples/run\.py", text):
+                found.append(f"{path.name}:{node.lineno}: {text}")
     assert not found

@@ -92,7 +92,7 @@ def test_what_cannot_be_exported_is_named(sample, tmp_path):
     file = tmp_path / "file"
     file.write_text("")
     for export_dir in (file, file / "below"):
-        with pytest.raises(InputError, match=f"--export_dir {export_dir}: cannot be written: "):
+        with pytest.raises(InputError, match=f"export_dir {export_dir}: cannot be written: "):
             export(*sample, str(export_dir))
     target = str(tmp_path / "export")
     for k in (0, -1, 2.0, True, "10"):

@@ -18,6 +18,7 @@ RANKS = {
     "": 0,
     "errors": 1,
     "startup": 1,
+    "arguments": 2,
     "files": 2,
     "json_schema": 2,
     "options": 2,
@@ -41,6 +42,7 @@ RANKS = {
 }
 OPEN_TO_DATA_PREP = {
     "tfrecs",
+    "tfrecs.arguments",
     "tfrecs.errors",
     "tfrecs.options",
     "tfrecs.startup",

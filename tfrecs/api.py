@@ -7,14 +7,16 @@ from typing import Any
 
 import pandas as pd
 
+from tfrecs.arguments import checked
 from tfrecs.data import kinds
 from tfrecs.data.dataset import Dataset
 from tfrecs.data.manifest import FILE_NAME
-from tfrecs.errors import InputError, nearest, option
+from tfrecs.errors import InputError, option
 from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.runs import directory, history
 from tfrecs.serving import batch, explanations
 from tfrecs.serving.export import export
+from tfrecs.serving.tokens import check_count
 from tfrecs.training import recipe as recipes
 from tfrecs.training import session
 
@@ -22,6 +24,7 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 Prepared = Dataset | str | os.PathLike[str]  # prepared data, or where they are
 
 
+@checked
 def prepare(
     data: pd.DataFrame | str | os.PathLike[str],
     out_dir: str | os.PathLike[str],
@@ -60,31 +63,14 @@ def prepare(
         >>> data.manifest.num_users
         50
     """
-    from data_prep import frames
-    from data_prep.prepare import prepare as prepare_source
-    from data_prep.sources import SOURCES
+    from data_prep import tables
 
-    columns = {"user": user, "item": item, "timestamp": timestamp, "action": action, "rating": rating}
-    named: dict[str, Any] = {name: column for name, column in columns.items() if column is not None}
-    if hasattr(data, "columns"):
-        frames.prepare(data, out_dir, **named, item_features=item_features, overwrite=overwrite, **options)
-    elif isinstance(data, str) and data in SOURCES:
-        if named:
-            raise InputError(f"{next(iter(named))}: source {data!r} knows its columns; leave it out")
-        if item_features is not None:
-            raise InputError(f"item_features: source {data!r} has its own; leave it out")
-        prepare_source(data, out_dir, overwrite=overwrite, **options)
-    else:
-        path = os.fspath(data) if isinstance(data, str | os.PathLike) else None
-        if path is None or not os.path.exists(path):
-            what = f"got {str(data)[:200]!r}" + ("" if path is None else f"; {nearest(path, SOURCES)}")
-            raise InputError(f"data: expected a DataFrame, a file or the name of a source, {what}")
-        table: dict[str, Any] = {} if item_features is None else {"items": os.fspath(item_features)}
-        given: dict[str, Any] = {f"{name}_column": column for name, column in named.items()}
-        prepare_source("delimited", out_dir, path=path, overwrite=overwrite, **given, **table, **options)
+    columns = {"user": user, "item": item, "timestamp": timestamp, "rating": rating, "action": action}
+    tables.prepare(data, out_dir, columns, item_features, {"overwrite": overwrite, **options})
     return Dataset(out_dir)
 
 
+@checked
 def train(
     model: str,
     data: Prepared,
@@ -132,6 +118,7 @@ def train(
     return Run(run_dir, data=data, model=experiment.model)
 
 
+@checked
 def load(run_dir: str | os.PathLike[str], checkpoint: str | None = None, data: Prepared | None = None) -> "Run":
     """A run that was trained before.
 
@@ -284,15 +271,17 @@ class Run:
         """Measures the model and the baselines on the test split; writes nothing.
 
         Args:
-            **values: of `TrainConfig`, how to judge: `protocol`, `topk`, `exclude_seen`, `num_eval_negatives`, ...
+            **values: of `TrainConfig`, those of `tfrecs.runs.config.JUDGING`: `protocol`, `topk`, `exclude_seen`, ...
 
         Returns:
             dict of `test_*`, `popularity_*`, ..., as in `metrics.json`.
         """
         return session.judge(self.run_dir, self.checkpoint, self.data.data_dir, self.data.manifest, values)
 
+    @checked
     def export(self, export_dir: str | os.PathLike[str], k: int = 10) -> str:
         """Writes the next version of a SavedModel for TensorFlow Serving; see `tfrecs.serving.export.export`."""
+        check_count(k, self.data.manifest.num_items)
         return export(self.model, self.data.data_dir, self.data.manifest, os.fspath(export_dir), k)
 
 

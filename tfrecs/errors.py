@@ -3,9 +3,11 @@
 import contextlib
 import contextvars
 import re
-from collections.abc import Iterable, Iterator
+import types
+from collections.abc import Iterable, Iterator, Mapping
 
 _on_command_line = contextvars.ContextVar("on_command_line", default=False)
+_names: contextvars.ContextVar[Mapping[str, str]] = contextvars.ContextVar("names", default=types.MappingProxyType({}))
 LONGEST_MESSAGE = 2000
 LONGEST_VALUE = 300
 # Marks that change the direction of the text around them, so that it reads as something else.
@@ -46,18 +48,39 @@ def command_line() -> Iterator[None]:
         _on_command_line.reset(token)
 
 
+@contextlib.contextmanager
+def naming(**names: str) -> Iterator[None]:
+    """A context within which messages call options as whoever calls the library does.
+
+    Args:
+        **names: the caller's name for an option, by the option's own.
+
+    Example:
+        >>> with naming(user_column="user"):
+        ...     option("user_column")
+        'user'
+    """
+    token = _names.set({**_names.get(), **names})
+    try:
+        yield
+    finally:
+        _names.reset(token)
+
+
 def option(name: str, argument: str | None = None) -> str:
     """What a message calls an option: the argument from Python, the flag from a command line.
 
     Args:
-        name: str, the flag without `--`.
+        name: str, the flag without `--`; a value may follow it, `overwrite 1`.
         argument: str, the argument's name where it is another.
 
     Example:
         >>> option("num_heads"), option("negative_sampling", "distribution")
         ('num_heads', 'distribution')
     """
-    return f"--{name}" if _on_command_line.get() else argument or name
+    on_command_line, names = _on_command_line.get(), _names.get()
+    called = names.get(name, name if on_command_line else argument or name)
+    return f"--{called}" if on_command_line else called
 
 
 def shown(value: object) -> str:

@@ -77,7 +77,7 @@ def check_writable(flag: str, path: str | os.PathLike[str]) -> None:
     """Finds out, before anything is written, whether a directory can be made or written.
 
     Args:
-        flag: str, what the message names, `--run_dir`.
+        flag: str, what the message names, `--run_dir` on a command line.
         path: str, a directory that may be absent.
 
     Raises:

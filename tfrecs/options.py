@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from tfrecs.errors import InputError, nearest
+from tfrecs.errors import InputError, nearest, option
 
 METAVARS = {int: "N", float: "X", str: "TEXT"}
 ENDINGS = {"dir": "DIR", "config": "FILE", "file": "FILE", "items": "FILE", "out": "FILE", "column": "COLUMN"}
@@ -81,7 +81,7 @@ class Option:
             the checked value, or None if the value is None.
 
         Raises:
-            InputError: naming the flag and echoing the value.
+            InputError: naming the option and echoing the value.
 
         Example:
             >>> Option(int, 8, "number of shards", minimum=1).convert("num_shards", "4")
@@ -90,7 +90,7 @@ class Option:
         if value is None:
             return None
         noun = {int: "an integer", float: "a number", str: "text"}[self.type]
-        wanted = f"--{name}: expected {noun}{self._range()}, got {_shown(value)}"
+        wanted = f"{option(name)}: expected {noun}{self._range()}, got {_shown(value)}"
         if self.type is str:
             return self._text(name, value, wanted)
         is_switch = (self.minimum, self.maximum) == (0, 1)
@@ -113,9 +113,9 @@ class Option:
         if not isinstance(converted, str) or "\0" in converted or not is_unicode(converted):
             raise InputError(wanted)
         if self.choices and converted not in self.choices:
-            raise InputError(f"--{name}: unknown value {value!r}; {nearest(converted, self.choices)}")
+            raise InputError(f"{option(name)}: unknown value {value!r}; {nearest(converted, self.choices)}")
         if not converted:
-            raise InputError(f"--{name}: empty")
+            raise InputError(f"{option(name)}: empty")
         return converted
 
     def _range(self) -> str:
@@ -161,9 +161,9 @@ def resolve(options: Mapping[str, Option], values: Mapping[str, object], owner: 
     given = {name: value for name, value in values.items() if value is not None}
     for name in given:
         if name not in options:
-            flags = [f"--{known}" for known in options]
-            raise InputError(f"--{name}: not an option of {owner}; {nearest('--' + name, flags)}")
-    return {name: option.convert(name, given.get(name, option.default)) for name, option in options.items()}
+            hint = nearest(option(name), map(option, options))
+            raise InputError(f"{option(name)}: not an option of {owner}; {hint}")
+    return {name: declared.convert(name, given.get(name, declared.default)) for name, declared in options.items()}
 
 
 class Parser(argparse.ArgumentParser):

@@ -17,7 +17,7 @@ from data_prep.readers.log import Log
 from data_prep.timestamps import MICROSECOND, Times
 from tfrecs.data.manifest import Shard
 from tfrecs.data.records import ShardWriter
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 from tfrecs.progress import StageProgress
 
 WORK_DIRECTORY = "work"
@@ -74,8 +74,8 @@ def _failures_named(options: Mapping[str, Any]) -> Iterator[None]:
         yield
     except duckdb.OutOfMemoryException as error:
         raise InputError(
-            f"--memory_limit_mb {options['memory_limit_mb']}: not enough memory, or disk for what does not fit: "
-            f"{_first_line(error)}"
+            f"{option('memory_limit_mb')} {options['memory_limit_mb']}: not enough memory, or disk for what does not "
+            f"fit: {_first_line(error)}"
         ) from None
     except WRITE_ERRORS as error:
         raise OSError(errno.EIO, _first_line(error)) from None

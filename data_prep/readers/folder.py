@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 
-from tfrecs.errors import InputError, nearest
+from tfrecs.errors import InputError, nearest, option
 
 MOST_NAMES_SHOWN = 20
 
@@ -28,9 +28,9 @@ def names(raw_dir: str | None, dataset: str) -> list[str]:
         tfrecs.errors.InputError: --raw_dir: required for --dataset atomic
     """
     if raw_dir is None:
-        raise InputError(f"--raw_dir: required for --dataset {dataset}")
+        raise InputError(f"{option('raw_dir')}: required for {option('dataset')} {dataset}")
     if not os.path.isdir(raw_dir):
-        raise InputError(f"--raw_dir {raw_dir}: no such directory")
+        raise InputError(f"{option('raw_dir')} {raw_dir}: no such directory")
     found = sorted(name for name in os.listdir(raw_dir) if not name.startswith("."))
     return [name for name in found if os.path.isfile(os.path.join(raw_dir, name))]
 
@@ -51,10 +51,11 @@ def given(raw_dir: str, present: Sequence[str], flag: str, name: str) -> str:
         InputError: a path rather than a name, or no such file in the directory.
     """
     if os.path.basename(name) != name:
-        raise InputError(f"--{flag} {name}: expected the name of a file in --raw_dir, without a directory")
+        inside = f"expected the name of a file in {option('raw_dir')}, without a directory"
+        raise InputError(f"{option(flag)} {name}: {inside}")
     if name not in present:
         hint = nearest(name, present) if present else "it is empty"
-        raise InputError(f"--{flag} {name}: no such file in {raw_dir}; {hint}")
+        raise InputError(f"{option(flag)} {name}: no such file in {raw_dir}; {hint}")
     return name
 
 
@@ -82,8 +83,8 @@ choose with --file NAME
     """
     if len(candidates) > 1:
         raise InputError(
-            f"--raw_dir {raw_dir}: {len(candidates)} files that may be the {what}: {shown(candidates)}; "
-            f"choose with --{flag} NAME"
+            f"{option('raw_dir')} {raw_dir}: {len(candidates)} files that may be the {what}: {shown(candidates)}; "
+            f"choose with {option(flag)} NAME"
         )
     return candidates[0] if candidates else None
 
@@ -92,7 +93,7 @@ def required(raw_dir: str, present: Sequence[str], candidates: Sequence[str], fl
     """The one candidate, as `only`; none at all is an error that says what the directory holds."""
     if not candidates:
         content = f"it holds {shown(present)}" if present else "it is empty"
-        raise InputError(f"--raw_dir {raw_dir}: no {what}; {content}")
+        raise InputError(f"{option('raw_dir')} {raw_dir}: no {what}; {content}")
     only(raw_dir, candidates, flag, what)
     return candidates[0]
 

@@ -10,7 +10,7 @@ from data_prep.readers import fields, item_table, parquet, text
 from data_prep.readers.item_table import KIND_OF_BAD_LINE
 from data_prep.readers.log import AttributeChunks, BadLines
 from data_prep.sources.options import ITEMS_FILE
-from tfrecs.errors import InputError, nearest
+from tfrecs.errors import InputError, nearest, option
 
 KIND = "kind"
 
@@ -42,7 +42,7 @@ def open_table(
     is_parquet = path.endswith(".parquet")
     if is_parquet:
         if options["items_delimiter"] is not None:
-            raise InputError(f"--items_delimiter {options['items_delimiter']!r}: has no effect on {path}")
+            raise InputError(f"{option('items_delimiter')} {options['items_delimiter']!r}: has no effect on {path}")
         header, lists = parquet.column_names(path), _parquet_lists(path)
     else:
         delimiter = delimiter_of(path, options["items_delimiter"], "items_delimiter")
@@ -52,7 +52,8 @@ def open_table(
     columns = _attributes(path, header, options, item, lists)
     kinds = {name: "list" if column in lists else "token" for name, column in columns.items()}
     if not columns:
-        raise InputError(f"--items {path}: no column becomes an attribute; name some with --items_columns")
+        named = option("items_columns")
+        raise InputError(f"{option('items')} {path}: no column becomes an attribute; name some with {named}")
     if is_parquet:
         chunks = _read_parquet(path, item, columns, kinds, options, bad_lines)
     else:
@@ -74,9 +75,9 @@ def open_table(
 
 def refuse_without(options: Mapping[str, Any]) -> None:
     """Refuses options of a table of items that is not given; arguments as for `open_table`."""
-    for name, option in ITEMS_FILE.items():
-        if options[name] != option.default:
-            raise InputError(f"--{name} {options[name]}: has no effect without --items")
+    for name, declared in ITEMS_FILE.items():
+        if options[name] != declared.default:
+            raise InputError(f"{option(name)} {options[name]}: has no effect without {option('items')}")
 
 
 def _attributes(
@@ -95,11 +96,11 @@ def _attributes(
     if kind is not None:
         _column(path, header, kind, "items_kind")
         if kind == item or kind in lists:
-            raise InputError(f"--items_kind {kind}: the kind is one value in a column of its own")
+            raise InputError(f"{option('items_kind')} {kind}: the kind is one value in a column of its own")
         if kind != KIND and KIND in chosen:
             raise InputError(
-                f"--items_kind {kind}: {path} has another column {KIND!r}, which is what the attribute is called; "
-                "leave it out by --items_columns"
+                f"{option('items_kind')} {kind}: {path} has another column {KIND!r}, which is what the attribute is "
+                f"called; leave it out by {option('items_columns')}"
             )
     columns = {column: column for column in dict.fromkeys([*chosen, *sorted(lists)]) if column != kind}
     for column in columns:
@@ -115,14 +116,14 @@ def _named(path: str, header: Sequence[str], options: Mapping[str, Any], flag: s
     for name in names:
         _column(path, header, name, flag)
         if names.count(name) > 1:
-            raise InputError(f"--{flag} {options[flag]}: {name!r} is named twice")
+            raise InputError(f"{option(flag)} {options[flag]}: {name!r} is named twice")
     return names
 
 
 def _column(path: str, header: Sequence[str], column: str, flag: str) -> None:
     if header.count(column) == 0:
         raise InputError(
-            f"{path}: no column {column!r} (--{flag}); {nearest(column, header)} "
+            f"{path}: no column {column!r} ({option(flag)}); {nearest(column, header)} "
             f"The columns are {', '.join(map(repr, header))}"
         )
     if header.count(column) > 1:

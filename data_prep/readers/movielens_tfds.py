@@ -8,7 +8,7 @@ import pyarrow as pa
 import tensorflow as tf
 
 from data_prep.readers.log import Log
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 
 ROWS_PER_BATCH = 1 << 16
 NO_GENRES = "(no genres listed)"
@@ -45,13 +45,14 @@ def _builder(name: str, full_name: str) -> Any:
     try:
         import tensorflow_datasets as tfds
     except ImportError:
-        raise InputError(f"--dataset {name}: give --raw_dir, or install tensorflow-datasets to download it") from None
+        remedy = f"give {option('raw_dir')}, or install tensorflow-datasets to download it"
+        raise InputError(f"{option('dataset')} {name}: {remedy}") from None
     try:
         builder = tfds.builder(full_name)
         builder.download_and_prepare()
     except Exception as error:
         raise InputError(
-            f"--dataset {name}: tensorflow-datasets cannot download it; give --raw_dir with the "
+            f"{option('dataset')} {name}: tensorflow-datasets cannot download it; give {option('raw_dir')} with the "
             f"GroupLens files: {error}"
         ) from error
     return builder

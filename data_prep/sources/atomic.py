@@ -12,7 +12,7 @@ from typing import Any
 from data_prep.readers import blocks, folder, item_table, text
 from data_prep.readers.log import FIELDS, BadLines, Log
 from data_prep.sources.delimited import digest_raw
-from tfrecs.errors import InputError, nearest
+from tfrecs.errors import InputError, nearest, option
 
 ENDINGS = {"inter": ".inter", "item": ".item", "user": ".user"}
 TYPES = ("token", "token_seq", "float", "float_seq")
@@ -54,7 +54,8 @@ def open_log(name: str, options: Mapping[str, Any]) -> Log:
             paths["item"], list(headers["item"]), options["item_column"], kinds, options["seq_separator"], bad_lines
         )
     elif options["attributes"] is not None:
-        raise InputError(f"--attributes {options['attributes']}: no {ENDINGS['item']} file belongs to {paths['inter']}")
+        named = f"{option('attributes')} {options['attributes']}"
+        raise InputError(f"{named}: no {ENDINGS['item']} file belongs to {paths['inter']}")
     if "user" in paths:
         _column(paths["user"], headers["user"], options["user_column"], "user_column", ("token",))
         used["user"] = [options["user_column"]]
@@ -69,7 +70,7 @@ def _find_files(raw_dir: str, chosen: str | None, dataset: str) -> dict[str, str
     if chosen is not None:
         file = folder.given(raw_dir, present, "file", chosen)
         if not folder.ends_with(file, ENDINGS["inter"]):
-            raise InputError(f"--file {chosen}: expected a name ending in {ENDINGS['inter']}")
+            raise InputError(f"{option('file')} {chosen}: expected a name ending in {ENDINGS['inter']}")
     else:
         candidates = [file for file in present if folder.ends_with(file, ENDINGS["inter"])]
         file = folder.required(raw_dir, present, candidates, "file", f"log ({ENDINGS['inter']})")
@@ -115,11 +116,12 @@ def _column(path: str, header: Mapping[str, str], column: str, flag: str, types:
     """The name of a column, which must be there and of one of the types."""
     if column not in header:
         raise InputError(
-            f"{path}: no column {column!r} (--{flag}); {nearest(column, header)} "
+            f"{path}: no column {column!r} ({option(flag)}); {nearest(column, header)} "
             f"The columns are {', '.join(map(repr, header))}"
         )
     if header[column] not in types:
-        raise InputError(f"{path}: column {column!r} is {header[column]}, expected {' or '.join(types)} (--{flag})")
+        expected = " or ".join(types)
+        raise InputError(f"{path}: column {column!r} is {header[column]}, expected {expected} ({option(flag)})")
     return column
 
 
@@ -137,6 +139,6 @@ def _attributes(path: str, header: Mapping[str, str], options: Mapping[str, Any]
         _column(path, header, column, "attributes", tuple(KINDS))
         if column == item or chosen.count(column) > 1:
             raise InputError(
-                f"--attributes {options['attributes']}: {column!r} cannot be an attribute, or is named twice"
+                f"{option('attributes')} {options['attributes']}: {column!r} cannot be an attribute, or is named twice"
             )
     return chosen

@@ -7,7 +7,7 @@ from typing import Any
 from data_prep.readers import blocks, items_file, parquet, text
 from data_prep.readers.log import FIELDS, BadLines, Log
 from tfrecs.data.manifest import digest
-from tfrecs.errors import InputError, nearest
+from tfrecs.errors import InputError, nearest, option
 
 
 def open_log(name: str, options: Mapping[str, Any]) -> Log:
@@ -25,7 +25,7 @@ def open_log(name: str, options: Mapping[str, Any]) -> Log:
     """
     path = options["path"]
     if path is None:
-        raise InputError(f"--path: required for --dataset {name}")
+        raise InputError(f"{option('path')}: required for {option('dataset')} {name}")
     sha256 = digest_raw(path)
     columns = {
         role: options[f"{role}_column"] for role in ("user", "item", *FIELDS) if options[f"{role}_column"] is not None
@@ -33,11 +33,11 @@ def open_log(name: str, options: Mapping[str, Any]) -> Log:
     bad_lines = BadLines(options["on_bad_line"], {})
     if path.endswith(".parquet"):
         if options["delimiter"] is not None:
-            raise InputError(f"--delimiter {options['delimiter']!r}: has no effect on {path}")
+            raise InputError(f"{option('delimiter')} {options['delimiter']!r}: has no effect on {path}")
         _find(path, columns, parquet.column_names(path))
         chunks = parquet.read(path, columns, bad_lines)
     else:
-        delimiter = _delimiter(path, options["delimiter"], "delimiter")
+        delimiter = delimiter_of(path, options["delimiter"], "delimiter")
         header = text.read_header(path, delimiter)
         roles = _find(path, columns, header)
         layout = blocks.Layout(roles, len(header), delimiter, quoted=True, header=True)
@@ -57,7 +57,7 @@ def open_log(name: str, options: Mapping[str, Any]) -> Log:
         name = f"items/{name}"
     raw_files[name] = digest_of_items
     log.attributes, log.attribute_chunks, left_out = items_file.open_table(
-        items, options, options["item_column"], _delimiter, bad_lines
+        items, options, options["item_column"], delimiter_of, bad_lines
     )
     provenance["columns_left_out"] = {name: left_out}
     return log
@@ -75,19 +75,19 @@ def digest_raw(path: str) -> str:
     return sha256
 
 
-def _delimiter(path: str, chosen: str | None, flag: str) -> str:
-    """The delimiter of a text file: the one that `--<flag>` gives, else the one its name tells."""
+def delimiter_of(path: str, chosen: str | None, flag: str) -> str:
+    """The delimiter of a text file: the one that the option `flag` gives, else the one its name tells."""
     if chosen is not None:
         delimiter = chosen.replace("\\t", "\t")
         if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
-            raise InputError(f"--{flag}: expected one ASCII character, got {chosen!r}")
+            raise InputError(f"{option(flag)}: expected one ASCII character, got {chosen!r}")
         return delimiter
     name = path.removesuffix(".gz")
     if name.endswith(".csv"):
         return ","
     if name.endswith((".tsv", ".txt")):
         return "\t"
-    raise InputError(f"{path}: which delimiter? say so with --{flag}")
+    raise InputError(f"{path}: which delimiter? say so with {option(flag)}")
 
 
 def _find(path: str, columns: Mapping[str, str], header: Sequence[str]) -> dict[str, int]:
@@ -95,7 +95,7 @@ def _find(path: str, columns: Mapping[str, str], header: Sequence[str]) -> dict[
     for role, column in columns.items():
         if header.count(column) == 0:
             raise InputError(
-                f"{path}: no column {column!r} (--{role}_column); {nearest(column, header)} "
+                f"{path}: no column {column!r} ({option(f'{role}_column')}); {nearest(column, header)} "
                 f"The columns are {', '.join(map(repr, header))}"
             )
         if header.count(column) > 1:

@@ -13,7 +13,7 @@ from data_prep.readers import blocks, movielens_tfds, text
 from data_prep.readers.blocks import Layout
 from data_prep.readers.log import BadLines, Log
 from data_prep.sources.delimited import digest_raw
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 
 FIELDS = ("timestamp", "rating")
 ROLES = {"user": 0, "item": 1, "rating": 2, "timestamp": 3}
@@ -91,13 +91,13 @@ def open_log(name: str, options: Mapping[str, Any]) -> Log:
 def _find_ratings(raw_dir: str, name: str) -> tuple[str, str]:
     """The file of ratings, and the one of `LAYOUTS` that it is laid out as."""
     if not os.path.isdir(raw_dir):
-        raise InputError(f"--raw_dir {raw_dir}: no such directory")
+        raise InputError(f"{option('raw_dir')} {raw_dir}: no such directory")
     for ratings in LAYOUTS:
         if os.path.exists(os.path.join(raw_dir, ratings)):
             return ratings, ratings
     if os.path.exists(os.path.join(raw_dir, f"{name}_ratings.csv")):
         return f"{name}_ratings.csv", "ratings.csv"
-    raise InputError(f"--raw_dir {raw_dir}: holds none of {', '.join(LAYOUTS)}, {name}_ratings.csv")
+    raise InputError(f"{option('raw_dir')} {raw_dir}: holds none of {', '.join(LAYOUTS)}, {name}_ratings.csv")
 
 
 def _genres(path: str, encoding: str, layout: Layout) -> Iterator[tuple[str, pa.Table]]:

@@ -18,7 +18,7 @@ from data_prep.generator import sample_kinds, sample_process
 from data_prep.generator.sample_kinds import Catalogue
 from data_prep.generator.sample_process import Process
 from data_prep.readers.log import FIELDS, Log
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 
 TRANSITION = 0.78
 ITEMS_PER_CATEGORY = 50
@@ -54,8 +54,8 @@ def open_log(name: str, options: Mapping[str, Any]) -> Log:
     longest = _length_range(options["mean_length"])[1]
     if options["num_items"] < 4 * longest:
         raise InputError(
-            f"--num_items {options['num_items']}: at least {4 * longest} are needed, four times "
-            f"the longest sequence of --mean_length {options['mean_length']}"
+            f"{option('num_items')} {options['num_items']}: at least {4 * longest} are needed, four times "
+            f"the longest sequence of {option('mean_length')} {options['mean_length']}"
         )
     process = sample_process.Process.create(options["num_items"], ITEMS_PER_CATEGORY, TRANSITION, options["seed"])
     tokens = item_tokens(options["num_items"], options["seed"])

@@ -40,7 +40,7 @@ def test_appears_at_the_end_with_usual_permissions(tmp_path):
 
 def test_exists_and_overwrite(tmp_path):
     make(tmp_path / "data", "old")
-    with pytest.raises(InputError, match="exists already; --overwrite 1"):
+    with pytest.raises(InputError, match="exists already; overwrite=True replaces it"):
         make(tmp_path / "data", "new")
     assert names(tmp_path / "data") == ["dataset.json", "old"]
     make(tmp_path / "data", "new", overwrite=True)
@@ -130,6 +130,6 @@ def test_a_directory_that_another_one_took_the_place_of_is_spared(tmp_path):
 def test_two_preparations_of_one_directory(tmp_path):
     with staged_directory(str(tmp_path / "data")) as directory:
         open(os.path.join(directory, "first"), "w").close()
-        with pytest.raises(InputError, match=f"--out_dir {tmp_path / 'data'}: another process is writing there"):
+        with pytest.raises(InputError, match=f"out_dir {tmp_path / 'data'}: another process is writing there"):
             make(tmp_path / "data", "second")
     assert names(tmp_path / "data") == ["first"] and names(tmp_path) == ["data"]

@@ -252,5 +252,5 @@ def test_every_whole_number_has_a_range():
     options = OPTIONS | {name: option for source in SOURCES.values() for name, option in source.options.items()}
     for name, option in options.items():
         if isinstance(option, Option) and option.type is int:
-            with pytest.raises(InputError, match=f"--{name}: expected an integer"):
+            with pytest.raises(InputError, match=f"{name}: expected an integer"):
                 option.convert(name, 2**63)

@@ -61,8 +61,8 @@ def test_rating_comes_first():
 @pytest.mark.parametrize(
     "options, named",
     [
-        ({"min_rating": 6}, "2 interactions of 2 users with 1 items after --min_rating 6"),
-        ({"min_user_interactions": 2}, "2 interactions of 2 users .*--min_user_interactions 2"),
+        ({"min_rating": 6}, "2 interactions of 2 users with 1 items after min_rating 6"),
+        ({"min_user_interactions": 2}, "2 interactions of 2 users .*min_user_interactions 2"),
     ],
 )
 def test_nothing_left(options, named):

@@ -1,6 +1,6 @@
 import pytest
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, command_line
 from tfrecs.options import Option, resolve
 
 OPTIONS = {
@@ -36,5 +36,7 @@ def test_strings_and_values_alike():
     ],
 )
 def test_rejects(values, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message), command_line():
+        resolve(OPTIONS, values, "x")
+    with pytest.raises(InputError, match=message.replace("--", "")):  # from Python
         resolve(OPTIONS, values, "x")

@@ -49,11 +49,11 @@ def test_resolve_takes_quantiles_of_all_timestamps():
 @pytest.mark.parametrize(
     "arguments, named",
     [
-        (("leave_one_out", 0.1), "--valid_fraction 0.1"),
-        (("ratio", None, None, 5), "--valid_from 5"),
-        (("time", 0.1, None, 5, 6), "--valid_fraction 0.1"),
-        (("time", None, None, 5, None), "--test_from None"),
-        (("time", None, None, 7, 6), "--valid_from 7"),
+        (("leave_one_out", 0.1), "valid_fraction 0.1"),
+        (("ratio", None, None, 5), "valid_from 5"),
+        (("time", 0.1, None, 5, 6), "valid_fraction 0.1"),
+        (("time", None, None, 5, None), "test_from None"),
+        (("time", None, None, 7, 6), "valid_from 7"),
         (("ratio", 0.5, 0.5), "less than 1"),
     ],
 )

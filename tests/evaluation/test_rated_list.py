@@ -180,7 +180,7 @@ def test_the_whole_way_with_the_model(rated_data, share):
 
 
 def test_models_without_ratings_are_refused(rated_data):
-    with pytest.raises(InputError, match="--protocol rated_list: object predicts no ratings"):
+    with pytest.raises(InputError, match="^protocol rated_list: object predicts no ratings"):
         RatedList().measurement(object(), *rated_data[:2])
 
 

@@ -92,9 +92,9 @@ def test_without_lists_it_says_so(golden, tmp_path):
 @pytest.mark.parametrize(
     "given, message",
     [
-        ({"rating_classes": (1, 2)}, "--rating_classes: the weights have 5 classes, got 2"),
-        ({"embedding_dim": 16}, "--embedding_dim 16: the weights have 8"),
-        ({"region_size": 5}, "--region_size 5: the weights have 7"),
+        ({"rating_classes": (1, 2)}, "^rating_classes: the weights have 5 classes, got 2"),
+        ({"embedding_dim": 16}, "^embedding_dim 16: the weights have 8"),
+        ({"region_size": 5}, "^region_size 5: the weights have 7"),
     ],
 )
 def test_contradictions(golden, tmp_path, given, message):
@@ -116,7 +116,7 @@ def test_contradictions(golden, tmp_path, given, message):
 def test_lists_that_do_not_fit_are_named(golden, tmp_path, items, users, message):
     path = tmp_path / "lists.npz"
     np.savez(path, itemId=items, item_user_sequence=users)
-    with pytest.raises(InputError, match=f"--tables {path}: {message}"):
+    with pytest.raises(InputError, match=f"^tables {path}: {message}"):
         convert("arerec", str(golden.joinpath(*CHECKPOINT)), str(tmp_path / "run"), tables=str(path))
     assert list(tmp_path.iterdir()) == [path]
 

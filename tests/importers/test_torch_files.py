@@ -45,7 +45,7 @@ def path(tmp_path):
 
 def refusal(path):
     """What `load` says of a file."""
-    with pytest.raises(InputError, match=f"^--checkpoint {path}: ") as error:
+    with pytest.raises(InputError, match=f"^checkpoint {path}: ") as error:
         torch_files.load(str(path))
     return str(error.value)
 

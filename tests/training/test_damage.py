@@ -93,7 +93,7 @@ def test_a_newest_checkpoint_that_is_not_complete_is_not_passed_over(directory, 
         return
     with pytest.raises(InputError, match="cp-0003: damaged: .*others* checkpoints there: cp-0001, cp-0002") as error:
         listing.newest(directory)
-    assert "--load_weight_path cp-0002 goes on from it" in str(error.value)
+    assert "checkpoint cp-0002 goes on from it" in str(error.value)
 
 
 def test_where_no_checkpoint_is_complete_nothing_starts_afresh(directory):

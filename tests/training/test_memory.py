@@ -69,7 +69,7 @@ def test_the_arithmetic_is_that_of_the_variables_and_of_the_data(monkeypatch, da
     monkeypatch.setattr(memory, "total", lambda: needed)
     check_data("attrec", {"embedding_dim": 500}, config, data_dir, found)
     monkeypatch.setattr(memory, "total", lambda: needed - 1)
-    with pytest.raises(InputError, match="most of it for a batch by --num_negatives: 512 x 10 x 2,008 bytes = 10.3 MB"):
+    with pytest.raises(InputError, match="most of it for a batch by num_negatives: 512 x 10 x 2,008 bytes = 10.3 MB"):
         check_data("attrec", {"embedding_dim": 500}, config, data_dir, found)
     sgd = dataclasses.replace(config, optimizer="sgd", batch_size=1)
     memory.check(model, sgd, rows=99, available=floats * 4 + 18 * 2008)

@@ -117,7 +117,7 @@ def test_a_directory_of_other_files_may_become_a_run_directory(tmp_path):
     record.claim(tmp_path, "cp-0001")
     for own in ("cp-0001.index", "history.csv", "config.json"):
         (tmp_path / own).write_text("ours")
-    with pytest.raises(InputError, match="holds a run already; --overwrite 1 removes it"):
+    with pytest.raises(InputError, match="holds a run already; overwrite=True removes it"):
         runs.start(str(tmp_path), fresh=True)
     runs.start(str(tmp_path), fresh=True, overwrite=True)
     assert [name for name in names if (tmp_path / name).read_text() != name] == []

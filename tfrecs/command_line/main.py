@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfrecs.command_line import run
-from tfrecs.errors import InputError, NotFiniteError, command_line, nearest, shown
+from tfrecs.errors import InputError, NotFiniteError, command_line, naming, nearest, shown
 from tfrecs.options import Option, Parser
 from tfrecs.startup import exit_code, keep_interrupts, load
 
@@ -99,7 +99,7 @@ def _run(command: str, flags: Sequence[str]) -> int:
     if command == "evaluate":
         return _evaluate(flags)
     if command in ("check", "convert"):
-        return load(f"tfrecs {command}", "tfrecs.command_line.originals").main([command, *flags])
+        return load(f"tfrecs {command}", "tfrecs.command_line.originals").main([command, *flags], "tfrecs")
     if command not in OPTIONS:
         raise InputError(f"unknown command {shown(command)!r}; {nearest(command, SUMMARIES)}")
     values = _parse(command, flags)
@@ -156,15 +156,16 @@ def _recommend(values: Mapping[str, Any]) -> int:
     if out and not out.endswith((".csv", ".parquet")):
         raise InputError(f"--out {out}: expected a name that ends in .csv or .parquet")
     trained = _load(values)
-    table = trained.recommend(
-        list(values["users"]) or None,
-        [list(values["history"])] if values["history"] else None,
-        values["k"],
-        values["exclude_seen"],
-        list(values["allowed"]) or None,
-        list(values["excluded"]) or None,
-        values["kind"],
-    )
+    with naming(histories="history"):
+        table = trained.recommend(
+            list(values["users"]) or None,
+            [list(values["history"])] if values["history"] else None,
+            values["k"],
+            values["exclude_seen"],
+            list(values["allowed"]) or None,
+            list(values["excluded"]) or None,
+            values["kind"],
+        )
     if not out:
         print("\n".join(shown(line) for line in table.to_string(index=False).splitlines()))
         return 0

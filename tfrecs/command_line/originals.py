@@ -11,42 +11,41 @@ from tfrecs.importers import NAMES
 from tfrecs.options import Parser
 from tfrecs.startup import exit_code, keep_interrupts, load
 
-PROGRAM = "python -m tfrecs.importers"
-
 
 @command_line()
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, program: str = "python -m tfrecs.importers") -> int:
     """Runs the command line.
 
     Args:
         argv: list of str; default the process's own.
+        program: str, what help and messages begin with.
 
     Returns:
         exit code: 0; 1 if `check` found a difference above its tolerance; 2 for bad input, whatever else was found.
     """
     try:
         with keep_interrupts():
-            return _run(*_parser().parse_known_args(argv))
+            return _run(program, *_parser(program).parse_known_args(argv))
     except InputError as error:
-        return _complain(error)
+        return _complain(program, error)
     except KeyboardInterrupt as error:
-        print(f"{PROGRAM}: interrupted", file=sys.stderr)
+        print(f"{program}: interrupted", file=sys.stderr)
         return exit_code(error)
 
 
-def _run(arguments: argparse.Namespace, flags: Sequence[str]) -> int:
+def _run(program: str, arguments: argparse.Namespace, flags: Sequence[str]) -> int:
     if arguments.command == "check":
         if flags:
             raise InputError(f"unknown flag {flags[0]!r}")
-        return _check(arguments.files)
+        return _check(program, arguments.files)
     given = _hyper_parameters(arguments.model, flags)
-    convert = load(PROGRAM, "tfrecs.importers.convert").convert
+    convert = load(program, "tfrecs.importers.convert").convert
     print(shown_lines(convert(arguments.model, arguments.checkpoint, arguments.out, given, arguments.tables)))
     return 0
 
 
-def _parser() -> Parser:
-    parser = Parser(prog=PROGRAM, description="Check and convert checkpoints of the original implementations.")
+def _parser(program: str) -> Parser:
+    parser = Parser(prog=program, description="Check and convert checkpoints of the original implementations.")
     commands = parser.add_subparsers(dest="command", required=True)
     checking = commands.add_parser("check", help="compare models with recorded outputs of their originals")
     checking.add_argument("files", nargs="+", metavar="FILE.npz")
@@ -70,13 +69,13 @@ def _parser() -> Parser:
     return parser
 
 
-def _check(files: Sequence[str]) -> int:
-    check, code = load(PROGRAM, "tfrecs.importers.check").check, 0
+def _check(program: str, files: Sequence[str]) -> int:
+    check, code = load(program, "tfrecs.importers.check").check, 0
     for path in files:
         try:
             report = check(path)
         except InputError as error:
-            code = _complain(error)
+            code = _complain(program, error)
             continue
         print(shown_lines(report), flush=True)
         code = max(code, 0 if report.passed else 1)
@@ -94,6 +93,6 @@ def _hyper_parameters(model: str, flags: Sequence[str]) -> dict[str, Any]:
     return parsed.recipe.given_model | parsed.recipe.given_config
 
 
-def _complain(error: InputError) -> int:
-    print(f"{PROGRAM}: error: {error}", file=sys.stderr)
+def _complain(program: str, error: InputError) -> int:
+    print(f"{program}: error: {error}", file=sys.stderr)
     return 2

@@ -4,7 +4,7 @@ import os
 import re
 from typing import Any
 
-from data_prep.prepare import run as prepare
+from data_prep.prepare import prepare
 from data_prep.sources import SOURCES
 from tfrecs import api, files
 from tfrecs.command_line.arguments import Arguments

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
+from tfrecs.arguments import checked
 from tfrecs.data import evaluation_batches, kinds, statistics, training_batches
 from tfrecs.data import manifest as manifests
 from tfrecs.data.manifest import Manifest
@@ -52,6 +53,7 @@ class Dataset:
             names the file.
     """
 
+    @checked
     def __init__(self, data_dir: str | os.PathLike[str]) -> None:
         self.data_dir = os.fspath(data_dir)
         self.manifest = manifests.load(self.data_dir)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfrecs.data import evaluation_batches, kinds, statistics
 from tfrecs.data.evaluation_batches import EvaluationBatches
 from tfrecs.data.manifest import Manifest
+from tfrecs.errors import option
 from tfrecs.evaluation import protocols, rated_list, rating_baselines
 from tfrecs.evaluation.baselines import Popularity, Transitions
 from tfrecs.evaluation.measurement import Measurement
@@ -156,8 +157,8 @@ class ListEvaluator(Evaluator):
         super().__init__(model, config, strategy, data_dir, manifest)
         if manifest.split["kind"] == "leave_one_out" and model.own_split is None:
             note(
-                f"--protocol rated_list: {data_dir} holds out one rating a user, and a list of one is always in order; "
-                "data prepared with --split ratio, or --random_split, gives longer lists"
+                f"{option('protocol')} rated_list: {data_dir} holds out one rating a user, and a list of one is always "
+                f"in order; data prepared with {option('split')} ratio, or {option('random_split')}, gives longer lists"
             )
 
     def evaluate(self, split: str) -> tuple[dict[str, float], float]:

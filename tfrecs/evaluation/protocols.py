@@ -5,7 +5,7 @@ import importlib
 import typing
 from typing import TYPE_CHECKING, Any
 
-from tfrecs.errors import InputError, nearest
+from tfrecs.errors import InputError, nearest, option
 
 if TYPE_CHECKING:
     from tfrecs.data.kinds import Kinds
@@ -153,4 +153,5 @@ def check_metric(config: EvaluationConfig, kinds: "Kinds | None" = None, kinds_k
         metric = metric.partition("_")[0]
     if metric not in names:
         hint = nearest(config.select_metric, names)
-        raise InputError(f"--select_metric: no metric {config.select_metric!r} of --protocol {config.protocol}; {hint}")
+        protocol = f"{option('protocol')} {config.protocol}"
+        raise InputError(f"{option('select_metric')}: no metric {config.select_metric!r} of {protocol}; {hint}")

@@ -16,7 +16,7 @@ from tfrecs.data.hashing import position
 from tfrecs.data.kinds import Kinds
 from tfrecs.data.manifest import Manifest
 from tfrecs.data.statistics import HeldOut
-from tfrecs.errors import InputError, NotFiniteError
+from tfrecs.errors import InputError, NotFiniteError, option
 from tfrecs.evaluation.protocols import EvaluationConfig
 from tfrecs.models.scoring import not_finite
 
@@ -95,7 +95,7 @@ class RatedList:
             InputError: the rater predicts no ratings.
         """
         if not hasattr(rater, "rate"):
-            raise InputError(f"--protocol rated_list: {type(rater).__name__} predicts no ratings")
+            raise InputError(f"{option('protocol')} rated_list: {type(rater).__name__} predicts no ratings")
         signature = {name: tf.TensorSpec([None], tf.int64) for name in ("user", "item", "now")}
         rate = tf.function(rater.rate, input_signature=[signature])
 

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 from tfrecs.importers.porter import NameTable, Part, read_checkpoint
 from tfrecs.models.arerec import ARERec
 from tfrecs.models.presets import PRESETS
@@ -75,7 +75,7 @@ def build(weights: Mapping[str, np.ndarray], arguments: Mapping[str, Any]) -> AR
     count = len(weights["fc/bias:0"])
     classes = arguments.get("rating_classes", tuple(range(1, count + 1)))
     if len(classes) != count:
-        raise InputError(f"--rating_classes: the weights have {count} classes, got {len(classes)}: {classes}")
+        raise InputError(f"{option('rating_classes')}: the weights have {count} classes, got {len(classes)}: {classes}")
     sizes = {
         "num_users": len(weights["user_embedding/embeddings:0"]) - 1,
         "num_items": len(weights["item_embedding/embeddings:0"]) - 1,
@@ -84,7 +84,7 @@ def build(weights: Mapping[str, np.ndarray], arguments: Mapping[str, Any]) -> AR
     read_off = {"region_size": region_size, "embedding_dim": dim, "use_attention": ATTENTION in weights}
     for name, value in read_off.items():
         if arguments.get(name, value) not in (value, published.get(name)):
-            raise InputError(f"--{name} {arguments[name]}: the weights have {value}")
+            raise InputError(f"{option(name)} {arguments[name]}: the weights have {value}")
     return ARERec(**sizes, **published | arguments | read_off | {"rating_classes": classes})
 
 
@@ -187,7 +187,7 @@ def fill_tables(model: ARERec, tables: Mapping[str, np.ndarray]) -> str:
     if not tables:
         return (
             "neighbour lists: none, every item rates alike; give the columns itemId and item_user_sequence (padded "
-            "with 0) of the original's _item_user_sequence.id as --tables FILE.npz"
+            f"with 0) of the original's _item_user_sequence.id as {option('tables')} FILE.npz"
         )
     missing = {"itemId", "item_user_sequence"} - set(tables)
     if missing:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 from tfrecs.importers import atrank_multi as multi
 from tfrecs.importers.porter import NameTable, Part, read_checkpoint
 from tfrecs.models.atrank import ATRank
@@ -69,7 +69,7 @@ def build(weights: Mapping[str, np.ndarray], arguments: Mapping[str, Any]) -> AT
     sizes["hidden_units"] = np.shape(weights[f"{BLOCKS}0/self_attention/dense/kernel"])[1]
     for name, size in sizes.items():
         if arguments.get(name, chosen.get(name)) not in (chosen.get(name), size):
-            raise InputError(f"--{name} {arguments[name]}: the weights have {size}")
+            raise InputError(f"{option(name)} {arguments[name]}: the weights have {size}")
     model = ATRank(**{**chosen, **arguments, **sizes})
     if preset(weights) == "multi":
         multi.set_kinds(model, weights)
@@ -158,8 +158,8 @@ def fill_tables(model: ATRank, tables: Mapping[str, np.ndarray]) -> str:
     names = multi.TABLES if model.object_type else ("cate_list",)
     if not tables:
         return (
-            f"not in a checkpoint, and empty now: {', '.join(names)}; give them with --tables, or call the model's "
-            "`adapt` with prepared data: scores are the original's only then"
+            f"not in a checkpoint, and empty now: {', '.join(names)}; give them with {option('tables')}, or call "
+            "the model's `adapt` with prepared data: scores are the original's only then"
         )
     missing = [name for name in names if name not in tables]
     if missing:
@@ -169,7 +169,7 @@ def fill_tables(model: ATRank, tables: Mapping[str, np.ndarray]) -> str:
         if np.shape(column) != (model.num_items,) or np.min(column) < -1 or np.max(column) >= size:
             raise InputError(f"{name}: expected an id from 0 to {size - 1} for each of {model.num_items} items")
         table.values.assign(np.pad(np.asarray(column, np.int64) + 1, (1, 0))[:, None])
-    return f"{', '.join(names)}: taken from --tables"
+    return f"{', '.join(names)}: taken from {option('tables')}"
 
 
 def optimizer(config: Mapping[str, Any]) -> keras.optimizers.Optimizer:
@@ -249,7 +249,8 @@ def stored_flags(checkpoint: str) -> dict[str, Any]:
             try:
                 values[ALIASES["atrank"].get(name, (name, None))[0]] = kind(stored[name])
             except (ValueError, TypeError):
-                raise InputError(f"--checkpoint {checkpoint}: {name}: no {kind.__name__}: {stored[name]!r}") from None
+                what = f"{name}: no {kind.__name__}: {stored[name]!r}"
+                raise InputError(f"{option('checkpoint')} {checkpoint}: {what}") from None
     return values
 
 

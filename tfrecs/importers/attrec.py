@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 from tfrecs.importers.porter import NameTable
 from tfrecs.models.attrec import AttRec
 from tfrecs.models.attrec.aggregation import history_mask
@@ -73,7 +73,7 @@ def build(weights: Mapping[str, np.ndarray], arguments: Mapping[str, Any]) -> At
     chosen = PRESETS["attrec"][preset(weights)]["model"]
     num_items, dim = np.shape(weights["AttRec/item_emb"])
     if arguments.get("embedding_dim", dim) != dim:
-        raise InputError(f"--embedding_dim {arguments['embedding_dim']}: the weights have {dim}")
+        raise InputError(f"{option('embedding_dim')} {arguments['embedding_dim']}: the weights have {dim}")
     sizes = {"num_users": np.shape(weights["AttRec/user_rep_emb"])[0] - 1, "num_items": num_items - 1}
     return AttRec(**sizes, **{**chosen, **arguments, "embedding_dim": dim})
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tfrecs.errors import InputError, nearest
+from tfrecs.errors import InputError, nearest, option
 from tfrecs.importers import NAMES
 from tfrecs.importers.porter import NameTable, parts, port, read_checkpoint
 from tfrecs.models.recommender import SequentialRecommender
@@ -109,27 +109,27 @@ def convert(
         tfrecs.errors.InputError: --model: unknown model 'atrec'; did you mean 'attrec'?
     """
     if name not in IMPORTERS:
-        raise InputError(f"--model: unknown model {name!r}; {nearest(name, IMPORTERS)}")
+        raise InputError(f"{option('model')}: unknown model {name!r}; {nearest(name, IMPORTERS)}")
     out = os.path.normpath(out)
     if os.path.lexists(out):
-        raise InputError(f"--out {out}: exists")
+        raise InputError(f"{option('out')} {out}: exists")
     importer = IMPORTERS[name]
-    with _blaming(f"--checkpoint {checkpoint}"):
+    with _blaming(f"{option('checkpoint')} {checkpoint}"):
         arrays = getattr(importer, "read", read_checkpoint)(checkpoint)
     try:
         preset = importer.preset(arrays)
     except InputError as error:
-        raise InputError(f"--checkpoint {checkpoint}: {error}") from None
+        raise InputError(f"{option('checkpoint')} {checkpoint}: {error}") from None
     stored = importer.stored_flags(checkpoint) if hasattr(importer, "stored_flags") else {}
     recipe = recipes.create(name, preset, {**stored, **(given or {})})
-    with _blaming(f"--checkpoint {checkpoint}"):
+    with _blaming(f"{option('checkpoint')} {checkpoint}"):
         found = importer.tables_in_checkpoint(checkpoint) if hasattr(importer, "tables_in_checkpoint") else {}
     found |= _tables(importer, tables)
-    with _blaming(f"--tables {tables or checkpoint}"):
+    with _blaming(f"{option('tables')} {tables or checkpoint}"):
         sizes = (
             importer.sizes_from_tables(found, recipe.model_arguments) if hasattr(importer, "sizes_from_tables") else {}
         )
-    with _blaming(f"--checkpoint {checkpoint}"):
+    with _blaming(f"{option('checkpoint')} {checkpoint}"):
         model = importer.build(arrays, recipe.model_arguments | sizes)
     table = importer.name_table(model)
     port(arrays, table, checkpoint, importer.IGNORED)
@@ -151,12 +151,12 @@ def _tables(importer: ModuleType, path: str | None) -> dict[str, np.ndarray]:
     if path is None:
         return {}
     if not hasattr(importer, "fill_tables"):
-        raise InputError(f"--tables {path}: this model has no constant tables outside its checkpoint")
+        raise InputError(f"{option('tables')} {path}: this model has no constant tables outside its checkpoint")
     try:
         with np.load(path) as file:
             return {key.removeprefix("input/"): file[key] for key in file.files}
     except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"--tables {path}: cannot be read as .npz: {error}") from None
+        raise InputError(f"{option('tables')} {path}: cannot be read as .npz: {error}") from None
 
 
 @contextlib.contextmanager
@@ -175,7 +175,7 @@ def _fill(importer: ModuleType, model: SequentialRecommender, tables: Mapping[st
         with _blaming("cannot be used"):
             return importer.fill_tables(model, tables) if hasattr(importer, "fill_tables") else ""
     except InputError as error:
-        raise InputError(f"--tables {path}: {error}") from None
+        raise InputError(f"{option('tables')} {path}: {error}") from None
 
 
 def _write(
@@ -188,14 +188,14 @@ def _write(
     arrays: Mapping[str, np.ndarray],
 ) -> None:
     parent, base = os.path.split(os.path.abspath(out))
-    with stage(parent, base, f"--out {out}") as staged:
+    with stage(parent, base, f"{option('out')} {out}") as staged:
         write_run(staged.directory, name, model, config)
         write_config(staged.directory, read_config(staged.directory) | {"preset": preset})
         _assert_equal(importer.name_table(load_model(staged.directory)), arrays, staged.directory)
         try:
             staged.publish(out)
         except FileExistsError:
-            raise InputError(f"--out {out}: exists") from None
+            raise InputError(f"{option('out')} {out}: exists") from None
 
 
 def _assert_equal(table: NameTable, arrays: Mapping[str, np.ndarray], run_dir: str) -> None:

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 from tfrecs.importers.dif_sr_files import read as read
 from tfrecs.importers.dif_sr_files import stored_flags as stored_flags  # hooks of `check` and `convert`
 from tfrecs.importers.dif_sr_files import tables_in_checkpoint as tables_in_checkpoint
@@ -66,7 +66,7 @@ def build(weights: Mapping[str, np.ndarray], arguments: Mapping[str, Any]) -> DI
     }
     for name, value in found.items():
         if name in arguments and arguments[name] != value:
-            raise InputError(f"--{name} {arguments[name]}: the weights have {value}")
+            raise InputError(f"{option(name)} {arguments[name]}: the weights have {value}")
     return DIFSR(**{**sizes, **chosen, **found})
 
 
@@ -113,7 +113,8 @@ def fill_tables(model: DIFSR, tables: Mapping[str, np.ndarray]) -> str:
     """
     for name, table, size in zip(model.attributes, model.tables, model.attribute_sizes):
         if f"item_attributes/{name}" not in tables:
-            return f"item_attributes/{name}: not in it, give it with --tables; until then no item has attributes"
+            until = f"give it with {option('tables')}; until then no item has attributes"
+            return f"item_attributes/{name}: not in it, {until}"
         values = np.asarray(tables[f"item_attributes/{name}"], np.int64)
         if len(values) != model.num_items + 1 or values.min() < 0 or values.max() > size:
             raise InputError(

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 from tfrecs.importers.dif_sr_names import LIST, TOKEN, arguments_from_config
 from tfrecs.importers.torch_files import load
 
@@ -39,7 +39,8 @@ def stored_flags(checkpoint: str) -> dict[str, Any]:
     try:
         return arguments_from_config(config)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"--checkpoint {checkpoint}: its configuration lacks, or has no valid, {error}") from None
+        lacking = f"its configuration lacks, or has no valid, {error}"
+        raise InputError(f"{option('checkpoint')} {checkpoint}: {lacking}") from None
 
 
 def tables_in_checkpoint(checkpoint: str) -> dict[str, np.ndarray]:
@@ -58,14 +59,14 @@ def _content(checkpoint: str) -> tuple[dict[str, Any], dict[str, Any], dict[str,
     content = load(checkpoint)
     lacking = [part for part in PARTS if not isinstance(content, dict) or part not in content]
     if lacking:
-        raise InputError(f"--checkpoint {checkpoint}: it has no {lacking}")
+        raise InputError(f"{option('checkpoint')} {checkpoint}: it has no {lacking}")
     config, weights, others = (content[part] for part in PARTS)
     try:
         others = dict(others)
         layers = {int(i): vars(layer) for i, layer in _modules(others.pop(LAYERS, None)).items()}
         return config if isinstance(config, dict) else vars(config)["final_config_dict"], dict(weights), others, layers
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(f"--checkpoint {checkpoint}: not as RecBole writes it: {error}") from None
+        raise InputError(f"{option('checkpoint')} {checkpoint}: not as RecBole writes it: {error}") from None
 
 
 def _modules(module: object) -> dict[str, Any]:
@@ -75,5 +76,5 @@ def _modules(module: object) -> dict[str, Any]:
 
 def _array(checkpoint: str, name: str, tensor: object) -> np.ndarray:
     if not isinstance(tensor, np.ndarray):
-        raise InputError(f"--checkpoint {checkpoint}: {name!r} is no tensor")
+        raise InputError(f"{option('checkpoint')} {checkpoint}: {name!r} is no tensor")
     return tensor

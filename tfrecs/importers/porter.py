@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 
 
 class Part:
@@ -112,4 +112,4 @@ def read_checkpoint(checkpoint: str) -> dict[str, np.ndarray]:
         return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
     except (ValueError, LookupError, RuntimeError, OSError, tf.errors.OpError) as error:
         reason = (str(error).splitlines() or [repr(error)])[0]
-        raise InputError(f"--checkpoint {checkpoint}: cannot be read: {reason}") from None
+        raise InputError(f"{option('checkpoint')} {checkpoint}: cannot be read: {reason}") from None

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 from tfrecs.importers import torch_pickle
 from tfrecs.importers.torch_archive import Archive, BadArchive
 
@@ -33,9 +33,9 @@ def load(path: str) -> Any:
     try:
         return _load(path)
     except InputError as error:
-        raise InputError(f"--checkpoint {error}") from None
+        raise InputError(f"{option('checkpoint')} {error}") from None
     except (BadArchive, torch_pickle.BadPickle) as error:
-        raise InputError(f"--checkpoint {path}: cannot be read: {error}") from None
+        raise InputError(f"{option('checkpoint')} {path}: cannot be read: {error}") from None
 
 
 def _load(path: str) -> Any:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from tfrecs.errors import InputError, nearest
+from tfrecs.errors import InputError, nearest, option
 
 if TYPE_CHECKING:
     from tfrecs.models.recommender import SequentialRecommender
@@ -25,12 +25,14 @@ def kind_id(model: "SequentialRecommender", kind: str | int | tf.Tensor) -> int 
         InputError: no kind of that name, or the model tells no kinds apart.
     """
     if not model.kind_attribute:
-        raise InputError(f"kind {kind!r}: this {type(model).__name__} was made without kinds of items to tell apart")
+        raise InputError(
+            f"{option('kind')} {kind!r}: this {type(model).__name__} was made without kinds of items to tell apart"
+        )
     if not isinstance(kind, str):
         return kind
     if kind not in model.kind_names:
         known = nearest(kind, model.kind_names) if model.kind_names else "names are known after adapt; ids are from 1"
-        raise InputError(f"kind: unknown kind {kind!r}; {known}")
+        raise InputError(f"{option('kind')}: unknown kind {kind!r}; {known}")
     return model.kind_names.index(kind) + 1
 
 

@@ -3,7 +3,10 @@
 import dataclasses
 import math
 import typing
+from collections.abc import Mapping
+from typing import Any
 
+from tfrecs.arguments import conform
 from tfrecs.errors import InputError, nearest, option
 from tfrecs.evaluation.protocols import PROTOCOLS
 
@@ -23,6 +26,8 @@ ADAMS = ("adam", "lazy_adam")  # those with `beta_2`
 DEFAULT_TOPK = (10,)  # every protocol with lists reports it anyway
 # What may differ, besides, when a run is only judged.
 JUDGED_BY = ("topk", "protocol", "exclude_seen", "num_eval_negatives", "published_lists")
+# What may be given where a run is judged: that, and how the work is done.
+JUDGING = (*JUDGED_BY, "eval_batch_size", "strategy")
 # By protocols that leave no choice.
 SEEN_EXCLUDED = {name: known.exclude_seen for name, known in PROTOCOLS.items() if known.exclude_seen is not None}
 # What only some choices of another argument read; elsewhere a value other than the default would be ignored.
@@ -80,7 +85,7 @@ class TrainConfig:
         seed: int, seed of initial weights, order of examples, negatives and dropout.
 
     Raises:
-        InputError: a value out of its range, or one that the other values leave without effect.
+        InputError: a value of another type or out of its range, or one that the other values leave without effect.
 
     Example:
         >>> TrainConfig(epochs=0)
@@ -130,7 +135,29 @@ class TrainConfig:
         "precision": ("float32", "mixed_bfloat16"),
     }
 
+    @classmethod
+    def conformed(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Some of the arguments, each as its declaration has it.
+
+        Args:
+            values: dict by name.
+
+        Returns:
+            dict.
+
+        Raises:
+            InputError: naming the argument and the value, which is of another type.
+
+        Example:
+            >>> TrainConfig.conformed({"topk": [5, 20]})
+            {'topk': (5, 20)}
+        """
+        wanted = {field.name: field.type for field in dataclasses.fields(cls)}
+        return {name: conform(name, value, wanted[name]) for name, value in values.items()}
+
     def __post_init__(self) -> None:
+        for name, value in self.conformed(vars(self)).items():
+            object.__setattr__(self, name, value)
         # What is written to `config.json` is what was done, whatever the default.
         object.__setattr__(self, "exclude_seen", SEEN_EXCLUDED.get(self.protocol, self.exclude_seen))
         for name, choices in self.CHOICES.items():
@@ -139,7 +166,7 @@ class TrainConfig:
                 raise InputError(f"{option(name)}: unknown value {value!r}; {nearest(value, choices)}")
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if field.type is int and not isinstance(value, bool) and value > LARGEST:
+            if field.type is int and value > LARGEST:
                 raise InputError(f"{option(field.name)}: expected at most {LARGEST}, got {value}")
         for name in ("epochs", "batch_size", "eval_batch_size", "eval_step", "keep_checkpoints", "num_eval_negatives"):
             if getattr(self, name) < 1:
@@ -153,8 +180,7 @@ class TrainConfig:
         if self.weight_decay and self.optimizer == "lazy_adam":
             lazy = f"{option('optimizer')} lazy_adam"
             raise InputError(f"{option('weight_decay')}: rows at rest would not decay under {lazy}; adam moves all")
-        object.__setattr__(self, "topk", tuple(self.topk))  # JSON has lists
-        if not self.topk or not all(isinstance(k, int) and 1 <= k <= LARGEST for k in self.topk):
+        if not self.topk or not all(1 <= k <= LARGEST for k in self.topk):
             raise InputError(f"{option('topk')}: expected integers of at least 1, got {','.join(map(str, self.topk))}")
         if self.topk != DEFAULT_TOPK and not PROTOCOLS[self.protocol].ranks_lists:
             raise InputError(f"{option('topk')}: {option('protocol')} {self.protocol} ranks no list")

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfrecs import files, json_files, json_schema, optimizers
 from tfrecs.data.manifest import Manifest
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 from tfrecs.models import MODELS
 from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.runs import listing, record, schemas
@@ -206,16 +206,17 @@ def check_start(run_dir: str, fresh: bool, overwrite: bool = False) -> None:
             writes, a folder of it is a link, its marker is damaged, or it holds a run and `fresh` without `overwrite`.
     """
     listing.check_directory(run_dir)
-    files.check_writable("--run_dir", run_dir)
+    files.check_writable(option("run_dir"), run_dir)
     if fresh or not _is_unmarked_run(run_dir):
         record.check(run_dir)
     record.check_links(run_dir, fresh)
     for folder in (run_dir, os.path.join(run_dir, RETRAIN)):
         record.written(folder)
     if fresh and not overwrite and record.is_used(run_dir):
+        removes, resumes = option("overwrite 1", "overwrite=True"), option("load_model 1", "resume=True")
         raise InputError(
-            f"--run_dir {run_dir}: holds a run already; --overwrite 1 removes it, --load_model 1 resumes it, "
-            "or name another --run_dir"
+            f"{option('run_dir')} {run_dir}: holds a run already; {removes} removes it, {resumes} resumes it, "
+            f"or name another {option('run_dir')}"
         )
 
 

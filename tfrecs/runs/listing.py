@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfrecs import files, json_files
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 from tfrecs.runs import pointer, record, schemas
 
 READ_ERRORS = (AssertionError, ValueError, TypeError, LookupError, OSError, tf.errors.OpError)
@@ -78,7 +78,7 @@ def check_directory(directory: str) -> None:
     for character in "[*?\\":
         if character in str(directory):
             reason = f"TensorFlow reads no checkpoints where a name holds {character}"
-            raise InputError(f"--run_dir {directory}: {reason}")
+            raise InputError(f"{option('run_dir')} {directory}: {reason}")
 
 
 def newest(directory: str) -> str | None:
@@ -173,7 +173,7 @@ def find(directory: str, name: str) -> str:
 def others(directory: str, name: str) -> str:
     """The rest of an error message about a damaged checkpoint: what else there is to go on from."""
     names = [other for other in listed(directory) if other != name]
-    hint = f" (--load_weight_path {names[-1]} goes on from it)" if names else ""
+    hint = f" ({option('load_weight_path', 'checkpoint')} {names[-1]} goes on from it)" if names else ""
     return f"other checkpoints there: {', '.join(names) or 'none'}{hint}"
 
 

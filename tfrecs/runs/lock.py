@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 from tfrecs.progress import note
 
 try:
@@ -72,7 +72,7 @@ def _acquire(directory: str) -> int:
     try:
         os.makedirs(directory, exist_ok=True)
         if is_foreign(directory):
-            raise InputError(f"{path}: not a lock of tfrecs; move it away, or name another --run_dir")
+            raise InputError(f"{path}: not a lock of tfrecs; move it away, or name another {option('run_dir')}")
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from None
@@ -83,7 +83,8 @@ def _acquire(directory: str) -> int:
             holder = os.read(descriptor, 300).decode("utf-8", "replace").strip() or "unknown"
             os.close(descriptor)
             raise InputError(
-                f"{directory}: another process is writing there ({holder}); wait for it, or name another --run_dir"
+                f"{directory}: another process is writing there ({holder}); wait for it, or name another "
+                f"{option('run_dir')}"
             ) from None
         note(f"{directory}: cannot be locked here ({error.strerror}); run nothing else in it at the same time")
     os.ftruncate(descriptor, 0)

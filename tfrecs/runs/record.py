@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Sequence
 
 from tfrecs import json_files
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 from tfrecs.json_schema import Text
 from tfrecs.runs import lock, pointer
 
@@ -28,7 +28,6 @@ CHECKPOINT_FILE = re.compile(
     r"(_temp|\.json(\.tmp)?|\.index(\.tempstate\d+)?|\.data-\d{5}-of-\d{5}(\.tempstate\d+)?)"
 )
 SCHEMA = {"checkpoints": [Text(NAME.pattern)]}
-REMEDY = "without the file, --load_model 1 lists again what has a checksum of tfrecs"
 PART = re.compile(r"part-\d{5}-of-\d{5}\.(index|data-\d{5}-of-\d{5})(\.tempstate\d+)?")  # in a `_temp` folder
 
 
@@ -68,8 +67,8 @@ def check(directory: str) -> None:
     if names:
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         raise InputError(
-            f"--run_dir {directory}: not a run directory of this version (it has no {FILE_NAME}), but it holds "
-            f"{shown}, which a run would write over; move that away, or name another --run_dir"
+            f"{option('run_dir')} {directory}: not a run directory of this version (it has no {FILE_NAME}), but it "
+            f"holds {shown}, which a run would write over; move that away, or name another {option('run_dir')}"
         )
 
 
@@ -207,7 +206,8 @@ def _remove(path: str) -> None:
 
 
 def _read(directory: str) -> list[str]:
-    return json_files.read(os.path.join(directory, FILE_NAME), SCHEMA, "a record of a run", REMEDY)["checkpoints"]
+    remedy = f"without the file, {option('load_model 1', 'resume=True')} lists again what has a checksum of tfrecs"
+    return json_files.read(os.path.join(directory, FILE_NAME), SCHEMA, "a record of a run", remedy)["checkpoints"]
 
 
 def _write(directory: str, names: Sequence[str]) -> None:

@@ -7,18 +7,20 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from tfrecs.arguments import checked
 from tfrecs.data import training_batches
 from tfrecs.data.dataset import Dataset
 from tfrecs.data.records import Sequences
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, NotFiniteError
 from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.serving.signatures import items_alone
-from tfrecs.serving.tokens import as_list, id_of, item_ids
+from tfrecs.serving.tokens import check_count, id_of, item_ids
 
 BATCH = 512  # users scored at a time
 COLUMNS = ("user", "rank", "item", "score")
 
 
+@checked
 def recommend(
     model: SequentialRecommender,
     data: Dataset,
@@ -53,7 +55,7 @@ def recommend(
             up.
         NotFiniteError: a score is NaN or infinite.
     """
-    _check_k(k, data.manifest.num_items)
+    check_count(k, data.manifest.num_items)
     names, user_ids = _users(data, users, histories)
     allowed, excluded = (
         _filter(data, name, tokens, len(names)) for name, tokens in (("allowed", allowed), ("excluded", excluded))
@@ -89,10 +91,18 @@ def item_vectors(model: SequentialRecommender, data: Dataset) -> pd.DataFrame:
 
     Returns:
         DataFrame float32, a row for each item, indexed by its token.
+
+    Raises:
+        NotFiniteError: a vector has NaN or infinity.
     """
-    return pd.DataFrame(model.item_vectors().numpy(), index=pd.Index(data.items, name="item"))
+    vectors = model.item_vectors().numpy()
+    unsound = int((~np.isfinite(vectors)).any(axis=1).sum())
+    if unsound:
+        raise NotFiniteError(f"{type(model).__name__}: NaN or infinite vectors of {unsound} of {len(vectors)} items")
+    return pd.DataFrame(vectors, index=pd.Index(data.items, name="item"))
 
 
+@checked
 def similar_items(model: SequentialRecommender, data: Dataset, items: Sequence[Hashable], k: int = 10) -> pd.DataFrame:
     """The items whose vectors point the same way.
 
@@ -107,11 +117,12 @@ def similar_items(model: SequentialRecommender, data: Dataset, items: Sequence[H
 
     Raises:
         InputError: an unknown item; `k` beyond the catalogue.
+        NotFiniteError: a vector has NaN or infinity.
     """
-    _check_k(k, data.manifest.num_items - 1)
+    check_count(k, data.manifest.num_items - 1)
     ids = item_ids(data, "items", items)
-    vectors = model.item_vectors().numpy().astype(np.float64)
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    vectors = item_vectors(model, data).to_numpy(np.float64)
+    vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     tokens, rows = np.array(data.items, object), []
     for item in ids:
         scores = vectors @ vectors[item - 1]
@@ -121,23 +132,16 @@ def similar_items(model: SequentialRecommender, data: Dataset, items: Sequence[H
     return pd.DataFrame(rows, columns=["item", "rank", "similar_item", "score"])
 
 
-def _check_k(k: int, largest: int) -> None:
-    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= largest:
-        raise InputError(f"k: expected an integer from 1 to {largest}, the items there are, got {k!r}")
-
-
 def _users(
     data: Dataset, users: Sequence[Hashable] | None, histories: Sequence[Sequence[Hashable]] | None
 ) -> tuple[Sequence[Hashable], np.ndarray]:
     """The names of the rows, and the ids of their users; 0 for a history without a known user."""
     if users is not None:
-        users = as_list("users", users)
         if histories is not None and len(histories) != len(users):
             raise InputError(f"histories: {len(histories)} of them, but {len(users)} users")
         return users, np.array([id_of(data, "user", token, f"users[{n}]") for n, token in enumerate(users)], np.int64)
     if histories is not None:
-        count = len(as_list("histories", histories))
-        return list(range(count)), np.zeros(count, np.int64)
+        return list(range(len(histories))), np.zeros(len(histories), np.int64)
     return data.users, np.arange(1, data.manifest.num_users + 1)
 
 
@@ -145,7 +149,6 @@ def _filter(data: Dataset, name: str, tokens: Sequence[Any] | None, count: int) 
     """Ids `[1 or count, any]` padded with 0; None where there is no such filter."""
     if tokens is None:
         return None
-    tokens = as_list(name, tokens)
     nested = bool(tokens) and not isinstance(tokens[0], str) and hasattr(tokens[0], "__iter__")
     lists = tokens if nested else [tokens]
     if nested and len(lists) != count:

@@ -18,9 +18,10 @@ import tensorflow as tf
 
 from tfrecs import files, staging
 from tfrecs.data.manifest import Manifest, digest, file_path
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.serving.signatures import Service, vocabularies
+from tfrecs.serving.tokens import check_count
 
 DESCRIPTION = os.path.join("assets.extra", "export.json")  # the folder that TensorFlow Serving leaves to exporters
 
@@ -49,8 +50,7 @@ def export(model: SequentialRecommender, data_dir: str, manifest: Manifest, expo
         ...
         tfrecs.errors.InputError: k: expected an integer of at least 1, got 0
     """
-    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-        raise InputError(f"k: expected an integer of at least 1, got {k!r}")
+    k = check_count(k)
     _check_sizes(model, data_dir, manifest)
     description = {
         "model": type(model).__name__,
@@ -67,7 +67,7 @@ def export(model: SequentialRecommender, data_dir: str, manifest: Manifest, expo
 
 
 def _write(service: Service, description: Mapping[str, Any], export_dir: str) -> str:
-    flag = f"--export_dir {export_dir}"
+    flag = f"{option('export_dir')} {export_dir}"
     # TensorFlow Serving takes a name that begins with a dot for no version.
     with staging.stage(export_dir, f"export-{secrets.token_hex(4)}", flag) as stage:
         try:

@@ -2,11 +2,13 @@
 
 import difflib
 import itertools
-from collections.abc import Hashable, Iterable
+import numbers
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
+from tfrecs.arguments import conform
 from tfrecs.data.dataset import Dataset
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 
 
 def as_list(name: str, values: Any) -> list[Any]:
@@ -19,9 +21,24 @@ def as_list(name: str, values: Any) -> list[Any]:
     Raises:
         InputError: it is none.
     """
-    if isinstance(values, str) or not hasattr(values, "__iter__"):
-        raise InputError(f"{name}: expected a list of tokens, got {values!r}")
-    return list(values)
+    return conform(name, values, Sequence[Hashable])
+
+
+def check_count(k: int, most: int | None = None) -> int:
+    """The number of items that are asked for, `k`.
+
+    Args:
+        k: int.
+        most: int, how many there are, or None where an answer may have fewer.
+
+    Raises:
+        InputError: it is no integer from 1 to `most`.
+    """
+    count = int(k) if isinstance(k, numbers.Integral) and not isinstance(k, bool) else 0
+    if not 1 <= count <= (most or count):
+        wanted = f"an integer from 1 to {most}, the items there are" if most else "an integer of at least 1"
+        raise InputError(f"{option('k')}: expected {wanted}, got {k!r}")
+    return count
 
 
 def id_of(data: Dataset, name: str, token: Hashable, where: str) -> int:
@@ -31,7 +48,7 @@ def id_of(data: Dataset, name: str, token: Hashable, where: str) -> int:
         data: `Dataset`.
         name: str, the vocabulary: `user`, `item` or `action`.
         token: str, or what `str` makes one of.
-        where: str, the argument, and the place in it, that messages name.
+        where: str, the argument, and the place in it, that messages from Python name: `users[0]`.
 
     Returns:
         int, from 1.
@@ -41,7 +58,8 @@ def id_of(data: Dataset, name: str, token: Hashable, where: str) -> int:
     """
     known = data.ids[name]
     if str(token) not in known:
-        raise InputError(f"{where}: unknown {name} {token!r}{_near(token, known)}")
+        called = option(where.partition("[")[0], where)
+        raise InputError(f"{called}: unknown {name} {token!r}{_near(token, known)}")
     return known[str(token)]
 
 

@@ -158,7 +158,7 @@ class Experiment:
             )
         split = self.config.validation_split
         if (self.config.patience or self.config.retrain) and self.evaluator.is_empty(split):
-            flag = "--retrain" if self.config.retrain else "--patience"
+            flag = option("retrain" if self.config.retrain else "patience")
             raise InputError(f"{flag}: no user of {self.data_dir} has a {split} item to choose the epoch by")
         self._checked = True
 
@@ -235,7 +235,7 @@ def check_arguments(model_name: str, model_arguments: Mapping[str, Any], config:
     except InputError:
         raise
     except directory.ARGUMENT_ERRORS as error:
-        raise InputError(f"--model {model_name}: {listing.first_line(error)}") from None
+        raise InputError(f"{option('model')} {model_name}: {listing.first_line(error)}") from None
     if config.negative_sampling != type(config).negative_sampling and not model.draws_negatives:
         raise InputError(
             f"{option('negative_sampling')} {config.negative_sampling}: has no effect, {type(model).__name__} draws no "

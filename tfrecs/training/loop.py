@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import tensorflow as tf
 
-from tfrecs.errors import NotFiniteError
+from tfrecs.errors import NotFiniteError, option
 from tfrecs.evaluation.protocols import PROTOCOLS
 from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.progress import ProgressLine
@@ -200,7 +200,7 @@ class Loop:
     def _stop(self, what: str) -> NoReturn:
         raise NotFiniteError(
             f"{what}; the last good checkpoint is {self.checkpoints.newest or 'none'} in "
-            f"{self.checkpoints.directory}; a lower --learning_rate or --global_clipnorm may help"
+            f"{self.checkpoints.directory}; a lower {option('learning_rate')} or {option('global_clipnorm')} may help"
         )
 
 

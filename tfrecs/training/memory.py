@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras.src.backend.common import global_state
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.runs.config import TrainConfig
 
@@ -131,8 +131,9 @@ def _batches(model: SequentialRecommender, config: TrainConfig, rows: int) -> It
         length = getattr(model, name, None)
         if isinstance(length, int):
             row = ID_BYTES + FLOAT_BYTES * width
-            yield Need((min(config.batch_size, rows), length, row), f"a batch by --{name}")
+            yield Need((min(config.batch_size, rows), length, row), f"a batch by {option(name)}")
     if config.protocol == "pair_auc":
         yield Need(
-            (min(config.eval_batch_size, rows), config.num_eval_negatives, ID_BYTES), "a batch by --num_eval_negatives"
+            (min(config.eval_batch_size, rows), config.num_eval_negatives, ID_BYTES),
+            f"a batch by {option('num_eval_negatives')}",
         )

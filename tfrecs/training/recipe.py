@@ -62,7 +62,7 @@ def create(model: str, preset: str = "recommended", given: Mapping[str, Any] | N
             raise InputError(unknown(argument, name, [*training, *own]))
     chosen = PRESETS[name][preset]
     given_model = {key: value for key, value in given.items() if key in own}
-    given_config = {key: value for key, value in given.items() if key in training}
+    given_config = TrainConfig.conformed({key: value for key, value in given.items() if key in training})
     config = configure(_stretched(chosen["training"], given_config), given_config)
     arguments = arguments_of(name, preset, given_model)
     return Recipe(name, preset, arguments, config, given_model, given_config, chosen.get("data", {}))
@@ -128,7 +128,7 @@ def configure(known: Mapping[str, Any], given: Mapping[str, Any]) -> TrainConfig
         >>> configure({"select_metric": "mrr"}, {"protocol": "pair_auc"}).select_metric
         'auc'
     """
-    given = _with_implied(given)
+    given = _with_implied(TrainConfig.conformed(given))
     protocol, before = given.get("protocol"), known.get("protocol", TrainConfig.protocol)
     fixed = SEEN_EXCLUDED.get(protocol or before)
     if fixed is not None and given.get("exclude_seen", fixed) != fixed:

@@ -12,7 +12,7 @@ from tfrecs.errors import InputError, option
 from tfrecs.models import MODELS
 from tfrecs.progress import note
 from tfrecs.runs import directory, history, listing, lock, metrics_file, pointer, record
-from tfrecs.runs.config import TrainConfig
+from tfrecs.runs.config import JUDGING, TrainConfig
 from tfrecs.runs.listing import Progress
 from tfrecs.training import recipe as recipes
 from tfrecs.training import summary
@@ -58,8 +58,8 @@ def check(recipe: Recipe, run_dir: str, actions: Actions) -> None:
         InputError: the directory cannot hold the run, or an argument is out of its range.
     """
     if actions.overwrite and not actions.starts_fresh:
-        name = "load_model 1" if actions.resume else "load_weight_path"
-        other = option(name if actions.train else "do_train 0")
+        other = option("load_model 1", "resume=True") if actions.resume else option("load_weight_path", "checkpoint")
+        other = other if actions.train else option("do_train 0")
         raise InputError(f"{option('overwrite')} 1: removes the run that {other} needs")
     directory.check_start(run_dir, actions.starts_fresh, actions.overwrite)
     enable_determinism()
@@ -154,19 +154,22 @@ def judge(
         run_dir: str.
         checkpoint: str or None, default the one that stands for the run.
         data_dir, manifest: the data of the run.
-        given: dict of `TrainConfig`'s arguments that say how to judge.
+        given: dict of `TrainConfig`'s arguments that say how to judge, those of `runs.config.JUDGING`.
 
     Returns:
         dict, as from `metrics_file.of_test`.
 
     Raises:
-        InputError: an argument that the run contradicts.
+        InputError: an argument that the run contradicts, or that has no effect on judging.
         NotFiniteError: scores are NaN or infinite.
     """
     stored = directory.read_config(run_dir)
     recipe = recipes.create(stored["model"], stored.get("preset") or "recommended", given)
     actions = Actions(train=False, checkpoint=checkpoint)
     _, model_arguments, config, _ = _stored(recipe, data_dir, manifest, run_dir, actions, ())
+    for name in given or ():
+        if name not in JUDGING:
+            raise InputError(f"{option(name)}: says nothing of how a run is judged; {', '.join(JUDGING)} do")
     experiment = Experiment(recipe.model, model_arguments, config, data_dir, manifest, run_dir)
     experiment.load(checkpoint)
     return metrics_file.of_test(experiment)[0]
@@ -196,19 +199,23 @@ def _stored(
     stored = directory.read_config(run_dir)
     wrong = recipes.contradictions(stored, recipe, actions.train, named)
     if wrong:
+        afresh = f"{option('load_model 0', 'resume=False')} {option('overwrite 1', 'overwrite=True')}"
         raise InputError(
             f"{run_dir}: the stored run has other hyper-parameters: {'; '.join(wrong)}; leave them out, or start "
-            f"afresh with {option('load_model')} 0 {option('overwrite')} 1 or in another {option('run_dir')}"
+            f"afresh with {afresh} or in another {option('run_dir')}"
         )
     directory.check_data(run_dir, stored, data_dir, manifest, actions.train)
     decided = MODELS[stored["model"]].minimal_sizes
     model_arguments = {k: v for k, v in stored["model_arguments"].items() if k not in decided}
     try:
-        config = recipes.configure(stored["train"], recipe.given_config)
+        config = recipes.configure(stored["train"], {})
         check_arguments(stored["model"], model_arguments, config)
     except (TypeError, InputError) as error:
         path = os.path.join(run_dir, directory.CONFIG_FILE)
         raise InputError(f"{path}: not a configuration of this version: {error}") from None
+    if recipe.given_config:
+        config = recipes.configure(stored["train"], recipe.given_config)
+        check_arguments(stored["model"], model_arguments, config)
     return stored.get("preset", recipe.preset), model_arguments, config, True
 
 

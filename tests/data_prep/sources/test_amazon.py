@@ -201,9 +201,7 @@ def test_blocks_and_escapes(raw):
 
 def test_which_files(raw):
     (raw / "Games_5.json").write_text((raw / REVIEWS).read_text())
-    with pytest.raises(
-        InputError, match=r"2 files .*: Games_5\.json, reviews_Toys_5\.json; choose with --reviews NAME"
-    ):
+    with pytest.raises(InputError, match=r"2 files .*: Games_5\.json, reviews_Toys_5\.json; choose with reviews NAME"):
         open_log(raw)
     (raw / "meta_Games.json").write_text("{'asin': 'A'}\n")
     chosen = open_log(raw, reviews="Games_5.json")
@@ -212,7 +210,7 @@ def test_which_files(raw):
     assert list(chosen.provenance["raw_files"]) == ["Games_5.json", METADATA]
     (raw / "meta_Games.json").unlink()
     (raw / "meta_Cars.json").write_text("{'asin': 'A'}\n")
-    with pytest.raises(InputError, match=r"meta_Cars\.json, meta_Toys\.json; choose with --metadata NAME"):
+    with pytest.raises(InputError, match=r"meta_Cars\.json, meta_Toys\.json; choose with metadata NAME"):
         open_log(raw, reviews="Games_5.json")
     for name in ("Games_5.json", REVIEWS):
         (raw / name).unlink()

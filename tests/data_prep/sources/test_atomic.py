@@ -73,7 +73,7 @@ def test_actions_together_with_attributes(raw, column, options):
 
 
 def test_an_action_is_a_token(raw):
-    with pytest.raises(InputError, match=r"column 'rating' is float, expected token \(--action_column\)"):
+    with pytest.raises(InputError, match=r"column 'rating' is float, expected token \(action_column\)"):
         open_log(raw, action_column="rating")
     (raw / "x.inter").write_text(INTER.replace("rating:float", "action:token").replace("u2\ta\t5", "u2\ta\t"))
     with pytest.raises(InputError, match=r"x\.inter:3: action is empty: ''"):
@@ -149,7 +149,7 @@ def test_without_ratings_timestamps_and_items(tmp_path):
     log = open_log(tmp_path)
     assert log.fields == () and log.attributes == {}
     assert read(log) == [("u", "a")]
-    with pytest.raises(InputError, match=r"--attributes class: no \.item file belongs to .*x\.inter\.gz"):
+    with pytest.raises(InputError, match=r"attributes class: no \.item file belongs to .*x\.inter\.gz"):
         open_log(tmp_path, attributes="class")
 
 
@@ -158,18 +158,18 @@ def test_without_ratings_timestamps_and_items(tmp_path):
     [
         ("x.inter", "user_id\titem_id:token\n", {}, r"x\.inter: the header has 'user_id'; expected name:type"),
         ("x.inter", "user_id:int\n", {}, "the header has 'user_id:int'; expected name:type"),
-        ("x.inter", "user_id:token\titem:token\n", {}, r"no column 'item_id' \(--item_column\); did you mean"),
+        ("x.inter", "user_id:token\titem:token\n", {}, r"no column 'item_id' \(item_column\); did you mean"),
         ("x.inter", "a:token\ta:token\n", {}, "2 columns are called 'a'"),
         ("x.inter", "user_id:float\titem_id:token\n", {}, "column 'user_id' is float, expected token"),
-        ("x.inter", INTER, {"rating_column": "stars"}, r"no column 'stars' \(--rating_column\)"),
-        ("x.item", "item:token\n", {}, r"x\.item: no column 'item_id' \(--item_column\)"),
+        ("x.inter", INTER, {"rating_column": "stars"}, r"no column 'stars' \(rating_column\)"),
+        ("x.item", "item:token\n", {}, r"x\.item: no column 'item_id' \(item_column\)"),
         ("x.item", "", {}, r"x\.item: empty"),
-        ("x.item", ITEM, {"attributes": "clas"}, r"no column 'clas' \(--attributes\); did you mean 'class'"),
+        ("x.item", ITEM, {"attributes": "clas"}, r"no column 'clas' \(attributes\); did you mean 'class'"),
         ("x.item", ITEM, {"attributes": "price"}, "column 'price' is float, expected token or token_seq"),
         ("x.item", ITEM, {"attributes": "year,year"}, "'year' cannot be an attribute, or is named twice"),
         ("x.item", ITEM, {"attributes": "item_id"}, "'item_id' cannot be an attribute"),
-        ("x.user", "user:token\n", {}, r"x\.user: no column 'user_id' \(--user_column\)"),
-        ("x.item", ITEM, {"file": "x.item"}, r"--file x\.item: expected a name ending in \.inter"),
+        ("x.user", "user:token\n", {}, r"x\.user: no column 'user_id' \(user_column\)"),
+        ("x.item", ITEM, {"file": "x.item"}, r"file x\.item: expected a name ending in \.inter"),
     ],
 )
 def test_bad_headers_and_options(raw, file, content, options, message):
@@ -216,7 +216,7 @@ def test_bad_line_of_the_items(raw, line, message):
 
 def test_which_files(raw):
     (raw / "y.inter").write_text(INTER)
-    with pytest.raises(InputError, match=r"log \(\.inter\): x\.inter, y\.inter; choose with --file NAME"):
+    with pytest.raises(InputError, match=r"log \(\.inter\): x\.inter, y\.inter; choose with file NAME"):
         open_log(raw)
     assert list(open_log(raw, file="y.inter").provenance["raw_files"]) == ["y.inter"]
     (raw / "x.inter").unlink()

@@ -48,7 +48,7 @@ def test_columns_by_name(tmp_path, name, delimiter, options):
         ("user,item,user\na,b,c\n", {}, "2 columns are called 'user'"),
         ("", {}, "empty"),
         ("\n\n", {}, "empty"),
-        ("user,item\n", {"delimiter": "::"}, "--delimiter: expected one ASCII character, got '::'"),
+        ("user,item\n", {"delimiter": "::"}, "delimiter: expected one ASCII character, got '::'"),
         (b"us\xffer,item\n", {}, r"log\.csv:1: not UTF-8"),
     ],
 )
@@ -60,7 +60,7 @@ def test_bad_header(tmp_path, content, options, message):
 
 
 def test_path(tmp_path):
-    with pytest.raises(InputError, match="--path: required"):
+    with pytest.raises(InputError, match="path: required"):
         delimited.open_log("delimited", DEFAULTS)
     with pytest.raises(InputError, match="nowhere.csv: No such file"):
         open_log(tmp_path / "nowhere.csv")

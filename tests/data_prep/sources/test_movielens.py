@@ -159,5 +159,5 @@ def test_download_failure_offers_raw_dir(monkeypatch):
         raise OSError("no network")
 
     monkeypatch.setattr(tfds.builder_cls("movielens"), "download_and_prepare", fail)
-    with pytest.raises(InputError, match="--raw_dir .*no network"):
+    with pytest.raises(InputError, match="raw_dir .*no network"):
         movielens.open_log("ml-20m", {"raw_dir": None, "on_bad_line": "error"})

@@ -155,7 +155,7 @@ def test_default_is_hard_for_counts_and_not_hopeless():
 
 
 def test_too_few_items():
-    with pytest.raises(InputError, match="--num_items 30: at least 40"):
+    with pytest.raises(InputError, match="num_items 30: at least 40"):
         sample.open_log("sample", OPTIONS | {"num_items": 30})
 
 

@@ -94,7 +94,7 @@ def test_only_spaces_and_tabs_separate(tmp_path):
 
 
 def test_which_files(tmp_path):
-    with pytest.raises(InputError, match="--raw_dir: required for --dataset sequences"):
+    with pytest.raises(InputError, match="raw_dir: required for dataset sequences"):
         sequences.open_log("sequences", DEFAULTS)
     with pytest.raises(InputError, match="nowhere: no such directory"):
         open_log(tmp_path / "nowhere")
@@ -106,7 +106,7 @@ def test_which_files(tmp_path):
     (tmp_path / "A.txt").write_text(LOG)
     assert list(open_log(tmp_path).provenance["raw_files"]) == ["A.txt", "B_item2attributes.json"]
     (tmp_path / "B.txt").write_text("u z\n")
-    with pytest.raises(InputError, match=r"2 files that may be the log \(\.txt\): A\.txt, B\.txt; choose with --file"):
+    with pytest.raises(InputError, match=r"2 files that may be the log \(\.txt\): A\.txt, B\.txt; choose with file"):
         open_log(tmp_path)
     # Which log an attribute file belongs to, its name says, or the user.
     assert list(open_log(tmp_path, file="A.txt").provenance["raw_files"]) == ["A.txt"]
@@ -114,13 +114,13 @@ def test_which_files(tmp_path):
     assert list(open_log(tmp_path, file="B.txt").provenance["raw_files"]) == ["B.txt", "B_item2attributes.json"]
     chosen = open_log(tmp_path, file="A.txt", attributes_file="B_item2attributes.json")
     assert attributes(chosen) == [("categories", "b", "1")]
-    with pytest.raises(InputError, match=r"--file C\.txt: no such file in .*did you mean"):
+    with pytest.raises(InputError, match=r"file C\.txt: no such file in .*did you mean"):
         open_log(tmp_path, file="C.txt")
-    with pytest.raises(InputError, match="--file .*: expected the name of a file in --raw_dir"):
+    with pytest.raises(InputError, match="file .*: expected the name of a file in raw_dir"):
         open_log(tmp_path, file=str(tmp_path / "A.txt"))
     (tmp_path / "B.txt").unlink()
     (tmp_path / "C_item2attributes.json").write_text("{}")
-    with pytest.raises(InputError, match="choose with --attributes_file NAME"):
+    with pytest.raises(InputError, match="choose with attributes_file NAME"):
         open_log(tmp_path)
 
 
