@@ -85,7 +85,7 @@ def _check_disk(log: Log, directory: str, out_dir: str) -> None:
     free = shutil.disk_usage(directory).free
     if log.num_rows and log.num_rows * BYTES_PER_ROW > free:
         raise InputError(
-            f"--out_dir {out_dir}: {log.num_rows:,} interactions of {log.name} take about "
+            f"{option('out_dir')} {out_dir}: {log.num_rows:,} interactions of {log.name} take about "
             f"{log.num_rows * BYTES_PER_ROW / 2**30:,.0f} GiB of disk while they are prepared, {free / 2**30:,.0f} GiB "
             "are free"
         )

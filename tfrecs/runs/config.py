@@ -27,7 +27,7 @@ DEFAULT_TOPK = (10,)  # every protocol with lists reports it anyway
 # What may differ, besides, when a run is only judged.
 JUDGED_BY = ("topk", "protocol", "exclude_seen", "num_eval_negatives", "published_lists")
 # What may be given where a run is judged: that, and how the work is done.
-JUDGING = (*JUDGED_BY, "eval_batch_size", "strategy")
+JUDGING = (*JUDGED_BY, *NEVER_MATTER)
 # By protocols that leave no choice.
 SEEN_EXCLUDED = {name: known.exclude_seen for name, known in PROTOCOLS.items() if known.exclude_seen is not None}
 # What only some choices of another argument read; elsewhere a value other than the default would be ignored.

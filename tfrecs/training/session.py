@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from tfrecs import files
@@ -166,13 +166,17 @@ def judge(
     stored = directory.read_config(run_dir)
     recipe = recipes.create(stored["model"], stored.get("preset") or "recommended", given)
     actions = Actions(train=False, checkpoint=checkpoint)
+    _refuse_to_judge_by(name for name in recipe.given_config if name not in JUDGING)
     _, model_arguments, config, _ = _stored(recipe, data_dir, manifest, run_dir, actions, ())
-    for name in given or ():
-        if name not in JUDGING:
-            raise InputError(f"{option(name)}: says nothing of how a run is judged; {', '.join(JUDGING)} do")
+    _refuse_to_judge_by(recipe.given_model)
     experiment = Experiment(recipe.model, model_arguments, config, data_dir, manifest, run_dir)
     experiment.load(checkpoint)
     return metrics_file.of_test(experiment)[0]
+
+
+def _refuse_to_judge_by(names: Iterable[str]) -> None:
+    for name in names:
+        raise InputError(f"{option(name)}: says nothing of how a run is judged; {', '.join(JUDGING)} do")
 
 
 def _stored(
