@@ -25,7 +25,7 @@ def names(raw_dir: str | None, dataset: str) -> list[str]:
         >>> names(None, "atomic")
         Traceback (most recent call last):
         ...
-        tfrecs.errors.InputError: --raw_dir: required for --dataset atomic
+        tfrecs.errors.InputError: raw_dir: required for dataset atomic
     """
     if raw_dir is None:
         raise InputError(f"{option('raw_dir')}: required for {option('dataset')} {dataset}")
@@ -78,8 +78,8 @@ def only(raw_dir: str, candidates: Sequence[str], flag: str, what: str) -> str |
         >>> only("raw", ["a.txt", "b.txt"], "file", "log (.txt)")
         Traceback (most recent call last):
         ...
-        tfrecs.errors.InputError: --raw_dir raw: 2 files that may be the log (.txt): a.txt, b.txt; \
-choose with --file NAME
+        tfrecs.errors.InputError: raw_dir raw: 2 files that may be the log (.txt): a.txt, b.txt; \
+choose with file NAME
     """
     if len(candidates) > 1:
         raise InputError(

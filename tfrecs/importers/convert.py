@@ -106,7 +106,7 @@ def convert(
         >>> convert("atrec", "model1.ckpt", "run")
         Traceback (most recent call last):
         ...
-        tfrecs.errors.InputError: --model: unknown model 'atrec'; did you mean 'attrec'?
+        tfrecs.errors.InputError: model: unknown model 'atrec'; did you mean 'attrec'?
     """
     if name not in IMPORTERS:
         raise InputError(f"{option('model')}: unknown model {name!r}; {nearest(name, IMPORTERS)}")

@@ -28,7 +28,7 @@ def load(path: str) -> Any:
         >>> load("absent.pth")
         Traceback (most recent call last):
         ...
-        tfrecs.errors.InputError: --checkpoint absent.pth: No such file or directory
+        tfrecs.errors.InputError: checkpoint absent.pth: No such file or directory
     """
     try:
         return _load(path)

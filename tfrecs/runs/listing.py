@@ -73,7 +73,7 @@ def check_directory(directory: str) -> None:
         >>> check_directory("runs/attrec [1]")
         Traceback (most recent call last):
         ...
-        tfrecs.errors.InputError: --run_dir runs/attrec [1]: TensorFlow reads no checkpoints where a name holds [
+        tfrecs.errors.InputError: run_dir runs/attrec [1]: TensorFlow reads no checkpoints where a name holds [
     """
     for character in "[*?\\":
         if character in str(directory):
