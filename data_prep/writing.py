@@ -96,6 +96,7 @@ def _check_fields(log: Log, values: Mapping[str, Any]) -> None:
         (option("min_rating"), "rating", values["min_rating"] is not None),
         (f"{option('split')} time", "timestamp", values["split"] == "time"),
         (f"{option('keep_fraction')} {values['keep_fraction']}", "timestamp", values["keep_fraction"] < 1),
+        (f"{option('timestamp_unit')} {values['timestamp_unit']}", "timestamp", values["timestamp_unit"] != "auto"),
     ]
     for flag, field, needed in needs:
         if needed and field not in log.fields:

@@ -123,6 +123,8 @@ def test_a_unit_that_is_named_is_taken(make):
     assert make([20240131, 20240201], timestamp_unit="ms", overwrite=1)[1] == [20240, 20240]
     with pytest.raises(InputError, match="^timestamp_unit ms: has no effect on timestamps that are dates"):
         make(["2024-01-31"], timestamp_unit="ms", overwrite=1)
+    with pytest.raises(InputError, match="^timestamp_unit ms: dataset delimited has no timestamps"):
+        make([5], timestamp_unit="ms", overwrite=1, timestamp_column=None)
 
 
 def test_the_command_line_says_the_unit_and_the_flag(tmp_path, capsys):

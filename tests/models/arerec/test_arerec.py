@@ -255,3 +255,16 @@ def test_bad_arguments(name, value, expected):
     with pytest.raises(InputError) as caught:
         ARERec(**SIZES | {name: value})
     assert str(caught.value) == expected
+
+
+def test_ratings_that_lie_close_together_do_not_tie_in_mixed_precision():
+    """What is predicted in bfloat16 is told apart in float32: of logits in bfloat16, most would be equal."""
+    model = TestARERec().make(dtype="mixed_bfloat16")
+    kernel, bias = model.classes.trainable_variables
+    kernel.assign(kernel * 1e-3)
+    bias.assign(tf.linspace(2.0, 3.0, 5))
+    user, item = np.repeat(np.arange(1, 7), ITEMS), np.tile(np.arange(1, ITEMS + 1), 6)
+    vectors = tf.cast(model.rating_vector({"user": user, "item": item, "now": np.full(len(user), 60)}), tf.float32)
+    scores = model.score({"user": np.arange(1, 7), "now": np.full(6, 60)}, np.arange(1, ITEMS + 1)).numpy()
+    for row, found in enumerate(np.split(vectors.numpy(), 6)):
+        assert len(set(scores[row])) >= 0.8 * len({tuple(vector) for vector in found}) > 1
