@@ -12,7 +12,7 @@ def names(raw_dir: str | None, dataset: str) -> list[str]:
     """The names of the files in a directory, sorted; hidden ones are left out.
 
     Args:
-        raw_dir: str or None, the value of `--raw_dir`.
+        raw_dir: str or None, the value of the option `raw_dir`.
         dataset: str, the dataset's name, for messages.
 
     Returns:
@@ -41,7 +41,7 @@ def given(raw_dir: str, present: Sequence[str], flag: str, name: str) -> str:
     Args:
         raw_dir: str.
         present: list of str, the names in it.
-        flag: str, `file` for `--file`.
+        flag: str, the option, `file`.
         name: str, the flag's value.
 
     Returns:
