@@ -82,6 +82,8 @@ def test_what_is_meant_is_taken(value, wanted, found):
         (5, str | os.PathLike[str], "a path, got 5"),
         (b"runs", str | os.PathLike[str], "a path, got a bytes"),
         ("a\0b", str | os.PathLike[str], "a path, got "),
+        ("a\udcffb", str | os.PathLike[str], "a path, got "),
+        ("a\0b", str, "text, got "),
         (LOG, Dataset | str | os.PathLike[str] | None, "a Dataset or a path, got a pandas DataFrame"),
     ],
 )
@@ -139,6 +141,7 @@ def test_a_switch_of_train_takes_true_and_false_alone(run, name, value):
         ({"seed": 1.5}, "seed: expected an integer, got 1.5"),
         ({"keep_checkpoints": 1.5}, "keep_checkpoints: expected an integer, got 1.5"),
         ({"learning_rate": "x"}, "learning_rate: expected a number, got 'x'"),
+        ({"learning_rate": 10**400}, "learning_rate: expected a number above 0, got inf"),
         ({"learning_rate": None}, "learning_rate: expected a number, got None"),
         ({"weight_decay": None}, "weight_decay: expected a number, got None"),
         ({"beta_2": "a"}, "beta_2: expected a number, got 'a'"),

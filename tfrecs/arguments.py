@@ -5,6 +5,7 @@ import inspect
 import math
 import numbers
 import os
+import re
 import types
 import typing
 from collections.abc import Callable, Hashable, Sequence
@@ -16,6 +17,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 PATH = os.PathLike[str]
 NOUNS = {bool: "True or False", int: "an integer", float: "a number", str: "text", types.NoneType: "None"}
+NO_NAME = re.compile("[\0\ud800-\udfff]")  # what neither a file's name nor UTF-8 can hold
 REFUSED: Any = object()  # no value: what a value of another type converts to
 
 
@@ -90,7 +92,7 @@ def _converted(name: str, value: Any, wanted: Any) -> Any:
     if origin is os.PathLike or wanted is str:
         text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
         is_given = isinstance(value, str) == (wanted is str)
-        return value if is_given and isinstance(text, str) and "\0" not in text else REFUSED
+        return value if is_given and isinstance(text, str) and not NO_NAME.search(text) else REFUSED
     if origin is tuple:
         if not isinstance(value, list | tuple):
             return REFUSED
@@ -122,7 +124,7 @@ def _number(value: Any, wanted: type) -> Any:
     try:
         return wanted(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def _noun(wanted: Any) -> str:
