@@ -38,6 +38,7 @@ def parse(
     )
     general = parser.add_argument_group("what to do")
     general.add_argument("--help", "-h", action="store_true", help="print this and exit")
+    general.add_argument("--quiet", "-q", action="store_true", help="print only results and errors, no progress")
     general.add_argument("--dataset", metavar="NAME", default="sample", help=f"the source: {', '.join(SOURCES)}")
     general.add_argument("--out_dir", metavar="DIR", help="the directory to make")
     general.add_argument(
@@ -56,7 +57,7 @@ def parse(
     originals = parser.add_argument_group("names that ARERec's dataset.py used")
     for name, text in original_flags.FLAGS.items():
         originals.add_argument(f"--{name}", metavar="DIR" if name == "data_path" else "X", help=text)
-    flags = ("dataset", "out_dir", "show_details", *known, *original_flags.FLAGS)
+    flags = ("dataset", "out_dir", "show_details", "quiet", *known, *original_flags.FLAGS)
     values = parser.parse_flags(arguments, flags)
     if values.pop("help", False):
         parser.print_help()

@@ -15,6 +15,7 @@ from data_prep.sources import SOURCES
 from tfrecs import errors
 from tfrecs.errors import InputError, nearest, option, shown
 from tfrecs.options import Option, resolve
+from tfrecs.progress import quiet
 from tfrecs.startup import exit_code, keep_interrupts, load
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m data_
         values = command_line.parse(sys.argv[1:] if arguments is None else arguments, OPTIONS, program)
         if values is None:
             return 0
-        with errors.naming(**original_flags.spelled(values)):
+        with errors.naming(**original_flags.spelled(values)), quiet(bool(values.pop("quiet", False))):
             _run(values)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -130,6 +130,7 @@ HEAVY = ("tensorflow", "keras", "numpy", "pandas", "duckdb", "pyarrow")
     [
         ("tfrecs", "--help"),
         ("tfrecs", "recommend", "--help"),
+        ("tfrecs", "evaluate", "--help"),
         ("tfrecs", "train", "--model", "dif_sr", "--help"),
         ("tfrecs", "train", "--model", "attrec", "--embeding_dim", "3"),
         ("tfrecs", "prepare", "--help"),
@@ -153,3 +154,25 @@ def test_help_and_bad_flags_load_nothing_heavy(argv, tmp_path):
     assert "is imported" not in done.stderr
     assert done.returncode == (0 if "--help" in argv else 2)
     assert done.stdout.startswith("usage: ") or "did you mean '" in done.stderr
+
+
+def test_help_with_a_configuration_loads_nothing_heavy(folder, tmp_path):
+    """Its values are the defaults that the help shows."""
+    for name in HEAVY:
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError(f'{__name__} is imported')\n")
+    config = folder / "runs" / "attrec-recommended-sample" / "config.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "tfrecs", "train", "--config", config, "--help"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()])},
+    )
+    stored = json.loads(config.read_text())["model_arguments"]["embedding_dim"]
+    assert done.returncode == 0, done.stderr
+    assert f"(default {stored})" in done.stdout and done.stdout.startswith("usage: tfrecs train --model attrec")
+
+
+def test_help_of_evaluate_shows_what_it_takes(command):
+    code, stdout, _ = command("evaluate", "--help")
+    assert code == 0 and "--protocol full_ranking|recbole" in stdout and "--run_dir DIR" in stdout
+    assert "--do_train" not in stdout and "--region_size" not in stdout

@@ -1,4 +1,4 @@
-"""The two errors that command lines report, bad input (exit code 2) and numbers that are none (1); safe text."""
+"""Exceptions for bad input (exit code 2) and for scores that are NaN or infinite (1); text that is safe to print."""
 
 import contextlib
 import contextvars

@@ -10,6 +10,7 @@ from tfrecs.errors import InputError, command_line
 from tfrecs.models import MODELS, declarations, original_flags
 from tfrecs.models.presets import ALIASES, MODULES, PRESETS
 from tfrecs.options import Option, Parser
+from tfrecs.runs import config_file
 from tfrecs.runs.config import TrainConfig
 from tfrecs.training import recipe as recipes
 
@@ -94,6 +95,8 @@ def parse(argv: Sequence[str], program: str = "run.py", known: Mapping[str, Any]
     for title, group in groups.items():
         section = parser.add_argument_group(title)
         for name, entry in group.items():
+            if name == "preset":
+                entry = dataclasses.replace(entry, help=f"{entry.help}: {', '.join(PRESETS[model])}")
             entry.add_to(section, name, {**_preset(model, preset), **stored}.get(name))
         if group is RUN_OPTIONS:
             section.add_argument("-q", dest="quiet", action="store_true", help="the same as --quiet 1")
@@ -132,7 +135,7 @@ def _model_and_preset(argv: Sequence[str], known: Mapping[str, Any]) -> tuple[st
     for flag in ("model", "preset", "config"):
         parser.add_argument(f"--{flag}", default=known.get(flag))
     given = parser.parse_known_args(argv)[0]
-    config = _read_config(given.config) if given.config else {}
+    config = config_file.read(given.config) if given.config else {}
     name = given.model or config.get("model") or (next(iter(MODELS)) if {"-h", "--help"} & set(argv) else None)
     if name is None:
         raise InputError(f"--model: required; choose from {', '.join(MODELS)}")
@@ -142,12 +145,6 @@ def _model_and_preset(argv: Sequence[str], known: Mapping[str, Any]) -> tuple[st
     preset = given.preset or config.get("preset") or "recommended"
     recipes.check_preset(model, preset)
     return model, preset, _chosen(model, config)
-
-
-def _read_config(path: str) -> dict[str, Any]:
-    from tfrecs.runs import directory
-
-    return directory.read_config_file(path)
 
 
 def _chosen(model: str, config: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Each command imports what it needs, so that help and bad flags answer at once.
 """
 
+import dataclasses
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tfrecs.command_line import run
 from tfrecs.errors import InputError, NotFiniteError, command_line, naming, nearest, shown
-from tfrecs.options import Option, Parser
+from tfrecs.options import Option, Parser, documented, of_defaults
+from tfrecs.runs.config import JUDGED_BY, NEVER_MATTER, TrainConfig
 from tfrecs.startup import exit_code, keep_interrupts, load
 
 if TYPE_CHECKING:
@@ -136,7 +138,8 @@ def _evaluate(flags: Sequence[str]) -> int:
     """The flags of `train`, with a run of any model: `--model` and `--data_dir` come from the run."""
     given = {flag.partition("=")[0] for flag in flags}
     if {"-h", "--help"} & given:
-        return run.main(flags, "tfrecs evaluate")
+        _help_of_evaluate().print_help()
+        return 0
     for flag in ("--do_train", "--do_eval", "--load_model", "--overwrite", "--tensorboard"):
         if flag in given:
             raise InputError(f"{flag}: tfrecs evaluate never trains; tfrecs train does")
@@ -147,6 +150,24 @@ def _evaluate(flags: Sequence[str]) -> int:
     known = {name: config[name] for name in ("model", "preset", "data_dir") if config.get(name)}
     known |= {"run_dir": run_dir, "do_train": False, "num_recommendations": 0}
     return run.main(flags, "tfrecs evaluate", known)
+
+
+def _help_of_evaluate() -> Parser:
+    parser = Parser(
+        prog="tfrecs evaluate", usage="%(prog)s [flags]", description=f"{SUMMARIES['evaluate'].capitalize()}."
+    )
+    texts = documented(TrainConfig.__doc__)
+    fields = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+    judging = {name: fields[name] for name in (*JUDGED_BY, *NEVER_MATTER)}
+    quiet = {"quiet": Option(bool, False, "print only results and errors, no progress; -q is the same")}
+    for title, entries in (
+        ("run", RUN | quiet),
+        ("evaluation; the defaults are those of the run's training", of_defaults(judging, texts, TrainConfig.CHOICES)),
+    ):
+        group = parser.add_argument_group(title)
+        for name, entry in entries.items():
+            entry.add_to(group, name, default="" if title != "run" else None)
+    return parser
 
 
 def _recommend(values: Mapping[str, Any]) -> int:

@@ -1,5 +1,4 @@
-"""From shards to batches. The order of everything is a pure function of (seed, epoch, step), so that a killed
-run can skip to where it was; users are read in blocks, so that memory does not grow with the data."""
+"""Training batches from shards, in an order that depends on seed, epoch and step alone, so that runs resume exactly."""
 
 import contextlib
 import functools

@@ -161,7 +161,7 @@ def _tables(importer: ModuleType, path: str | None) -> dict[str, np.ndarray]:
 
 @contextlib.contextmanager
 def _blaming(source: str) -> Iterator[None]:
-    """What trips over a file's content becomes an error that names the file."""
+    """Raises errors of parsing a file again as `InputError`s that name the file."""
     try:
         yield
     except KeyError as error:

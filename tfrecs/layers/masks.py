@@ -1,4 +1,4 @@
-"""Masks of padding as pure functions, and what reads a padded sequence; True means: may be used."""
+"""Padding masks and functions that use them; True marks a real position."""
 
 import tensorflow as tf
 from keras import ops

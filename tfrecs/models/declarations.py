@@ -37,6 +37,20 @@ def defaults(model: str) -> dict[str, Any]:
     return {name: values.value(node) for name, node in zip(names, arguments.defaults)}
 
 
+def sizes(model: str) -> list[str]:
+    """The constructor arguments that the data decides: those without a default.
+
+    Args:
+        model: str, a key of `models.MODELS`.
+
+    Example:
+        >>> sizes("attrec")
+        ['num_users', 'num_items']
+    """
+    arguments = _constructor(model)
+    return [argument.arg for argument in arguments.args[1 : len(arguments.args) - len(arguments.defaults)]]
+
+
 def owners(name: str) -> list[str]:
     """The models that have a constructor argument of this name.
 
@@ -110,6 +124,11 @@ def without_effect(model: str) -> dict[str, tuple[str, tuple[Any, ...]]]:
         ('item_loss', ('ce', 'bce'))
     """
     return _Names(f"tfrecs.models.{model}.arguments")["WITHOUT_EFFECT"]
+
+
+def _constructor(model: str) -> ast.arguments:
+    nodes = _class(f"tfrecs.models.{model}.model").body
+    return next(node.args for node in nodes if isinstance(node, ast.FunctionDef) and node.name == "__init__")
 
 
 def _class(module: str) -> ast.ClassDef:

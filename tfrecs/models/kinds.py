@@ -1,4 +1,4 @@
-"""Kinds of objects that are asked for, by a model that tells them apart."""
+"""Resolves the kind of objects that a request asks for, for models that distinguish kinds."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING

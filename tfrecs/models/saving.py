@@ -1,4 +1,4 @@
-"""What files of a model hold besides its weights: how it was compiled, random states, names that came from the data."""
+"""Saves in `.keras` files, and restores, how a model was compiled, its random states and names that the data gave."""
 
 import json
 import os

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def require_filled(model: "SequentialRecommender") -> None:
-    """Refuses to train or answer from tables of items that nothing filled: they would be read as items without values.
+    """Raises an error if a table of items was never filled: it would be read as items without values.
 
     Args:
         model: a `SequentialRecommender`; a layer of it may have `is_filled`, as `layers.attributes.AttributeTable`, and

@@ -9,12 +9,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfrecs import files, json_files, json_schema, optimizers
+from tfrecs import files, json_files, optimizers
 from tfrecs.data.manifest import Manifest
 from tfrecs.errors import InputError, option
 from tfrecs.models import MODELS
 from tfrecs.models.recommender import SequentialRecommender
-from tfrecs.runs import listing, record, schemas
+from tfrecs.runs import config_file, listing, record, schemas
 from tfrecs.runs.checkpoints import Checkpoints
 from tfrecs.runs.config import TrainConfig
 from tfrecs.runs.record import CONFIG as CONFIG_FILE
@@ -121,18 +121,7 @@ def read_config(run_dir: str) -> dict[str, Any]:
     path = os.path.join(run_dir, CONFIG_FILE)
     if not os.path.lexists(path):
         raise InputError(f"{path}: no run there")
-    return read_config_file(path)
-
-
-def read_config_file(path: str) -> dict[str, Any]:
-    """The content of a run's `config.json`, wherever the file is.
-
-    Raises:
-        InputError: it is not a run's, or damaged.
-    """
-    config = json_files.read(path, schemas.CONFIG, "a run's configuration", "restore it, or start a new run")
-    json_schema.check(config["model_arguments"], schemas.model_arguments(config["model"]), path, "model_arguments")
-    return config
+    return config_file.read(path)
 
 
 def write_config(run_dir: str, config: Mapping[str, Any]) -> None:

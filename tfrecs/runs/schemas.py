@@ -1,12 +1,11 @@
 """What the JSON files of a run directory hold, as `tfrecs.json_schema` describes it."""
 
 import dataclasses
-import inspect
 import typing
 from typing import Any
 
 from tfrecs.json_schema import ANY, Mapping, Number, Optional, Text
-from tfrecs.models import MODELS
+from tfrecs.models import MODELS, declarations
 from tfrecs.runs.config import TrainConfig
 
 DIGEST = Text("[0-9a-f]{64}")
@@ -59,14 +58,11 @@ def model_arguments(model: str) -> dict[str, Any]:
         >>> model_arguments("attrec")["dropout"].schema
         <class 'float'>
     """
-    parameters = inspect.signature(MODELS[model].__init__).parameters.values()
-    named = [p for p in parameters if p.name != "self" and p.kind is not p.VAR_KEYWORD]
-    return {p.name: Optional(_of_parameter(p)) for p in named}
+    data = {name: Optional(COUNT if name.startswith("num_") else ANY) for name in declarations.sizes(model)}
+    return data | {name: Optional(_of_default(value)) for name, value in declarations.defaults(model).items()}
 
 
-def _of_parameter(parameter: inspect.Parameter) -> Any:
-    if parameter.default is parameter.empty:  # a size that the data decides
-        return COUNT if parameter.name.startswith("num_") else ANY
-    if parameter.default is None:
+def _of_default(value: object) -> Any:
+    if value is None:
         return (str, None)
-    return [ANY] if isinstance(parameter.default, tuple) else type(parameter.default)
+    return [ANY] if isinstance(value, tuple) else type(value)

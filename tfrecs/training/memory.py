@@ -38,7 +38,7 @@ class Need:
 
 
 def outline(model_class: type[SequentialRecommender], arguments: Mapping[str, Any]) -> SequentialRecommender:
-    """A model whose variables have shapes but no memory; bad arguments raise what they raise otherwise.
+    """Builds a model whose variables have shapes but no memory; bad arguments raise the usual errors.
 
     Args:
         model_class: a `SequentialRecommender`.

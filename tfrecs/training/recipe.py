@@ -148,7 +148,7 @@ def configure(known: Mapping[str, Any], given: Mapping[str, Any]) -> TrainConfig
 
 
 def _with_implied(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Given values with what follows from them: who asks for batches of a size asks for none of so many tokens."""
+    """Given values and what they imply: `batch_size` clears a preset's `batch_tokens`."""
     return {"batch_tokens": 0, **given} if "batch_size" in given else given
 
 
@@ -164,7 +164,7 @@ def _still_read(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
 
 
 def _stretched(training: Mapping[str, Any], given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A preset's training whose rate falls over as many epochs as are asked for, where they are more than its own."""
+    """Stretches a preset's decay of the learning rate where more epochs are asked for than the preset has."""
     epochs = given.get("epochs", 0)
     return {**training, "decay_epochs": epochs} if epochs > training.get("decay_epochs", 0) > 0 else training
 
