@@ -82,7 +82,8 @@ def shortened(program, flags):
         own, passed_on = flags[: flags.index("--")], flags[flags.index("--") + 1 :]
     keeps_runs = program == "benchmarks/run.py" and "--run_dirs" in flags  # a later block reads all of them
     key = " ".join([program, *flags[:1]]) if program == "tfrecs" else program
-    for flag, value in SHORTER.get(key, {}).items():
+    judges = ("--do_train", "0") in zip(flags, flags[1:])  # a run with the epochs that it was trained for
+    for flag, value in () if judges else SHORTER.get(key, {}).items():
         if (flag not in own or flag == "--seeds") and not (keeps_runs and flag == "--seeds"):
             own = [*own, flag, value]
     if program == "benchmarks/run.py":

@@ -92,7 +92,7 @@ MAINS = {
     ),
     "prepare.py": (
         "from data_prep import prepare as module",
-        "module.run",
+        "module.prepare",
         ["--dataset", "sample", "--out_dir", "out"],
     ),
     "python -m tfrecs.importers": (

@@ -61,7 +61,8 @@ def test_two_replicas_equal_one_device_for_atrank(preset, options):
         "targets": random.integers(1, 12, (17, 2)),
         "labels": np.tile(np.array([[1, 0]], np.float32), (17, 1)),
     }
-    arguments = PRESETS["atrank"][preset]["model"] | {"hidden_units": 8, "item_dim": 8, "time_dim": 3, "num_heads": 2}
+    arguments = PRESETS["atrank"][preset]["model"] | {"hidden_units": 8, "item_dim": 8, "num_heads": 2}
+    arguments |= {} if arguments.get("time") == "one_hot" else {"time_dim": 3}
     arguments |= {"dropout": 0.0, "output_dropout": 0.0, "embedding_dropout": 0.0, "num_blocks": 2}
 
     def atrank():

@@ -10,8 +10,10 @@ SMALL = {
     name: [text for flag, value in module.SMALLEST_RUN.items() for text in (f"--{flag}", str(value))]
     for name, module in MODULES.items()
 }
+for name, module in MODULES.items():
+    SMALL[name] += [] if "batch_tokens" in module.SMALLEST_RUN else ["--batch_size", "64"]
 FLAGS = (
-    *("--batch_size", "64", "--epochs", "2", "--decay_epochs", "0", "--retrain", "0"),
+    *("--epochs", "2", "--decay_epochs", "0", "--retrain", "0"),
     *("--save_checkpoints_steps", "2", "--keep_checkpoints", "1000"),
 )
 
@@ -45,7 +47,8 @@ def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, model, command, before
 def test_xla_from_the_command_line(tmp_path, model, command):
     """These have to know whether XLA compiles the step, which Keras denies where operations are deterministic."""
     flags = ("--model", model, *SMALL[model], *FLAGS[:4], "--epochs", "1", "--do_eval", "0")
-    code, _, stderr = command(tmp_path, *flags, "--batch_tokens", "0", "--jit_compile", "1", small=())
+    batches = ("--batch_tokens", "0", "--batch_size", "64")
+    code, _, stderr = command(tmp_path, *flags, *batches, "--jit_compile", "1", small=())
     assert code == 0, stderr
 
 

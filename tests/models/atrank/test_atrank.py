@@ -75,7 +75,7 @@ class TestATRank(ModelCase):
 class TestTwoBlocks(TestATRank):
     """Dot similarity, two blocks, kinds of objects as groups, actions as a feature."""
 
-    arguments = SIZES | {
+    arguments = {name: value for name, value in SIZES.items() if name != "time_dim"} | {
         "similarity": "dot",
         "num_blocks": 2,
         "object_type": "kind",
