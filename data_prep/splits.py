@@ -1,4 +1,4 @@
-"""Where a user's training part ends and validation ends: pure functions of one sequence."""
+"""Where each user's training part ends and validation ends: pure functions of sequences."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,8 +11,8 @@ from tfrecs.errors import InputError, option
 DEFAULT_FRACTION = 0.1
 
 
-def boundaries(rule: Mapping[str, Any], length: int, timestamps: np.ndarray | None = None) -> tuple[int, int]:
-    """The split of one time-ordered sequence.
+def boundaries(rule: Mapping[str, Any], row_splits: np.ndarray, timestamps: np.ndarray | None = None) -> np.ndarray:
+    """The splits of time-ordered sequences.
 
     Training is `[0, train_end)`, validation `[train_end, valid_end)`, test `[valid_end, length)`.
 
@@ -23,29 +23,30 @@ def boundaries(rule: Mapping[str, Any], length: int, timestamps: np.ndarray | No
             `floor(g * length)` are the test, the `floor(f * length)` before them validation.
             `{"kind": "time", "valid_from": t, "test_from": u}`: validation starts at the first
             interaction at or after `t` seconds, the test at the first at or after `u`.
-        length: int, number of interactions.
-        timestamps: 1-D ascending int array, for `time` only.
+        row_splits: int array `[sequences + 1]`, where each sequence begins and ends in the rows of all.
+        timestamps: int array of all rows, ascending within a sequence, for `time` only.
 
     Returns:
-        `(train_end, valid_end)`, ints.
+        int array `[sequences, 2]`: `train_end` and `valid_end`, counted from the sequence's begin.
 
     Example:
-        >>> boundaries({"kind": "leave_one_out"}, 5)
-        (3, 4)
+        >>> boundaries({"kind": "leave_one_out"}, np.array([0, 5, 6]))
+        array([[3, 4],
+               [1, 1]])
     """
+    lengths = np.diff(row_splits)
     if rule["kind"] == "leave_one_out":
-        if length < 3:
-            return 1, 1
-        return length - 2, length - 1
+        ends = [lengths - 2, lengths - 1]
+        return np.where(lengths[:, None] < 3, 1, np.stack(ends, axis=1))
     if rule["kind"] == "ratio":
         # The small addend keeps 0.29 * 100 = 28.999999999999996 at 29.
-        num_test = int(rule["test_fraction"] * length + 1e-9)
-        num_valid = int(rule["valid_fraction"] * length + 1e-9)
-        return length - num_test - num_valid, length - num_test
+        num_test = (rule["test_fraction"] * lengths + 1e-9).astype(np.int64)
+        num_valid = (rule["valid_fraction"] * lengths + 1e-9).astype(np.int64)
+        return np.stack([lengths - num_test - num_valid, lengths - num_test], axis=1)
     if timestamps is None:
         raise ValueError("a split by time needs the timestamps")
-    cuts = np.searchsorted(timestamps, [rule["valid_from"], rule["test_from"]], side="left")
-    return int(cuts[0]), int(cuts[1])
+    earlier = [np.cumsum(timestamps < rule[name]) for name in ("valid_from", "test_from")]
+    return np.stack([np.diff(np.concatenate([[0], counts])[row_splits]) for counts in earlier], axis=1)
 
 
 def declare(

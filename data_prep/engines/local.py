@@ -219,17 +219,20 @@ def _write_shards(
     ).to_arrow_reader(ROWS_PER_BATCH)
     rows = 0
     with writer:
-        for user, sequence in _sequences(reader, list(expressions)):
-            split = splits.boundaries(rule, len(sequence["item"]), sequence.get("timestamp"))
-            writer.write(user, split, {name: sequence[name] for name in ("item", *fields)})
-            rows += len(sequence["item"])
+        for columns, row_splits in _whole_sequences(reader, list(expressions)):
+            users = columns.pop("user")[row_splits[:-1]]
+            split = splits.boundaries(rule, row_splits, columns.get("timestamp"))
+            writer.write_block(users, split, row_splits, columns)
+            rows += int(row_splits[-1])
             progress.update(rows / num_rows, rows)
     progress.finish(f"{rows:,} interactions")
     return writer.shards
 
 
-def _sequences(reader: Iterable[pa.RecordBatch], names: Sequence[str]) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
-    """Yields `(user, dict of arrays)` from batches sorted by user."""
+def _whole_sequences(
+    reader: Iterable[pa.RecordBatch], names: Sequence[str]
+) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+    """Yields `(dict of arrays, row_splits)` of users whose rows are complete, from batches sorted by user."""
     rest = None
     for batch in reader:
         columns = {
@@ -238,9 +241,9 @@ def _sequences(reader: Iterable[pa.RecordBatch], names: Sequence[str]) -> Iterat
         if rest is not None:
             columns = {name: np.concatenate([rest[name], columns[name]]) for name in names}
         users = columns["user"]
-        begins = np.flatnonzero(np.diff(users, prepend=-1)).tolist()
-        for begin, end in zip(begins[:-1], begins[1:], strict=True):
-            yield int(users[begin]), {name: columns[name][begin:end] for name in names}
+        begins = np.flatnonzero(np.diff(users, prepend=-1))
+        if len(begins) > 1:
+            yield {name: columns[name][: begins[-1]] for name in names}, begins
         rest = {name: columns[name][begins[-1] :] for name in names}
     if rest is not None:
-        yield int(rest["user"][0]), rest
+        yield rest, np.array([0, len(rest["user"])])

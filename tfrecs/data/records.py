@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
-from tfrecs.data import schema
+from tfrecs.data import examples, schema
 from tfrecs.data.manifest import Shard, digest
 from tfrecs.errors import InputError
 
@@ -105,6 +105,33 @@ class ShardWriter:
         with self._failures_named():
             self._writers[index].write(encode(user, split, sequence))
         self._sequences[index] += 1
+
+    def write_block(
+        self, users: np.ndarray, splits: np.ndarray, row_splits: np.ndarray, sequences: Mapping[str, np.ndarray]
+    ) -> None:
+        """Appends the sequences of many users at once, the bytes that `write` appends.
+
+        Args:
+            users: int array `[users]`, ids from 1.
+            splits: int array `[users, 2]`, `(train_end, valid_end)` of each.
+            row_splits: int array `[users + 1]`; user n of the block has rows `row_splits[n]` to `row_splits[n + 1]`.
+            sequences: dict of field name to a 1-D array of all rows.
+        """
+        features = {
+            "user": (users, np.arange(len(users) + 1)),
+            "split": (splits.ravel(), np.arange(0, 2 * len(users) + 1, 2)),
+        }
+        for name, values in sequences.items():
+            kind = np.float32 if schema.SEQUENCE_FIELDS[name].is_floating else np.int64
+            features[name] = (np.asarray(values, kind), row_splits)
+        data, ends = examples.serialize(features)
+        shards = (users - 1) % self.count
+        bounds = ends.tolist()
+        with self._failures_named():
+            for index, begin, end in zip(shards.tolist(), bounds[:-1], bounds[1:], strict=True):
+                self._writers[index].write(data[begin:end])
+        for index, number in enumerate(np.bincount(shards, minlength=self.count).tolist()):
+            self._sequences[index] += number
 
     def __exit__(self, *failure: object) -> None:
         for writer in self._writers:
