@@ -41,6 +41,8 @@ def apply(
         >>> apply(connection, "log")
         {}
     """
+    if not drop_rows(min_rating, min_user_interactions, min_item_interactions, keep_fraction):
+        return {}
     dropped = {}
     before = describe(connection, table)
     if keep_fraction < 1:
@@ -68,6 +70,21 @@ def apply(
     flags = " ".join(f"{option(name)} {minimum[column]}" for column, name in names.items())
     _require_rows(connection, table, before, flags)
     return dropped
+
+
+def drop_rows(
+    min_rating: float | None = None,
+    min_user_interactions: int = 1,
+    min_item_interactions: int = 1,
+    keep_fraction: float = 1.0,
+) -> bool:
+    """Whether `apply` with these arguments may drop rows.
+
+    Example:
+        >>> drop_rows(min_user_interactions=1), drop_rows(min_user_interactions=2)
+        (False, True)
+    """
+    return min_rating is not None or max(min_user_interactions, min_item_interactions) > 1 or keep_fraction < 1
 
 
 def describe(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int, int]:

@@ -5,11 +5,12 @@ import errno
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet
 
 from data_prep import attributes, filters, splits, timestamps, vocab
 from data_prep.engines.interruption import interruptible
@@ -30,7 +31,8 @@ WRITE_ERRORS = (
     duckdb.TransactionException,
 )
 ROWS_PER_BATCH = 100_000
-COLUMN_TYPES = {"timestamp": "bigint", "rating": "double", "action": "varchar"}
+LOG_FILE = "log.parquet"
+COLUMN_TYPES = {"timestamp": pa.int64(), "rating": pa.float64(), "action": pa.string()}
 
 
 def run(log: Log, directory: str, options: Mapping[str, Any], progress: StageProgress) -> dict[str, Any]:
@@ -94,20 +96,26 @@ def _first_line(error: BaseException) -> str:
 def _run(
     connection: duckdb.DuckDBPyConnection, log: Log, directory: str, options: Mapping[str, Any], progress: StageProgress
 ) -> dict[str, Any]:
-    rows_read = _load(connection, log, progress)
+    log_file = os.path.join(directory, WORK_DIRECTORY, LOG_FILE)
+    rows_read = _load(connection, log, log_file, progress)
     progress.start("encoding")
     times = None
     if "timestamp" in log.fields:
         times = timestamps.recognise(connection, options.get("timestamp_unit", "auto"))
-    _encode(connection, log.fields, times)
+    limits = {key: options[key] for key in options if key.startswith("min_") or key == "keep_fraction"}
+    is_filtered = filters.drop_rows(**limits)
+    _encode(connection, log.fields, times, "table" if is_filtered else "view")
+    if is_filtered:
+        connection.execute("drop view log")
+        os.remove(log_file)
     progress.finish(times.description if times else "")
     progress.start("filtering")
-    limits = {key: options[key] for key in options if key.startswith("min_") or key == "keep_fraction"}
     time_order = times.order if times else ()
     dropped = filters.apply(connection, "encoded", time_order=time_order, **limits)
-    num_rows, num_users, num_items = filters.describe(connection, "encoded")
+    _number(connection, log.fields, is_filtered)
+    num_rows = rows_read - sum(dropped.values())
+    num_users, num_items = (_count(connection, f"{name}_id") for name in ("user", "item"))
     progress.finish(f"{num_rows:,} interactions, {num_users:,} users, {num_items:,} items left")
-    _number(connection, log.fields)
     vocabularies = {
         name: vocab.write(directory, name, _tokens(connection, name))
         for name in ("user", "item", *(["action"] if "action" in log.fields else []))
@@ -117,11 +125,13 @@ def _run(
     attribute_vocabularies, digest, attribute_counts = attributes.write(connection, log, directory, num_items)
     if log.attributes:
         progress.finish(", ".join(f"{name} {entry.size:,} values" for name, entry in attribute_vocabularies.items()))
-    for name in vocabularies:
-        connection.execute(f"drop table {name}_code")
+    if is_filtered:
+        for name in vocabularies:
+            connection.execute(f"drop table {name}_code")
     rule = splits.resolve(options["split"], connection, "encoded")
     writer = ShardWriter(directory, options["num_shards"])
-    shards = _write_shards(connection, log.fields, time_order, writer, rule, num_rows, progress)
+    rows = _sorted_rows(connection, log.fields, time_order, is_filtered)
+    shards = _write_shards(rows, writer, rule, num_rows, progress)
     return {
         "fields": ("item", *log.fields),
         "num_users": num_users,
@@ -140,33 +150,40 @@ def _run(
     }
 
 
-def _load(connection: duckdb.DuckDBPyConnection, log: Log, progress: StageProgress) -> int:
-    """Appends the log's chunks to the table `log`, numbering the rows."""
+def _load(connection: duckdb.DuckDBPyConnection, log: Log, path: str, progress: StageProgress) -> int:
+    """Writes the log's chunks into a parquet file, which the view `log` reads, with the rows numbered."""
     progress.start("reading")
-    columns = [f"{name} {COLUMN_TYPES[name]}" for name in log.fields]
-    columns = ["position bigint", '"user" varchar', "item varchar", *columns, f"{MICROSECOND} bigint"]
-    connection.execute(f"create table log ({', '.join(columns)})")
+    types = {"user": pa.string(), "item": pa.string(), **{name: COLUMN_TYPES[name] for name in log.fields}}
+    schema = pa.schema(types | {MICROSECOND: pa.int64()})
+    repeated = [name for name in schema.names if schema.field(name).type == pa.string()]
     count = 0
-    for table, fraction in log.chunks():
-        positions = pa.array(np.arange(count, count + table.num_rows))
-        if MICROSECOND not in table.column_names:
-            table = table.append_column(MICROSECOND, pa.nulls(table.num_rows, pa.int64()))
-        table = table.select(["user", "item", *log.fields, MICROSECOND]).add_column(0, "position", positions)
-        connection.register("chunk", table)
-        connection.execute("insert into log select * from chunk")
-        connection.unregister("chunk")
-        count += table.num_rows
-        progress.update(fraction, count)
+    with pyarrow.parquet.ParquetWriter(path, schema, use_dictionary=repeated, write_statistics=False) as writer:
+        for table, fraction in log.chunks():
+            if MICROSECOND not in table.column_names:
+                table = table.append_column(MICROSECOND, pa.nulls(table.num_rows, pa.int64()))
+            writer.write_table(table.select(schema.names).cast(schema))
+            count += table.num_rows
+            progress.update(fraction, count)
     progress.finish(f"{count:,} rows")
     if count == 0:
         bad_lines = log.provenance.get("bad_lines")
         skipped = f"; bad lines skipped: {bad_lines}" if bad_lines else ""
         raise InputError(f"{log.name}: the log has no interactions{skipped}")
+    quoted = path.replace("'", "''")
+    connection.execute(
+        "create view log as select file_row_number as position, * exclude (file_row_number) "
+        f"from read_parquet('{quoted}', file_row_number = true)"
+    )
     return count
 
 
-def _encode(connection: duckdb.DuckDBPyConnection, fields: Sequence[str], times: Times | None) -> None:
-    """Replaces tokens with codes that ascend in the tokens' byte order, and times with seconds: the table `encoded`."""
+def _encode(
+    connection: duckdb.DuckDBPyConnection, fields: Sequence[str], times: Times | None, kind: Literal["table", "view"]
+) -> None:
+    """Replaces tokens with codes that ascend in the tokens' byte order, and times with seconds: `encoded`.
+
+    Filters need a table; without them its rows are read once, and the view spares writing them.
+    """
     names = ["user", "item", *(["action"] if "action" in fields else [])]
     for name in names:
         connection.execute(
@@ -177,18 +194,24 @@ def _encode(connection: duckdb.DuckDBPyConnection, fields: Sequence[str], times:
     selected += [name for name in fields if name not in ("action", "timestamp")]
     selected += times.columns if times else []
     joins = "".join(f' join {name}_code on log."{name}" = {name}_code.token' for name in names)
-    connection.execute(f"create table encoded as select {', '.join(selected)} from log{joins}")
-    connection.execute("drop table log")
+    connection.execute(f"create {kind} encoded as select {', '.join(selected)} from log{joins}")
 
 
-def _number(connection: duckdb.DuckDBPyConnection, fields: Sequence[str]) -> None:
-    """Numbers what the filters left, from 1, in the tokens' byte order: the tables `<name>_id`."""
+def _number(connection: duckdb.DuckDBPyConnection, fields: Sequence[str], is_filtered: bool) -> None:
+    """Numbers what the filters left, from 1, in the tokens' byte order: `<name>_id`; without filters, the codes."""
     for name in ["user", "item", *(["action"] if "action" in fields else [])]:
-        connection.execute(
-            f"create table {name}_id as "
-            f"select token, code, row_number() over (order by code) as id from {name}_code "
-            f"semi join encoded on {name}_code.code = encoded.{name}_id"
-        )
+        if is_filtered:
+            connection.execute(
+                f"create table {name}_id as "
+                f"select token, code, row_number() over (order by code) as id from {name}_code "
+                f"semi join encoded on {name}_code.code = encoded.{name}_id"
+            )
+        else:
+            connection.execute(f"create view {name}_id as select token, code, code as id from {name}_code")
+
+
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    return connection.execute(f"select count(*) from {table}").fetchall()[0][0]
 
 
 def _tokens(connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[list[str]]:
@@ -197,29 +220,34 @@ def _tokens(connection: duckdb.DuckDBPyConnection, name: str) -> Iterator[list[s
         yield batch.column(0).to_pylist()
 
 
+def _sorted_rows(
+    connection: duckdb.DuckDBPyConnection, fields: Sequence[str], time_order: Sequence[str], is_filtered: bool
+) -> Iterator[pa.RecordBatch]:
+    """The rows by user, time and original position: `user`, `item` and the fields."""
+    names = ["user", "item", *(["action"] if "action" in fields else [])]
+    joins = ""
+    expressions = [f'encoded.{name}_id as "{name}"' for name in names]
+    if is_filtered:
+        joins = "".join(f" join {name}_id on encoded.{name}_id = {name}_id.code" for name in names)
+        expressions = [f'{name}_id.id as "{name}"' for name in names]
+    expressions += [f"encoded.{name}" for name in fields if name != "action"]
+    order = ["encoded.user_id", *time_order, "position"]
+    query = f"select {', '.join(expressions)} from encoded{joins} order by {', '.join(order)}"
+    yield from connection.sql(query).to_arrow_reader(ROWS_PER_BATCH)
+
+
 def _write_shards(
-    connection: duckdb.DuckDBPyConnection,
-    fields: Sequence[str],
-    time_order: Sequence[str],
+    batches: Iterable[pa.RecordBatch],
     writer: ShardWriter,
     rule: Mapping[str, Any],
     num_rows: int,
     progress: StageProgress,
 ) -> tuple[Shard, ...]:
-    """Sorts by user, time and original position, and writes a record per user."""
+    """Writes a record per user from batches sorted by user."""
     progress.start("writing")
-    names = ["user", "item", *(["action"] if "action" in fields else [])]
-    expressions = {name: f"{name}_id.id as {name}" for name in names}
-    expressions |= {name: f"encoded.{name}" for name in fields if name != "action"}
-    order = ["user_id.id", *time_order, "position"]
-    reader = connection.sql(
-        f"select {', '.join(expressions.values())} from encoded"
-        + "".join(f" join {name}_id on encoded.{name}_id = {name}_id.code" for name in names)
-        + f" order by {', '.join(order)}"
-    ).to_arrow_reader(ROWS_PER_BATCH)
     rows = 0
     with writer:
-        for columns, row_splits in _whole_sequences(reader, list(expressions)):
+        for columns, row_splits in _whole_sequences(batches):
             users = columns.pop("user")[row_splits[:-1]]
             split = splits.boundaries(rule, row_splits, columns.get("timestamp"))
             writer.write_block(users, split, row_splits, columns)
@@ -229,21 +257,17 @@ def _write_shards(
     return writer.shards
 
 
-def _whole_sequences(
-    reader: Iterable[pa.RecordBatch], names: Sequence[str]
-) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
+def _whole_sequences(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[dict[str, np.ndarray], np.ndarray]]:
     """Yields `(dict of arrays, row_splits)` of users whose rows are complete, from batches sorted by user."""
     rest = None
-    for batch in reader:
-        columns = {
-            name: column.to_numpy(zero_copy_only=False) for name, column in zip(names, batch.columns, strict=True)
-        }
+    for batch in batches:
+        columns = {name: batch[name].to_numpy(zero_copy_only=False) for name in batch.schema.names}
         if rest is not None:
-            columns = {name: np.concatenate([rest[name], columns[name]]) for name in names}
+            columns = {name: np.concatenate([rest[name], columns[name]]) for name in columns}
         users = columns["user"]
         begins = np.flatnonzero(np.diff(users, prepend=-1))
         if len(begins) > 1:
-            yield {name: columns[name][: begins[-1]] for name in names}, begins
-        rest = {name: columns[name][begins[-1] :] for name in names}
+            yield {name: values[: begins[-1]] for name, values in columns.items()}, begins
+        rest = {name: values[begins[-1] :] for name, values in columns.items()}
     if rest is not None:
         yield rest, np.array([0, len(rest["user"])])

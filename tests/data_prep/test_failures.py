@@ -26,10 +26,10 @@ ENDLESS = "select count(*) from range(100000000000) numbers where hash(numbers.r
 
 @pytest.fixture
 def raw(tmp_path):
-    """Atomic files of 3,000 interactions and 500 items."""
+    """Atomic files of 30,000 interactions and 500 items."""
     directory = tmp_path / "raw"
     directory.mkdir()
-    rows = [f"u{n % 150}\ti{n * 7919 % 500}\t3\t{n}\n" for n in range(3000)]
+    rows = [f"u{n % 150}\ti{n * 7919 % 500}\t3\t{n}\n" for n in range(30_000)]
     header = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
     (directory / "log.inter").write_text(header + "".join(rows))
     items = [f"i{n}\ttag-{n} tag-{n * 7}\n" for n in range(500)]
@@ -48,10 +48,13 @@ def largest_file(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("size", [1 << 10, 1 << 13, 1 << 14, 1 << 16])
-def test_disk_full(tmp_path, raw, command, size):
+@pytest.mark.parametrize(
+    "size, flags",
+    [(1 << 10, ()), (1 << 13, ()), (1 << 14, ()), (1 << 16, ()), (1 << 18, ("--min_user_interactions", 2))],
+)
+def test_disk_full(tmp_path, raw, command, size, flags):
     with largest_file(size):
-        code, _, err = command("--dataset", "atomic", "--raw_dir", raw, "--out_dir", tmp_path / "data")
+        code, _, err = command("--dataset", "atomic", "--raw_dir", raw, "--out_dir", tmp_path / "data", *flags)
     assert code == 2
     assert f"error: --out_dir {tmp_path / 'data'}: cannot be written: " in err and "File too large" in err
     assert os.listdir(tmp_path) == ["raw"]

@@ -161,6 +161,12 @@ def test_interrupt_leaves_nothing(tmp_path, command, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_directory_with_quotes_in_its_name(tmp_path, csv_file, command, decoded):
+    out_dir = tmp_path / 'it\'s "mine"'
+    assert command(*csv_flags(csv_file), "--out_dir", out_dir)[0] == 0
+    assert len(decoded(str(out_dir))) == 2
+
+
 def test_show_details(tmp_path, csv_file, command):
     out_dir = tmp_path / "data"
     command(*csv_flags(csv_file), "--out_dir", out_dir)
