@@ -33,7 +33,7 @@ OPTIONS = {
     "min_user_interactions": Option(
         int, 1, "drop users with fewer interactions; repeated until all users and items have enough", 1
     ),
-    "min_item_interactions": Option(int, 1, "drop items with fewer interactions; repeated likewise", 1),
+    "min_item_interactions": Option(int, 1, "drop items with fewer interactions; repeated in the same way", 1),
     "timestamp_unit": Option(
         str,
         "auto",

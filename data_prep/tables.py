@@ -19,7 +19,7 @@ def prepare(
     item_features: pd.DataFrame | str | os.PathLike[str] | None,
     options: Mapping[str, Any],
 ) -> None:
-    """Does what `tfrecs.prepare` says, in whose words messages are.
+    """Does what `tfrecs.prepare` documents; messages name its arguments.
 
     Args:
         data, out_dir, item_features: as for `tfrecs.prepare`.

@@ -50,7 +50,7 @@ def command_line() -> Iterator[None]:
 
 @contextlib.contextmanager
 def naming(**names: str) -> Iterator[None]:
-    """A context within which messages call options as whoever calls the library does.
+    """A context in which messages use the caller's names for options.
 
     Args:
         **names: the caller's name for an option, by the option's own.

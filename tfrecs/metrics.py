@@ -90,7 +90,7 @@ def checked_rank(
         rival = tf.logical_not(member(removed, ids[0], tf.size(ids, tf.int64)))
         # Beaten rivals are counted, not those that are not beaten: see `is_score`.
         beaten = tf.logical_and(rival, scores < target_score[:, tf.newaxis])
-        rank += _count(rival) - _count(beaten)
+        rank += count_true(rival) - count_true(beaten)
         sound = tf.logical_and(sound, tf.reduce_all(is_score(scores), axis=1))
     return rank, sound
 
@@ -111,13 +111,30 @@ def member(ids: tf.Tensor, first: int | tf.Tensor, count: int | tf.Tensor) -> tf
     """
     first, count = tf.cast(first, tf.int64), tf.cast(count, tf.int64)
     batch = tf.shape(ids, tf.int64)[0]
-    column = ids - first
     # Most of a padded row is padding: only real ids within the range are scattered.
-    inside = tf.where(tf.logical_and(ids != 0, tf.logical_and(column >= 0, column < count)))
-    index = tf.stack([inside[:, 0], tf.gather_nd(column, inside)], axis=1)
+    index = cells(ids - first, count, ids != 0)
     return tf.tensor_scatter_nd_update(
         tf.zeros(tf.stack([batch, count]), tf.bool), index, tf.ones(tf.shape(index)[:1], tf.bool)
     )
+
+
+def cells(columns: tf.Tensor, count: int | tf.Tensor, wanted: bool | tf.Tensor = True) -> tf.Tensor:
+    """The cells of a matrix of `count` columns that each row names.
+
+    Args:
+        columns: int64 `[rows, any]`; one that is not from 0 to `count - 1` names no cell.
+        count: int64 scalar.
+        wanted: bool, of the shape of `columns` or one for all; others name no cell.
+
+    Returns:
+        int64 `[any, 2]`, row and column of each.
+
+    Example:
+        >>> cells(tf.constant([[1, 7], [0, -1]], tf.int64), 3).numpy().tolist()
+        [[0, 1], [1, 0]]
+    """
+    inside = tf.where(tf.logical_and(wanted, tf.logical_and(columns >= 0, columns < count)))
+    return tf.stack([inside[:, 0], tf.gather_nd(columns, inside)], axis=1)
 
 
 def hit_rate(rank: tf.Tensor, k: int) -> tf.Tensor:
@@ -156,7 +173,8 @@ def of_rank(rank: tf.Tensor, cutoffs: Iterable[int] = CUTOFFS) -> dict[str, tf.T
     return values
 
 
-def _count(chosen: tf.Tensor) -> tf.Tensor:
+def count_true(chosen: tf.Tensor) -> tf.Tensor:
+    """How many of each row are True, int64 `[rows]`."""
     return tf.cast(tf.reduce_sum(tf.cast(chosen, tf.int32), axis=1), tf.int64)
 
 

@@ -1,4 +1,4 @@
-"""What `tfrecs.prepare` is given: a DataFrame, a file or a source; messages are in the words of whoever asks."""
+"""What `tfrecs.prepare` is given: a DataFrame, a file or a source; messages name the arguments that the caller used."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Which batches `fit` reads: one pass an epoch, whoever counts the epochs."""
+"""The batches that `fit` reads: one pass for each epoch, whether Keras or the caller counts the epochs."""
 
 import keras
 import numpy as np

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
+from tfrecs import metrics
+
 BLOCK = 128  # items of which the best one decides whether the others can be among the best
 ALIGNED = 16  # columns: TensorFlow takes slices of a table without a copy where its rows are 64 bytes, or 128, ...
 SCORES_AT_ONCE = 2**27  # users times items: 512 MB of float32
@@ -74,9 +76,11 @@ def checked_rank(
         once = tf.pad(removed[:, 1:] != removed[:, :-1], [[0, 0], [1, 0]], constant_values=True)
         once = once if first_item else tf.logical_and(once, removed > 0)
         # Beaten rivals are counted, not those that are not beaten: NaN beats nothing and is not beaten.
-        beaten = _count(scores < target_score)
-        beaten -= _count(tf.logical_and(once, tf.gather(scores, removed, axis=1, batch_dims=1) < target_score))
-        return (1 + rows - _count(once) - beaten,)
+        beaten = metrics.count_true(scores < target_score)
+        beaten -= metrics.count_true(
+            tf.logical_and(once, tf.gather(scores, removed, axis=1, batch_dims=1) < target_score)
+        )
+        return (1 + rows - metrics.count_true(once) - beaten,)
 
     (found,) = _by_rows(rank, (query, target, removed), rows, (tf.TensorSpec([], tf.int64),))
     return found, _sound(query, catalogue)
@@ -150,9 +154,7 @@ def _parts(rows: int, size: int) -> Iterator[tuple[int, int]]:
 
 def _without(scores: tf.Tensor, columns: tf.Tensor) -> tf.Tensor:
     """Scores `[rows, count]` with -inf in the columns listed `[rows, any]`; others than 0 to `count - 1` are none."""
-    count = scores.shape[1]
-    inside = tf.where(tf.logical_and(columns >= 0, columns < count))
-    index = tf.stack([inside[:, 0], tf.gather_nd(columns, inside)], axis=1)
+    index = metrics.cells(columns, scores.shape[1])
     return tf.tensor_scatter_nd_update(scores, index, tf.fill(tf.shape(index)[:1], -float("inf")))
 
 
@@ -210,7 +212,3 @@ def _by_rows(
     ]
     _, *arrays = tf.while_loop(lambda place, *_: place < steps, step, (0, *arrays), parallel_iterations=1)
     return tuple(array.concat() for array in arrays)
-
-
-def _count(chosen: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tf.reduce_sum(tf.cast(chosen, tf.int32), axis=1), tf.int64)

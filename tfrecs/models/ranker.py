@@ -106,7 +106,7 @@ class Ranker(Mixin):
             inputs: the model's inputs; of a history longer than `max_history`, its latest items are read.
             k: int, how many; fewer where the catalogue is smaller.
             excluded: int64 `[batch, any]` padded with 0, items never to return; default none.
-            chunk_size: int, candidates scored at a time; default `candidate_chunk`.
+            chunk_size: int, candidates scored at a time; default `candidate_chunk`, or all of a catalogue.
             kind: only items of this kind, for a model that tells kinds apart: its name, or its id, or int64 `[batch]`
                 ids, one for each row, 0 for any kind. Default any.
             allowed: int64 `[batch or 1, any]` padded with 0, the only items to return; default all.

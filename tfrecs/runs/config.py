@@ -40,6 +40,16 @@ READ_BY = {
 AT_LEAST_0 = ("batch_tokens", "decay_epochs", "patience", "save_checkpoints_epochs", "save_checkpoints_steps", "seed")
 
 
+def validates(train_split: str, validation_split: str) -> bool:
+    """Whether an epoch can be validated: on items that it is not trained on.
+
+    Example:
+        >>> validates("train", "valid"), validates("train_valid", "valid")
+        (True, False)
+    """
+    return train_split == "train" or validation_split == "test"
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """How a run trains.
@@ -198,7 +208,7 @@ class TrainConfig:
                 f"{option('batch_size')} {self.batch_size}: has no effect with {option('batch_tokens')} "
                 f"{self.batch_tokens}, which decides how large batches are"
             )
-        if self.patience and self.train_split != "train" and self.validation_split != "test":
+        if self.patience and not validates(self.train_split, self.validation_split):
             raise InputError(
                 f"{option('patience')} {self.patience}: has no effect with {option('train_split')} {self.train_split}, "
                 "which trains on the validation items"

@@ -144,7 +144,7 @@ class Service:
                 raise NotFiniteError(f"{type(model).__name__}: NaN or infinite weights in {variable.path}")
         user = tf.range(min(model.num_users, PROBED_USERS) + 1, dtype=tf.int64)
         item = tf.RaggedTensor.from_row_lengths(user[1:] % model.num_items + 1, tf.minimum(user, 1))
-        model.recommend(model.history_inputs(items_alone(model, user, item)), self.k)
+        model.recommend(model.history_inputs(items_alone(model, user, item)), self.k, table=self.catalogue)
 
     def _look_up(self, user: tf.Tensor, history: tf.Tensor, more: Sequence[tf.Tensor]) -> Sequences:
         """What `history_inputs` reads: ids of users, ragged `[batch, (time)]` fields of the known items."""

@@ -20,7 +20,7 @@ from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.progress import note
 from tfrecs.runs import directory, history, listing, lock
 from tfrecs.runs.checkpoints import Checkpoints
-from tfrecs.runs.config import TrainConfig
+from tfrecs.runs.config import TrainConfig, validates
 from tfrecs.runs.listing import Progress
 from tfrecs.training import memory, strategy
 from tfrecs.training.loop import Loop
@@ -108,7 +108,7 @@ class Experiment:
     ) -> tuple[Progress, Progress | None]:
         directory.start(self.run_dir, not (resume or name), overwrite)
         directory.write_config(self.run_dir, {**self.description(), **(describe or {})})
-        validated = self.config.train_split == "train" or self.config.validation_split == "test"
+        validated = validates(self.config.train_split, self.config.validation_split)
         progress = self._fit(self.run_dir, self._training_batches, self.config, validated, name, tensorboard)
         retrained = None
         if self.config.retrain:

@@ -9,7 +9,7 @@ from tfrecs.evaluation.protocols import DEFAULT_METRICS
 from tfrecs.models import MODELS, declarations
 from tfrecs.models.construction import arguments_of, check_preset, unknown
 from tfrecs.models.presets import ORIGINAL_NAMES, PRESETS
-from tfrecs.runs.config import CHANGEABLE, JUDGED_BY, NEVER_MATTER, READ_BY, SEEN_EXCLUDED, TrainConfig
+from tfrecs.runs.config import CHANGEABLE, JUDGED_BY, NEVER_MATTER, READ_BY, SEEN_EXCLUDED, TrainConfig, validates
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,7 +158,7 @@ def _still_read(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str,
     unread = {name for name, (other, readers) in READ_BY.items() if chosen[other] not in readers}
     if chosen["batch_tokens"]:
         unread.add("batch_size")
-    if chosen["train_split"] != "train" and chosen["validation_split"] != "test":
+    if not validates(chosen["train_split"], chosen["validation_split"]):
         unread.add("patience")
     return {name: value for name, value in known.items() if name not in unread}
 
