@@ -62,6 +62,7 @@ def write(
         content = local.run(log, directory, engine_options, progress)
         counts = content.pop("counts")
         _note_bad_lines(log, progress)
+        _check_attributes(counts["item_attributes"], content["num_items"])
         _note_attributes(counts["item_attributes"], progress)
         manifest = Manifest(
             name=log.name,
@@ -121,6 +122,16 @@ def _add_category(log: Log, attribute: str | None) -> None:
     if CATEGORY in log.attributes:
         raise InputError(f"{flag}: dataset {log.name} has an item attribute {CATEGORY!r} already")
     log.add_first(attribute, CATEGORY)
+
+
+def _check_attributes(counts: Mapping[str, Any], num_items: int) -> None:
+    """Refuses attributes of other items: a table whose ids are not those of the log, in type or spelling."""
+    strangers, without = counts.get("items_not_in_log"), counts.get("items_without", {}).values()
+    if strangers and all(count == num_items for count in without):
+        raise InputError(
+            f"item attributes: no item of the log has any, and {strangers:,} items with attributes are not in the log; "
+            "are their ids those of the log?"
+        )
 
 
 def _note_attributes(counts: Mapping[str, Any], progress: StageProgress) -> None:

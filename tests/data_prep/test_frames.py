@@ -219,6 +219,7 @@ def items(**columns):
         (items(a=["x", "y\nz", "z"]), "item_features: column 'a', row 1: a contains a line break"),
         (items(user=["x", "y", "z"]), "item attribute 'user': the name is taken by a vocabulary"),
         (items(**{"../a": ["x", "y", "z"]}), "item attribute '../a': expected up to 100 letters"),
+        (items(a="x").assign(item=["x", "y", "z"]), "item attributes: no item of the log has any, and 3 items with"),
         (items(a="x").rename(columns={"a": 7}), "item_features: column 7: the name of an attribute is text"),
     ],
 )

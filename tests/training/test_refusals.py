@@ -10,6 +10,7 @@ from tfrecs import json_files
 from tfrecs.command_line.arguments import parse
 from tfrecs.data import manifest
 from tfrecs.errors import InputError, command_line
+from tfrecs.evaluation.evaluator import Evaluator
 from tfrecs.runs import directory as runs
 from tfrecs.runs import listing, record
 from tfrecs.training import session
@@ -179,3 +180,17 @@ def test_weights_of_an_original_suit_any_users_where_users_have_no_vectors(data_
             runs.check_data("run", config, data_dir, found, training=False)
     with pytest.raises(InputError, match="num_users 1 there, 60 here"):
         runs.check_data("run", config | {"data": {}}, data_dir, found, training=False)
+
+
+def test_a_second_phase_needs_the_epoch_of_the_first(tmp_path, command, monkeypatch):
+    monkeypatch.setattr(Evaluator, "evaluate", lambda self, split: ({"users": 3}, 0.0))
+    code, _, stderr = command(tmp_path / "run", "--epochs", "1", "--retrain", "1", "--select_metric", "mrr")
+    assert code == 2 and "--retrain: validation had no mrr here to choose the epoch by" in stderr
+    assert not (tmp_path / "run" / "retrain").exists() and not (tmp_path / "run" / "metrics.json").exists()
+
+
+def test_fewer_epochs_than_a_run_has_are_said_to_change_nothing(tmp_path, reference, command):
+    run_dir = shutil.copytree(reference, tmp_path / "run")
+    code, _, stderr = command(run_dir, *RESUME, "--epochs", "1")
+    assert code == 0 and "nothing to train: cp-0002 has 2 epochs, --epochs 1\n" in stderr
+    assert "at most 1 epoch\n" in stderr

@@ -180,6 +180,8 @@ class Experiment:
             self.model.require_tables()
             store.rewind(name, progress)
             note(f"resuming from {os.path.join(run_dir, name)}")
+            if progress.epoch > config.epochs:
+                note(f"nothing to train: {name} has {progress.epoch} epochs, {option('epochs')} {config.epochs}")
         record = history.History(run_dir, tensorboard)
         record(progress)
         validate = (lambda: self.evaluator.evaluate(config.validation_split)) if validated else None

@@ -121,7 +121,8 @@ def run(
     ranks = None
     if actions.train:
         note(summary.of_model(experiment.model))
-        note(f"training: {metrics_file.title(metrics, config.train_split)}; at most {config.epochs} epochs")
+        epochs = "1 epoch" if config.epochs == 1 else f"{config.epochs} epochs"
+        note(f"training: {metrics_file.title(metrics, config.train_split)}; at most {epochs}")
         experiment.check()
         stack.enter_context(lock.exclusive(run_dir))
         description = {"preset": preset}
