@@ -190,6 +190,19 @@ class ModelCase(KerasCase):
         np.testing.assert_allclose(fitted.predict(dataset, verbose=0), catalogue, atol=1e-5)
 
     @pytest.mark.slow
+    def test_autograph_converts_what_is_traced(self, caplog, monkeypatch):
+        monkeypatch.setattr(tf.get_logger(), "propagate", True)
+        model, held_out = self.compiled(), self.held_out()
+        target, seen = held_out.pop("target"), held_out.pop("seen")
+        examples = self.examples(np.random.default_rng(0), BATCH)
+        with caplog.at_level("WARNING"):
+            tf.function(model.train_step)(examples)
+            tf.function(model.rank)(held_out, target, seen)
+            tf.function(lambda inputs, seen: model.recommend(inputs, k=3, excluded=seen))(held_out, seen)
+        messages = [record.getMessage() for record in caplog.records]
+        assert not [message for message in messages if "AutoGraph" in message]
+
+    @pytest.mark.slow
     def test_xla_trains_alike(self):
         weights = []
         for jit_compile in (False, True):

@@ -34,6 +34,7 @@ class Ranker(Mixin):
         Returns:
             `catalogue.Catalogue`, or None: then `score_items` scores candidates a few at a time.
         """
+        return None  # AutoGraph cannot convert a body that is only a docstring
 
     def catalogue_query(self, query: Mapping[str, Any]) -> tf.Tensor:
         """What to multiply the catalogue with, float32 `[batch, width]`; `query` as from `encode`."""
