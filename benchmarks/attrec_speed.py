@@ -18,20 +18,28 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
 
-import tensorflow as tf
+import flags
 
 from data_prep.prepare import prepare
-from tfrecs.data.manifest import load
+from tfrecs.options import Option
 from tfrecs.progress import StageProgress
-from tfrecs.runs.config import TrainConfig
-from tfrecs.training.experiment import Experiment
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ORIGINAL = "published code, batch 256"
+OPTIONS = {
+    "original": Option(str, None, "a checkout of the published code", required=True),
+    "python": Option(str, None, "a Python 3.7 with TensorFlow 1.15", required=True),
+    "ratings": Option(str, None, "the file u.data", required=True),
+    "steps": Option(int, 300, "training steps in a round", 1),
+    "rounds": Option(int, 5, "how often the sides take turns", 1),
+    "batch_sizes": Option(tuple, (256, 512, 1024), "our batch sizes", 1, words=True),
+    "results": Option(str, os.path.join(HERE, "results"), "the directory for the table"),
+}
 
 
-def original(options):
+def original(options: argparse.Namespace) -> dict[str, float]:
     """One round of the original: dict of `train` and `eval` rates."""
     script = os.path.join(HERE, "attrec_original.py")
     command = [options.python, script, options.original, options.ratings, str(options.steps)]
@@ -48,15 +56,21 @@ class Ours:
         steps: int, steps to time; an epoch starts over where it has fewer.
     """
 
-    def __init__(self, data_dir, batch_size, steps):
+    def __init__(self, data_dir: str, batch_size: int, steps: int) -> None:
+        import tensorflow as tf
+
+        from tfrecs.data.manifest import load
+        from tfrecs.runs.config import TrainConfig
+        from tfrecs.training.experiment import Experiment
+
         config = TrainConfig(batch_size=batch_size)
         self.run = Experiment("attrec", {}, config, data_dir, load(data_dir), os.path.join(data_dir, "run"))
         self.batches, self.steps = self.run.training_batches("train"), steps
         self.step = tf.function(self.run.model.train_step, reduce_retracing=True)
         self.run.evaluator.evaluate("test")  # traces what the rounds time
 
-    def __call__(self):
-        windows, started = 0, None
+    def __call__(self) -> dict[str, float]:
+        windows, started = 0, time.perf_counter()
         for number, batch in enumerate(self.batches(0, 1000)):
             if number == 5:  # the first steps set things up
                 windows, started = 0, time.perf_counter()
@@ -69,7 +83,7 @@ class Ours:
         return {"train": windows / train_seconds, "eval": test["users"] / seconds}
 
 
-def report(rates, options):
+def report(rates: Mapping[str, Sequence[Mapping[str, float]]], options: argparse.Namespace) -> str:
     """The Markdown table.
 
     Args:
@@ -79,6 +93,8 @@ def report(rates, options):
     Returns:
         str.
     """
+    import tensorflow as tf
+
     lines = [
         "# AttRec's speed against the published code's",
         "",
@@ -102,22 +118,16 @@ def report(rates, options):
     return "\n".join(lines) + "\n"
 
 
-def main(argv=None):
+@flags.program
+def main(argv: Sequence[str]) -> int:
     """Alternates the sides; writes and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name in ("original", "python", "ratings"):
-        parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--steps", type=int, default=300)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--batch_sizes", type=int, nargs="+", default=[256, 512, 1024])
-    parser.add_argument("--results", default=os.path.join(HERE, "results"), help="the directory for the table")
-    options = parser.parse_args(argv)
+    options = flags.parse(argv, OPTIONS, __doc__)
     with tempfile.TemporaryDirectory() as folder:
         data_dir = os.path.join(folder, "ml-100k")
         prepare("ml-100k", data_dir, StageProgress(None), raw_dir=os.path.dirname(os.path.abspath(options.ratings)))
-        sides = {ORIGINAL: lambda: original(options)}
+        sides: dict[str, Callable[[], dict[str, float]]] = {ORIGINAL: lambda: original(options)}
         sides |= {f"tfrecs, batch {size}": Ours(data_dir, size, options.steps) for size in options.batch_sizes}
-        rates = {name: [] for name in sides}
+        rates: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
         for number in range(options.rounds):
             for name, side in sides.items():
                 rates[name].append(side())
@@ -127,7 +137,8 @@ def main(argv=None):
     with open(os.path.join(options.results, "attrec_speed.md"), "w", encoding="utf-8") as file:
         file.write(text)
     print(text)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,17 +8,26 @@ included), and writes the table and its plot to `benchmarks/results/data_prep_sc
 part of all times; the column `drawing` says how much processor time it takes alone, measured afterwards.
 """
 
-import argparse
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import flags
+
+from tfrecs.options import Option
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+OPTIONS = {
+    "millions": Option(tuple, (1.0, 2.0, 5.0, 10.0, 20.0), "millions of interactions of each log", 0.001, words=True),
+    "results": Option(str, os.path.join(HERE, "results"), "the directory for table and plot"),
+}
 
 
-def prepare(millions):
+def prepare(millions: float) -> tuple[int, float, float, float, float]:
     """Prepares one log in its own process.
 
     Args:
@@ -46,7 +55,7 @@ def prepare(millions):
         return load(data_dir).num_interactions, seconds, processor, drawing(options), usage.ru_maxrss / 1024
 
 
-def drawing(options):
+def drawing(options: Mapping[str, Any]) -> float:
     """Processor seconds of drawing the log alone.
 
     Args:
@@ -60,7 +69,7 @@ def drawing(options):
     return time.process_time() - started
 
 
-def plot(rows, path):
+def plot(rows: Sequence[Sequence[float]], path: str) -> None:
     """Draws seconds and memory over millions of rows."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -72,12 +81,10 @@ def plot(rows, path):
     FigureCanvasAgg(figure).print_png(path)
 
 
-def main(argv=None):
+@flags.program
+def main(argv: Sequence[str]) -> int:
     """Prepares each size and reports."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--millions", type=float, nargs="+", default=[1, 2, 5, 10, 20])
-    parser.add_argument("--results", default=os.path.join(HERE, "results"), help="the directory for table and plot")
-    options, rows = parser.parse_args(argv), []
+    options, rows = flags.parse(argv, OPTIONS, __doc__), []
     for millions in options.millions:
         rows.append(prepare(millions))
         count, seconds, processor, _, peak = rows[-1]
@@ -94,7 +101,8 @@ def main(argv=None):
         file.write(text)
     plot(rows, os.path.join(options.results, "data_prep_scale.png"))
     print(text)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,7 +10,6 @@ kill and a verdict; exits 0 where `history.csv` of both phases and every tensor 
 their end are equal, 1 where anything differs or the run ended before it was killed often enough.
 """
 
-import argparse
 import glob
 import os
 import random
@@ -19,22 +18,32 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+
+import flags
+
+from tfrecs.errors import InputError
+from tfrecs.options import Option
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-import tensorflow as tf
-
-from tfrecs.runs import listing
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 UNTRACKED = ("_CHECKPOINTABLE_OBJECT_GRAPH", "save_counter/.ATTRIBUTES/VARIABLE_VALUE")
 ATTREC = ("--model", "attrec", "--embedding_dim", "16", "--dropout", "0.5")
 LIMIT = 900  # seconds that one process may take
+OPTIONS = {
+    "data_dir": Option(str, None, "prepared data; some dozens of steps an epoch do", required=True),
+    "run_dir": Option(str, None, "where both runs are made; must not exist", required=True),
+    "kills": Option(int, 30, "how often to kill", 1),
+    "epochs": Option(int, 12, "of the run", 1),
+    "seconds": Option(float, 1.5, "longest wait after a first new checkpoint", 0),
+    "seed": Option(int, 0, "of the moments", 0),
+}
 
 
-def start(data_dir, run_dir, epochs, resume, more):
+def start(data_dir: str, run_dir: str, epochs: int, resume: bool, more: Sequence[str]) -> subprocess.Popen[bytes]:
     """Starts the run's process; its output goes to `<run_dir>.log`."""
-    flags = {
+    given = {
         "data_dir": data_dir,
         "run_dir": run_dir,
         "load_model": int(resume),
@@ -48,19 +57,23 @@ def start(data_dir, run_dir, epochs, resume, more):
         "num_recommendations": 0,
     }
     command = [sys.executable, os.path.join(ROOT, "examples", "run.py")]
-    command += [part for name, value in flags.items() for part in (f"--{name}", str(value))]
+    command += [part for name, value in given.items() for part in (f"--{name}", str(value))]
     command += more
     with open(f"{run_dir}.log", "ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log)
 
 
-def newest(run_dir):
+def newest(run_dir: str) -> str | None:
     """Where a run stands, over both phases, as text."""
+    from tfrecs.runs import listing
+
     second = listing.newest(os.path.join(run_dir, "retrain"))
     return f"retrain/{second}" if second else listing.newest(run_dir)
 
 
-def kill_once(process, run_dir, moment, random_delay):
+def kill_once(
+    process: subprocess.Popen[bytes], run_dir: str, moment: str, random_delay: float
+) -> tuple[str, float] | None:
     """Kills a process at its moment; gives (what happened, seconds), or None where it ended before.
 
     Args:
@@ -87,8 +100,10 @@ def kill_once(process, run_dir, moment, random_delay):
     return f"{before or 'nothing'} -> {newest(run_dir) or 'nothing'}{saving}", time.monotonic() - began
 
 
-def contents(run_dir):
+def contents(run_dir: str) -> dict[str, bytes]:
     """Everything to compare: `history.csv` files, and tensors by checkpoint and name."""
+    import tensorflow as tf
+
     found = {}
     for folder in (run_dir, os.path.join(run_dir, "retrain")):
         phase = os.path.relpath(folder, run_dir)
@@ -102,18 +117,15 @@ def contents(run_dir):
     return found
 
 
-def main(argv=None):
+@flags.program
+def main(argv: Sequence[str]) -> int:
     """Runs the comparison; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data_dir", required=True, help="prepared data; some dozens of steps an epoch do")
-    parser.add_argument("--run_dir", required=True, help="where both runs are made; must not exist")
-    parser.add_argument("--kills", type=int, default=30)
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--seconds", type=float, default=1.5, help="longest wait after a first new checkpoint")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    split = argv.index("--") if "--" in argv else len(argv)
-    arguments, more = parser.parse_args(argv[:split]), argv[split + 1 :] or ATTREC
+    own, passed_on = flags.split(argv)
+    arguments, more = flags.parse(own, OPTIONS, __doc__), passed_on or ATTREC
+    if os.path.exists(arguments.run_dir):
+        raise InputError(f"--run_dir {arguments.run_dir}: exists")
+    from tfrecs.runs import listing
+
     os.makedirs(arguments.run_dir)
     whole, killed = (os.path.join(arguments.run_dir, name) for name in ("whole", "killed"))
     began = time.monotonic()

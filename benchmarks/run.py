@@ -19,11 +19,29 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import flags
 import leaderboard
 import seeds as seeds_table
 
+from tfrecs.errors import InputError
+from tfrecs.options import Option
+
 HERE = os.path.dirname(os.path.abspath(__file__))
+OPTIONS = {
+    "data_dir": Option(str, None, "a directory that data_prep made", required=True),
+    "name": Option(str, None, "of the reports; a leaderboard's is leaderboard-DATA by default"),
+    "seeds": Option(int, 5, "how many training seeds, from 0", 1),
+    "seed": Option(int, 0, "of a leaderboard", 0),
+    "protocols": Option(
+        tuple, None, "one block of a leaderboard each", choices=tuple(leaderboard.PROTOCOLS), words=True
+    ),
+    "row": Option(tuple, (), "ROW=FLAGS: more flags for one row of a leaderboard", words=True),
+    "run_dirs": Option(str, None, "keeps the runs there, and takes from there what is finished"),
+    "results": Option(str, os.path.join(HERE, "results"), "the directory for the reports"),
+}
 RUN = os.path.join(HERE, os.pardir, "examples", "run.py")
 
 
@@ -31,7 +49,9 @@ class Failed(Exception):
     """A run that ended with an exit code; the message says which and why."""
 
 
-def one_run(arguments, data_dir, seed, name, run_dirs=None):
+def one_run(
+    arguments: Sequence[str], data_dir: str, seed: int, name: str, run_dirs: str | None = None
+) -> dict[str, Any]:
     """Trains and judges in a process of its own.
 
     Args:
@@ -67,7 +87,7 @@ def one_run(arguments, data_dir, seed, name, run_dirs=None):
         return json.loads(read(metrics))
 
 
-def manifest_of(data_dir):
+def manifest_of(data_dir: str) -> str:
     """The path of what says which data these are.
 
     Raises:
@@ -79,7 +99,7 @@ def manifest_of(data_dir):
     return path
 
 
-def split_of(data_dir):
+def split_of(data_dir: str) -> str:
     """How the data are split, in words."""
     split = json.loads(read(manifest_of(data_dir)))["split"]
     if split["kind"] == "leave_one_out":
@@ -87,15 +107,16 @@ def split_of(data_dir):
     return ", ".join(f"{name} {value}" for name, value in split.items())
 
 
-def read(path):
+def read(path: str) -> str:
     """The text of a file."""
     with open(path, encoding="utf-8") as file:
         return file.read()
 
 
-def over_seeds(options, arguments):
+def over_seeds(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     """One model over seeds; gives the exit code."""
-    started, runs = time.monotonic(), []
+    started = time.monotonic()
+    runs: list[dict[str, Any]] = []
     for seed in range(options.seeds):
         runs.append(one_run(arguments, options.data_dir, seed, f"seed-{seed}", options.run_dirs))
         shown = ", ".join(f"{name} {runs[-1]['test_' + name]:.4f}" for name in seeds_table.columns(runs[-1]))
@@ -111,13 +132,14 @@ def over_seeds(options, arguments):
     return int(bool(wrong))
 
 
-def all_models(options, arguments):
+def all_models(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     """Every row under every protocol; a model that the data does not suit is listed with the reason."""
     more = dict(row.split("=", 1) for row in options.row if "=" in row)
     if len(more) < len(options.row) or set(more) - set(leaderboard.ROWS):
-        raise Failed(f"--row: expected ROW=FLAGS, each row once, of {', '.join(leaderboard.ROWS)}, got {options.row}")
+        rows = ", ".join(leaderboard.ROWS)
+        raise InputError(f"--row: expected ROW=FLAGS, each row once, of {rows}, got {list(options.row)}")
     if options.protocols and "--protocol" in arguments:
-        raise Failed("--protocol: --protocols names it already")
+        raise InputError("--protocol: --protocols names it already")
     blocks = [_block(options, arguments, more, protocol) for protocol in options.protocols or [None]]
     report = leaderboard.markdown(options.name, split_of(options.data_dir), blocks)
     write(options, "md", report.encode())
@@ -127,58 +149,49 @@ def all_models(options, arguments):
     return 0
 
 
-def _block(options, arguments, more, protocol):
+def _block(
+    options: argparse.Namespace, arguments: Sequence[str], more: Mapping[str, str], protocol: str | None
+) -> leaderboard.Block:
     """Trains the rows of one block; `protocol` None leaves it to the presets and `arguments`."""
-    started, runs = time.monotonic(), {}
+    started = time.monotonic()
+    runs: dict[str, tuple[str, dict[str, Any] | str]] = {}
     chosen = ["--protocol", protocol] if protocol else []
-    for number, (row, flags) in enumerate(leaderboard.ROWS.items(), 1):
-        flags = [*flags, *chosen, *arguments, *shlex.split(more.get(row, ""))]
+    for number, (row, own) in enumerate(leaderboard.ROWS.items(), 1):
+        recipe = [*own, *chosen, *arguments, *shlex.split(more.get(row, ""))]
         name = f"{row}-{protocol}" if protocol else row
         try:
-            metrics = one_run(flags, options.data_dir, options.seed, name, options.run_dirs)
-            runs[row] = leaderboard.command_line(flags, options.seed), metrics
+            metrics = one_run(recipe, options.data_dir, options.seed, name, options.run_dirs)
+            runs[row] = leaderboard.command_line(recipe, options.seed), metrics
         except Failed as failure:
             last = str(failure).strip().splitlines()[-1]
             if "models that work on it" not in last:
                 raise
             reason = last.partition("error: ")[2].replace(options.data_dir, "DIR")
-            runs[row] = leaderboard.command_line(flags, options.seed), reason
+            runs[row] = leaderboard.command_line(recipe, options.seed), reason
         left = (time.monotonic() - started) / number * (len(leaderboard.ROWS) - number)
         print(f"{name}: done; {left:.0f} s left in this block", file=sys.stderr, flush=True)
     return leaderboard.Block(runs)
 
 
-def write(options, ending, content):
+def write(options: argparse.Namespace, ending: str, content: bytes) -> None:
     """Writes bytes to a file of `--results`."""
     os.makedirs(options.results, exist_ok=True)
     with open(os.path.join(options.results, f"{options.name}.{ending}"), "wb") as file:
         file.write(content)
 
 
-def main(argv=None):
+@flags.program
+def main(argv: Sequence[str]) -> int:
     """Parses the command line, runs, writes the reports; returns the exit code."""
-    argv = sys.argv[1:] if argv is None else argv
-    split = argv.index("--") if "--" in argv else len(argv)
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("seeds", "leaderboard"))
-    parser.add_argument("--data_dir", required=True, help="a directory that data_prep made")
-    parser.add_argument("--name", help="of the reports; a leaderboard's is leaderboard-DATA by default")
-    parser.add_argument("--seeds", type=int, default=5, help="how many training seeds, from 0; default %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="of a leaderboard; default %(default)s")
-    parser.add_argument("--protocols", nargs="+", choices=leaderboard.PROTOCOLS, help="one block of a leaderboard each")
-    parser.add_argument("--row", action="append", default=[], metavar="ROW=FLAGS", help="more flags for one row")
-    parser.add_argument("--run_dirs", help="keeps the runs there, and takes from there what is finished")
-    parser.add_argument("--results", default=os.path.join(HERE, "results"), help="the directory for the reports")
-    options = parser.parse_args(argv[:split])
+    own, passed_on = flags.split(argv)
+    options = flags.parse(own, OPTIONS, __doc__, ("seeds", "leaderboard"))
     if options.what == "seeds" and not options.name:
-        parser.error("--name: required for seeds")
+        raise InputError("--name: required for seeds")
     if options.what == "seeds" and (options.protocols or options.row):
-        parser.error(f"--{'protocols' if options.protocols else 'row'}: only for a leaderboard")
-    if options.seeds < 1:
-        parser.error(f"--seeds: expected at least 1, got {options.seeds}")
+        raise InputError(f"--{'protocols' if options.protocols else 'row'}: only for a leaderboard")
     options.name = options.name or f"leaderboard-{os.path.basename(os.path.normpath(options.data_dir))}"
     try:
-        return (over_seeds if options.what == "seeds" else all_models)(options, argv[split + 1 :])
+        return (over_seeds if options.what == "seeds" else all_models)(options, passed_on)
     except Failed as failure:
         print(failure, file=sys.stderr)
         return 2

@@ -8,28 +8,33 @@ except the order of ties; then the data is prepared and popularity is ranked und
 and has no seed. The table goes to `benchmarks/results/ties.md`.
 """
 
-import argparse
 import os
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import flags
+import numpy as np
+
+from data_prep.prepare import prepare
+from tfrecs.errors import InputError
+from tfrecs.options import Option
+from tfrecs.progress import StageProgress
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import numpy as np
-import tensorflow as tf
-
-from data_prep.prepare import prepare
-from tfrecs.data import evaluation_batches, statistics
-from tfrecs.evaluation.baselines import Popularity
-from tfrecs.evaluation.held_out_item import FullRanking
-from tfrecs.evaluation.measurement import Measurement
-from tfrecs.progress import StageProgress
-
 HERE = os.path.dirname(os.path.abspath(__file__))
 SHOWN = ("hr@10", "hr@50", "ndcg@10", "mrr")
+OPTIONS = {
+    "raw_dir": Option(str, None, "the directory of u.data", required=True),
+    "orders": Option(int, 20, "how many shuffled orders", 1),
+    "seed": Option(int, 0, "of the orders", 0),
+    "results": Option(str, os.path.join(HERE, "results"), "the directory for the table"),
+}
 
 
-def popularity(lines):
+def popularity(lines: Sequence[bytes]) -> dict[str, Any]:
     """Popularity's test metrics on one order of the file's lines.
 
     Args:
@@ -38,6 +43,11 @@ def popularity(lines):
     Returns:
         dict of metric to float, and `users`.
     """
+    from tfrecs.data import evaluation_batches, statistics
+    from tfrecs.evaluation.baselines import Popularity
+    from tfrecs.evaluation.held_out_item import FullRanking
+    from tfrecs.evaluation.measurement import Measurement
+
     with tempfile.TemporaryDirectory() as folder:
         with open(os.path.join(folder, "u.data"), "wb") as file:
             file.writelines(lines)
@@ -51,7 +61,7 @@ def popularity(lines):
         return Measurement(protocol.measure(ranker), protocol.summarise)(batches)[0]
 
 
-def tied_users(lines):
+def tied_users(lines: Sequence[bytes]) -> tuple[int, int]:
     """How many users there are, and for how many the test item shares its second with the validation item."""
     users, times = np.array([line.split(b"\t") for line in lines])[:, [0, 3]].astype(np.int64).T
     order = np.lexsort((times, users))
@@ -61,7 +71,7 @@ def tied_users(lines):
     return len(np.unique(users)), int((times[last] == times[last - 1]).sum())
 
 
-def report(given, shuffled, users, tied):
+def report(given: Mapping[str, Any], shuffled: Sequence[Mapping[str, Any]], users: int, tied: int) -> str:
     """The Markdown table.
 
     Args:
@@ -92,19 +102,15 @@ def report(given, shuffled, users, tied):
     return "\n".join(lines) + "\n"
 
 
-def main(argv=None):
+@flags.program
+def main(argv: Sequence[str]) -> int:
     """Measures the orders; writes and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--raw_dir", required=True, help="the directory of u.data")
-    parser.add_argument("--orders", type=int, default=20, help="shuffled orders; default %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="of the orders; default %(default)s")
-    parser.add_argument("--results", default=os.path.join(HERE, "results"), help="the directory for the table")
-    options = parser.parse_args(argv)
-    if options.orders < 1:
-        parser.error(f"--orders: expected at least 1, got {options.orders}")
+    options = flags.parse(argv, OPTIONS, __doc__)
     path = os.path.join(options.raw_dir, "u.data")
     if not os.path.isfile(path):
-        parser.error(f"--raw_dir {options.raw_dir}: no u.data there")
+        raise InputError(f"--raw_dir {options.raw_dir}: no u.data there")
+    import tensorflow as tf
+
     with open(path, "rb") as file:
         lines = [line.rstrip(b"\r\n") + b"\n" for line in file]
     tf.get_logger().setLevel("ERROR")  # every order is traced anew
@@ -118,7 +124,8 @@ def main(argv=None):
     with open(os.path.join(options.results, "ties.md"), "w", encoding="utf-8") as file:
         file.write(text)
     print(text)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,7 +6,15 @@ from typing import Any
 
 from data_prep import original_flags
 from data_prep.sources import SOURCES
-from tfrecs.options import Option, Parser
+from tfrecs.options import Option, Parser, spelled
+
+GENERAL = {
+    "dataset": Option(str, "sample", f"the source: {', '.join(SOURCES)}"),
+    "out_dir": Option(str, None, "the directory to make"),
+    "show_details": Option(
+        str, None, "describe prepared data and exit; with --dataset, DIR may be the name of a data version"
+    ),
+}
 
 
 def parse(
@@ -39,15 +47,9 @@ def parse(
     general = parser.add_argument_group("what to do")
     general.add_argument("--help", "-h", action="store_true", help="print this and exit")
     general.add_argument("--quiet", "-q", action="store_true", help="print only results and errors, no progress")
-    general.add_argument("--dataset", metavar="NAME", default="sample", help=f"the source: {', '.join(SOURCES)}")
-    general.add_argument("--out_dir", metavar="DIR", help="the directory to make")
-    general.add_argument(
-        "--show_details",
-        metavar="DIR",
-        help="describe prepared data and exit; with --dataset, DIR may be the name of a data version",
-    )
+    _add(general, GENERAL)
     _add(parser.add_argument_group("every source"), options)
-    known = dict(options)
+    known = GENERAL | dict(options)
     for source in dict.fromkeys(SOURCES.values()):
         names = ", ".join(name for name in SOURCES if SOURCES[name] is source)
         fresh = {name: option for name, option in source.options.items() if name not in known}
@@ -57,26 +59,18 @@ def parse(
     originals = parser.add_argument_group("names that ARERec's dataset.py used")
     for name, text in original_flags.FLAGS.items():
         originals.add_argument(f"--{name}", metavar="DIR" if name == "data_path" else "X", help=text)
-    flags = ("dataset", "out_dir", "show_details", "quiet", *known, *original_flags.FLAGS)
-    values = parser.parse_flags(arguments, flags)
+    values = parser.parse_flags(arguments, ("quiet", *known, *original_flags.FLAGS))
     if values.pop("help", False):
         parser.print_help()
         return None
-    return values
+    return {"dataset": GENERAL["dataset"].default} | values
 
 
 def _add(group: argparse._ActionsContainer, options: Mapping[str, Option]) -> None:
     for name, option in options.items():
-        group.add_argument(f"--{name}", metavar=option.metavar(name), help=option.help + _default(option))
+        option.add_to(group, name)
 
 
 def _described(name: str, option: Option) -> str:
     """An option that another source has too, maybe with another default."""
-    return f"--{name}{_default(option)}"
-
-
-def _default(option: Option) -> str:
-    if option.default is None:
-        return ""
-    blank = isinstance(option.default, str) and not option.default.strip()
-    return f" (default {option.default!r})" if blank else f" (default {option.default})"
+    return f"--{name}" + ("" if option.default is None else f" (default {spelled(option.default)})")

@@ -2,7 +2,7 @@
 
 import argparse
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tfrecs import options
@@ -55,13 +55,16 @@ class Arguments:
 
 
 @command_line()
-def parse(argv: Sequence[str], program: str = "run.py", known: Mapping[str, Any] | None = None) -> Arguments:
+def parse(
+    argv: Sequence[str], program: str = "run.py", known: Mapping[str, Any] | None = None, also: Iterable[str] = ()
+) -> Arguments:
     """Parses `examples/run.py`'s command line; `--help` prints every flag of the model and exits 0.
 
     Args:
         argv: list of str.
         program: str, for the help.
         known: dict of `RUN_OPTIONS` that hold where the command line does not name them.
+        also: names of flags that the caller has taken out, offered where one is unknown.
 
     Returns:
         `Arguments`.
@@ -99,16 +102,18 @@ def parse(argv: Sequence[str], program: str = "run.py", known: Mapping[str, Any]
                 entry = dataclasses.replace(entry, help=f"{entry.help}: {', '.join(PRESETS[model])}")
             entry.add_to(section, name, {**_preset(model, preset), **stored}.get(name))
         if group is RUN_OPTIONS:
-            section.add_argument("-q", dest="quiet", action="store_true", help="the same as --quiet 1")
+            section.add_argument("-q", dest="quiet", action="store_const", const="1", help="the same as --quiet 1")
     section = parser.add_argument_group("names the originals used")
     declared = {name: entry for group in groups.values() for name, entry in group.items()}
     for name, target in aliases.items():
         note = ", changed" if ALIASES[model].get(name, (None, None))[1] else ""
-        dataclasses.replace(declared[target], help=f"for --{target}{note}").add_to(section, name, default="")
+        declared[name] = dataclasses.replace(declared[target], help=f"for --{target}{note}")
+        declared[name].add_to(section, name, default="")
     for name, text in others.items():
         text = text if isinstance(text, str) else text.described()
         section.add_argument(f"--{name}", metavar="VALUE", help=text.replace("%", "%%"))
-    values = parser.parse_flags(argv, (*run, *training, *own, *aliases, *others), _owners)
+    values = parser.parse_flags(argv, (*declared, *others, *also), _owners)
+    values = {name: declared[name].read(name, text) if name in declared else text for name, text in values.items()}
     given = _without_aliases(values, aliases, ALIASES[model])
     given = {name: original_flags.respelled(MODULES[model], name, value) for name, value in given.items()}
     original = {name: given.pop(name) for name in others if name in given}

@@ -110,12 +110,7 @@ def _run(command: str, flags: Sequence[str]) -> int:
 
 def _parse(command: str, flags: Sequence[str]) -> dict[str, Any]:
     parser = Parser(prog=f"tfrecs {command}", description=SUMMARIES[command].capitalize() + ".")
-    group = parser.add_argument_group("flags")
-    for name, entry in OPTIONS[command].items():
-        entry.add_to(group, name)
-    values = parser.parse_flags(flags, OPTIONS[command])
-    given = {name: value for name, value in values.items() if value is not None}
-    return {name: given.get(name, entry.default) for name, entry in OPTIONS[command].items()}
+    return parser.parse_options(flags, OPTIONS[command])
 
 
 def _load(values: Mapping[str, Any]) -> "Run":

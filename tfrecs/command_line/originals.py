@@ -8,8 +8,20 @@ from typing import Any
 from tfrecs.command_line.arguments import parse
 from tfrecs.errors import InputError, command_line, nearest, shown_lines
 from tfrecs.importers import NAMES
-from tfrecs.options import Parser
+from tfrecs.options import Option, Parser, resolve
 from tfrecs.startup import exit_code, keep_interrupts, load
+
+CONVERT = {
+    "model": Option(str, None, f"the model: {', '.join(NAMES)}", required=True),
+    "checkpoint": Option(str, None, "the checkpoint, as the original saved it", required=True),
+    "out": Option(str, None, "the run directory to make; it must not exist", required=True),
+    "tables": Option(
+        str,
+        None,
+        "constant tables that are not in a checkpoint, by the original's names (ATRank: cate_list; "
+        "ARERec: itemId, item_user_sequence; DIF-SR: item_attributes/NAME)",
+    ),
+}
 
 
 @command_line()
@@ -35,12 +47,13 @@ def main(argv: Sequence[str] | None = None, program: str = "python -m tfrecs.imp
 
 def _run(program: str, arguments: argparse.Namespace, flags: Sequence[str]) -> int:
     if arguments.command == "check":
-        if flags:
-            raise InputError(f"unknown flag {flags[0]!r}")
+        Parser().parse_flags(flags, ["help"])
         return _check(program, arguments.files)
-    given = _hyper_parameters(arguments.model, flags)
+    # First, so that a misspelled flag is called so, not the right one missing.
+    given = _hyper_parameters(arguments.model, flags) if arguments.model else {}
+    values = resolve(CONVERT, {name: getattr(arguments, name) for name in CONVERT}, "convert")
     convert = load(program, "tfrecs.importers.convert").convert
-    print(shown_lines(convert(arguments.model, arguments.checkpoint, arguments.out, given, arguments.tables)))
+    print(shown_lines(convert(values["model"], values["checkpoint"], values["out"], given, values["tables"])))
     return 0
 
 
@@ -55,17 +68,8 @@ def _parser(program: str) -> Parser:
         epilog="Flags give hyper-parameters that are not in a checkpoint (--w, --gamma, --sequence_length, ...), under "
         "the original's names or ours; their defaults are the published values.",
     )
-    converting.add_argument("--model", required=True, help=f"the model: {', '.join(NAMES)}")
-    converting.add_argument(
-        "--checkpoint", required=True, metavar="PREFIX", help="the checkpoint, as the original saved it"
-    )
-    converting.add_argument("--out", required=True, metavar="DIR", help="the run directory to make; it must not exist")
-    converting.add_argument(
-        "--tables",
-        metavar="FILE.npz",
-        help="constant tables that are not in a checkpoint, by the original's names (ATRank: cate_list; "
-        "ARERec: itemId, item_user_sequence; DIF-SR: item_attributes/NAME)",
-    )
+    for name, entry in CONVERT.items():
+        entry.add_to(converting, name)
     return parser
 
 
@@ -86,7 +90,7 @@ def _hyper_parameters(model: str, flags: Sequence[str]) -> dict[str, Any]:
     """The flags that `convert` leaves to the model, as values under our names."""
     if model not in NAMES:
         raise InputError(f"--model: unknown model {model!r}; {nearest(model, NAMES)}")
-    parsed = parse(["--model", model, "--preset", "original", *flags])
+    parsed = parse(["--model", model, "--preset", "original", *flags], also=CONVERT)
     foreign = sorted(set(parsed.given_run) - {"model", "preset"})
     if foreign:
         raise InputError(f"--{foreign[0]}: no hyper-parameter of {model}; converting has no use for it")

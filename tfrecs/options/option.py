@@ -1,4 +1,4 @@
-"""How an option is declared, for command lines, Python functions and manifests: type, default, help, range, choices."""
+"""How an option is declared: type, default, help, range, choices; and a mapping of given values is checked."""
 
 import argparse
 import dataclasses
@@ -7,13 +7,21 @@ import math
 import numbers
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from typing import Any
 
 from tfrecs.errors import InputError, nearest, option
+from tfrecs.options.text import is_unicode, read, spelled
 
 METAVARS = {int: "N", float: "X", str: "TEXT"}
-ENDINGS = {"dir": "DIR", "config": "FILE", "file": "FILE", "items": "FILE", "out": "FILE", "column": "COLUMN"}
+ENDINGS = {
+    "DIR": ("dir", "dirs", "details", "results"),
+    "FILE": ("config", "file", "items", "tables"),
+    "PATH": ("out",),
+    "PREFIX": ("checkpoint",),
+    "COLUMN": ("column",),
+    "NAME": ("dataset", "model", "name", "preset"),
+}
 LEADING_TYPE = re.compile(r"^(tuple of \w+|ints|int|floats|float|str|bool|dict|tuple)(, |\. (?=NOTE))")
 LARGEST = 2**63 - 1  # what the manifest, duckdb and TensorFlow hold
 
@@ -29,6 +37,9 @@ class Option:
         minimum: the least valid number, or None.
         maximum: the greatest valid number, or None.
         choices: tuple of valid strings, or None.
+        required: bool, whether a value has to be given.
+        words: bool, whether each entry of a tuple is a word of its own, and the flag may be repeated; otherwise one
+            word has all entries, separated by commas.
     """
 
     type: type
@@ -37,6 +48,13 @@ class Option:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[str, ...] | None = None
+    required: bool = False
+    words: bool = False
+
+    @property
+    def entry(self) -> Any:
+        """The type of a tuple's entries."""
+        return type(self.default[0]) if self.default else str
 
     def metavar(self, name: str = "") -> str:
         """What a help text shows for the value: the choices, what a name such as `run_dir` says, or the type.
@@ -53,12 +71,13 @@ class Option:
         if self.type is bool or self.type is int and (self.minimum, self.maximum) == (0, 1):
             return "0|1"
         if self.type is tuple:
-            return f"{METAVARS[type(self.default[0]) if self.default else str]},..."
+            return METAVARS[self.entry] + ("" if self.words else ",...")
         ending = name.rpartition("_")[2]
-        return ENDINGS.get(ending, METAVARS[str]) if self.type is str else METAVARS[self.type]
+        said = [metavar for metavar, endings in ENDINGS.items() if ending in endings and self.type is str]
+        return (said or [METAVARS[self.type]])[0]
 
     def add_to(self, group: argparse._ActionsContainer, name: str, default: object = None) -> None:
-        """Adds the flag to a group of an `argparse` parser, which converts values and shows the default.
+        """Adds the flag to a group of an `argparse` parser, which shows the default and leaves the value as text.
 
         Args:
             group: what `add_argument_group` returned.
@@ -66,9 +85,19 @@ class Option:
             default: the default to show, where it is not the option's own; an empty text shows none.
         """
         shown = self.default if default is None else default
-        text = self.help if shown in (None, (), "") else f"{self.help} (default {spelled(shown)})"
-        convert = converter(self.default if self.type is tuple else self.type)
-        group.add_argument(f"--{name}", type=convert, metavar=self.metavar(name), help=text.replace("%", "%%"))
+        written = spelled(shown).replace(",", " ") if self.words else spelled(shown)
+        note = "" if shown in (None, (), "") else f" (default {written})"
+        text = self.help + (" (required)" if self.required else note)
+        several: dict[str, Any] = {"nargs": "+", "action": "extend"} if self.words else {}
+        group.add_argument(f"--{name}", metavar=self.metavar(name), help=text.replace("%", "%%"), **several)
+
+    def read(self, name: str, text: str) -> Any:
+        """The text after the flag as `type`, whatever range and choices say.
+
+        Raises:
+            InputError: naming the option and echoing the text.
+        """
+        return read(name, text, (self.default or ()) if self.type is tuple else self.type)
 
     def convert(self, name: str, value: object) -> Any:
         """The value as `type`, checked.
@@ -89,12 +118,20 @@ class Option:
         """
         if value is None:
             return None
-        noun = {int: "an integer", float: "a number", str: "text"}[self.type]
+        if self.type in (bool, tuple) and isinstance(value, str):
+            value = self.read(name, value)
+        if self.type is tuple and isinstance(value, list | tuple):
+            entry = dataclasses.replace(self, type=self.entry)
+            return tuple(entry.convert(name, part) for part in value)
+        if self.type is bool and isinstance(value, bool):
+            return value
+        noun = {int: "an integer", float: "a number", str: "text", bool: "0 or 1", tuple: "a list"}[self.type]
         wanted = f"{option(name)}: expected {noun}{self._range()}, got {_shown(value)}"
         if self.type is str:
             return self._text(name, value, wanted)
         is_switch = (self.minimum, self.maximum) == (0, 1)
-        if not isinstance(value, str | numbers.Real) or isinstance(value, bool) and not is_switch:
+        is_number = isinstance(value, str | numbers.Real) and (is_switch or not isinstance(value, bool))
+        if self.type in (bool, tuple) or not is_number:
             raise InputError(wanted)
         try:
             converted = self.type(value)
@@ -131,15 +168,6 @@ def _shown(value: object) -> str:
     return repr(value) if isinstance(value, str | numbers.Number) else f"a {type(value).__name__}"
 
 
-def is_unicode(text: str) -> bool:
-    """Whether a text can be written as UTF-8: it has no half of a surrogate pair."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def resolve(options: Mapping[str, Option], values: Mapping[str, object], owner: str) -> dict[str, Any]:
     """Checks given values against their declarations and fills in the defaults.
 
@@ -152,7 +180,7 @@ def resolve(options: Mapping[str, Option], values: Mapping[str, object], owner: 
         dict with a value for every declared option.
 
     Raises:
-        InputError: an unknown name (the nearest valid one is offered) or an invalid value.
+        InputError: an unknown name (the nearest valid one is offered), an invalid value, or none where one is required.
 
     Example:
         >>> resolve({"seed": Option(int, 7, "the seed")}, {}, "sample")
@@ -163,47 +191,10 @@ def resolve(options: Mapping[str, Option], values: Mapping[str, object], owner: 
         if name not in options:
             hint = nearest(option(name), map(option, options))
             raise InputError(f"{option(name)}: not an option of {owner}; {hint}")
+    for name, declared in options.items():
+        if declared.required and name not in given:
+            raise InputError(f"{option(name)}: required")
     return {name: declared.convert(name, given.get(name, declared.default)) for name, declared in options.items()}
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that raises `InputError` where argparse would print its usage and exit."""
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(allow_abbrev=False, **arguments)
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(message.removeprefix("argument "))
-
-    def parse_flags(
-        self, argv: Sequence[str], names: Iterable[str], owners: Callable[[str], str] = lambda name: ""
-    ) -> dict[str, Any]:
-        """Parses flags.
-
-        Args:
-            argv: list of str.
-            names: iterable of str, the flags there are, without `--`.
-            owners: `f(name) -> str`, what to say of an unknown flag besides the nearest one.
-
-        Returns:
-            dict of name to value.
-
-        Raises:
-            InputError: an unknown flag or argument, a missing or ill-typed value.
-
-        Example:
-            >>> Parser(prog="run.py").parse_flags(["--epoch", "3"], ["epochs"])
-            Traceback (most recent call last):
-            ...
-            tfrecs.errors.InputError: unknown flag '--epoch'; did you mean '--epochs'?
-        """
-        namespace, unknown = self.parse_known_args(argv)
-        if unknown:
-            flag = unknown[0].partition("=")[0]
-            kind = "flag" if flag.startswith("-") else "argument"
-            hint = nearest(flag, [f"--{name}" for name in names])
-            raise InputError(f"unknown {kind} {flag!r}{owners(flag.lstrip('-'))}; {hint}")
-        return vars(namespace)
 
 
 def documented(*docstrings: str | None) -> dict[str, str]:
@@ -229,52 +220,6 @@ def documented(*docstrings: str | None) -> dict[str, str]:
                 if name not in texts or texts[name].startswith("see "):
                     texts[name] = text
     return texts
-
-
-def spelled(value: object) -> str:
-    """A value as one writes it after its flag.
-
-    Example:
-        >>> spelled(("brand", "category")), spelled(True), spelled(0.5)
-        ('brand,category', '1', '0.5')
-    """
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return str(int(value) if isinstance(value, bool) else value)
-
-
-def converter(wanted: type | tuple[Any, ...]) -> Callable[[str], Any]:
-    """A conversion of text for `argparse`.
-
-    Args:
-        wanted: `int`, `float`, `str` or `bool`; or a tuple, whose first entry has the type of all.
-
-    Returns:
-        `f(text)`, the value; it raises `argparse.ArgumentTypeError`, echoing the text.
-
-    Example:
-        >>> converter((1, 2))("[3, 4]"), converter(bool)("1")
-        ((3, 4), True)
-    """
-    if isinstance(wanted, tuple):
-        entry = converter(type(wanted[0]) if wanted else str)
-        return lambda text: tuple(entry(part.strip(" '\"")) for part in text.strip().strip("[]").split(","))
-
-    def convert(text: str) -> Any:
-        if wanted is bool:
-            if text in ("0", "1"):
-                return text == "1"
-            raise argparse.ArgumentTypeError(f"expected 0 or 1, got {text!r}")
-        try:
-            value = wanted(text)
-        except ValueError:
-            value = None
-        if value is None or value == "":
-            noun = {int: "an integer", float: "a number", str: "a name"}[wanted]
-            raise argparse.ArgumentTypeError(f"expected {noun}, got {text!r}")
-        return value
-
-    return convert
 
 
 def of_defaults(
