@@ -35,12 +35,13 @@ $(STAMP): requirements.txt setup.py
 run: $(STAMP)
 	$(BIN)/python examples/run.py --model attrec --run_dir runs/quickstart --overwrite 1 --export_dir export/attrec-sample
 
-# In two runs: a worker keeps what TensorFlow traced, and holds half as much of it. The second runs where the first failed.
+# In three runs: a worker keeps what TensorFlow traced, and holds a third as much of it. All run where one fails.
 MODELS = tests/models tests/importers tests/layers
+DATA = tests/data tests/data_prep tests/evaluation tests/benchmarks data_prep
 TEST = $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test: $(STAMP)
-	@$(TEST) $(MODELS); first=$$?; $(TEST) $(MODELS:%=--ignore=%) && exit $$first
+	@code=0; for part in "$(MODELS)" "$(DATA)" "$(addprefix --ignore=,$(MODELS) $(DATA))"; do $(TEST) $$part || code=$$?; done; exit $$code
 
 test-slow: $(STAMP)
 	$(BIN)/python -m pytest -m slow -n auto --maxprocesses 2 --dist loadfile --timeout 1800
