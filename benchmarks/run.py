@@ -1,13 +1,16 @@
-"""Runs that make a figure: one model over seeds, or all models on one data set.
+"""Runs that make a figure: one model over seeds, all models on one data set, or the speed of a model.
 
     python benchmarks/run.py seeds --data_dir DIR --name NAME --seeds 5 -- --model attrec [--preset original ...]
     python benchmarks/run.py leaderboard --data_dir DIR --name NAME [--protocols recbole full_ranking] [-- FLAGS]
+    python benchmarks/run.py speed --model NAME --over batch_size --values 256 1024 4096 [-- FLAGS]
+    python benchmarks/run.py serving --model NAME --num_items 1000 100000 1000000
+    python benchmarks/run.py compare --model NAME --original CHECKOUT --python PYTHON --raw_dir DIR
 
 Everything after `--` goes to `examples/run.py`, and in a leaderboard to every model. Each run is one process that
 evaluates the test split once. A leaderboard has one block per protocol, and within a block the same rule holds for
 every row, baselines too. Tables go to `benchmarks/results/NAME.md` with their recipes, a leaderboard's also to NAME.csv
 and NAME.png. `seeds` compares its means with `benchmarks/expected.json` and exits 1 where one is lower by more than the
-tolerance.
+tolerance. `speed`, `serving` and `compare` time models, see the modules of these names.
 """
 
 import argparse
@@ -22,9 +25,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import compare
 import flags
 import leaderboard
 import seeds as seeds_table
+import serving
+import speed
 
 from tfrecs.errors import InputError
 from tfrecs.options import Option
@@ -42,6 +48,7 @@ OPTIONS = {
     "run_dirs": Option(str, None, "keeps the runs there, and takes from there what is finished"),
     "results": Option(str, os.path.join(HERE, "results"), "the directory for the reports"),
 }
+MEASUREMENTS = {"compare": compare.main, "speed": speed.main, "serving": serving.main}  # with options of their own
 RUN = os.path.join(HERE, os.pardir, "examples", "run.py")
 
 
@@ -183,8 +190,10 @@ def write(options: argparse.Namespace, ending: str, content: bytes) -> None:
 @flags.program
 def main(argv: Sequence[str]) -> int:
     """Parses the command line, runs, writes the reports; returns the exit code."""
+    if argv and argv[0] in MEASUREMENTS:
+        return MEASUREMENTS[argv[0]](argv[1:])
     own, passed_on = flags.split(argv)
-    options = flags.parse(own, OPTIONS, __doc__, ("seeds", "leaderboard"))
+    options = flags.parse(own, OPTIONS, __doc__, ("seeds", "leaderboard", *MEASUREMENTS))
     if options.what == "seeds" and not options.name:
         raise InputError("--name: required for seeds")
     if options.what == "seeds" and (options.protocols or options.row):
