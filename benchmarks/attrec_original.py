@@ -5,10 +5,14 @@ Usage: `python attrec_original.py CHECKOUT RATINGS STEPS`, with a Python 3.7 tha
 It drives the published classes as `main.py` does and prints one JSON object with rates.
 """
 
+from __future__ import annotations
+
 import json
 import sys
 import time
 import types
+from collections.abc import Iterator
+from typing import Any
 
 checkout, ratings, steps = sys.argv[1], sys.argv[2], int(sys.argv[3])
 sys.path.insert(0, checkout)
@@ -37,7 +41,7 @@ train, test, items_of_user, flags.user_count, flags.item_count, _, _ = make_data
 all_items = list(range(flags.item_count))
 
 
-def iterator(data, shuffle):
+def iterator(data: Any, shuffle: bool) -> Iterator[Any]:
     """The published reader over a table of windows."""
     return DataIterator(
         data=data,
@@ -57,7 +61,7 @@ with tf.Session() as session:
     update = tf.train.AdamOptimizer(flags.learning_rate).apply_gradients(zip(gradients, variables))
     session.run(tf.global_variables_initializer())
 
-    def feed(batch, training):
+    def feed(batch: Any, training: bool) -> dict[Any, Any]:
         """A batch of the reader as the model's placeholders."""
         user, target, history, length, negatives = batch
         values = {
@@ -72,7 +76,7 @@ with tf.Session() as session:
             values[model.neg_p] = negatives
         return values
 
-    windows, started = 0, None
+    windows, started = 0, time.perf_counter()
     for step, batch in enumerate(iterator(train, True)):
         if step == 5:  # the first steps set things up
             windows, started = 0, time.perf_counter()

@@ -6,12 +6,14 @@ import io
 import os
 import platform
 import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tfrecs.evaluation.protocols import PROTOCOLS
 from tfrecs.models import MODELS
 
 ORDER_RULE = "equal timestamps in input order"  # said with every figure: it decides which item is the last one
-ROWS = {name: ("--model", name) for name in MODELS}  # row to the flags that make it
+ROWS: dict[str, Sequence[str]] = {name: ("--model", name) for name in MODELS}  # row to the flags that make it
 
 
 @dataclasses.dataclass
@@ -23,32 +25,36 @@ class Block:
             at least one row has metrics.
     """
 
-    runs: dict
+    runs: dict[str, tuple[str, dict[str, Any] | str]]
 
     @property
-    def metrics(self):
+    def metrics(self) -> dict[str, Any]:
         """The `metrics.json` of the first row that has one."""
         return next(metrics for _, metrics in self.runs.values() if not isinstance(metrics, str))
 
     @property
-    def columns(self):
+    def columns(self) -> tuple[str, ...]:
         """The metrics shown, the first of which orders the rows."""
         return PROTOCOLS[self.metrics["protocol"]].compared
 
-    def records(self):
+    def records(self) -> list[dict[str, Any]]:
         """The models and the baselines, best first, then what could not run.
 
         Returns:
             list of dict: `protocol`, `row`, the metrics with their ends `_low` and `_high` where there are any,
             `share_of_best_reachable`, `epochs`, `train_seconds`, `recipe`.
         """
-        found, failed, baselines = [], [], {}
+        found: list[dict[str, Any]] = []
+        failed: list[dict[str, Any]] = []
+        baselines: dict[str, dict[str, Any]] = {}
         for row, (command, metrics) in self.runs.items():
             if isinstance(metrics, str):
                 failed.append({"row": row, "recipe": metrics})
                 continue
             ends = [f"{name}{end}" for name in self.columns for end in ("", "_low", "_high")]
-            record = {"row": row} | {name: metrics[f"test_{name}"] for name in ends if f"test_{name}" in metrics}
+            record: dict[str, Any] = {"row": row} | {
+                name: metrics[f"test_{name}"] for name in ends if f"test_{name}" in metrics
+            }
             record["share_of_best_reachable"] = metrics.get("share_of_oracle_hr@10")
             record |= {"epochs": metrics["best_epoch"], "train_seconds": metrics["train_seconds"], "recipe": command}
             found.append(record)
@@ -58,19 +64,19 @@ class Block:
         ranked = sorted([*found, *baselines.values()], key=lambda record: -record[self.columns[0]])
         return [{"protocol": self.metrics["protocol"]} | record for record in ranked + failed]
 
-    def _baseline(self, name, metrics):
+    def _baseline(self, name: str, metrics: Mapping[str, Any]) -> dict[str, Any]:
         values = {column: metrics[f"{name}_{column}"] for column in self.columns}
         oracle = metrics.get("oracle_hr@10")
         share = values["hr@10"] / oracle if oracle and "hr@10" in values else None
         return {"row": name, **values, "share_of_best_reachable": share, "recipe": "no training"}
 
 
-def seen_rule(metrics):
+def seen_rule(metrics: Mapping[str, Any]) -> str:
     """What happens to the items of the history, in words."""
     return "seen items excluded" if metrics["exclude_seen"] else "seen items kept"
 
 
-def markdown(title, split, blocks):
+def markdown(title: str, split: str, blocks: Sequence[Block]) -> str:
     """The report: what was measured on what, then a table and the recipes of each block.
 
     Args:
@@ -100,7 +106,7 @@ def markdown(title, split, blocks):
     return "\n".join(lines) + "\n"
 
 
-def _table(block):
+def _table(block: Block) -> list[str]:
     rows = block.records()
     shares = any(row.get("share_of_best_reachable") for row in rows)
     heads = ["ranking", *block.columns, *(["of best reachable HR@10"] if shares else []), "epoch", "training"]
@@ -115,7 +121,7 @@ def _table(block):
     return [*lines, "", "Recipes:", "", *(f"- {row['row']}: {row['recipe']}" for row in rows)]
 
 
-def _cell(row, name):
+def _cell(row: Mapping[str, Any], name: str) -> str:
     if name not in row:
         return ""
     return f"{row[name]:.4f}" + (
@@ -123,7 +129,7 @@ def _cell(row, name):
     )
 
 
-def comma_separated(blocks):
+def comma_separated(blocks: Sequence[Block]) -> str:
     """The tables as one CSV with a column `protocol`, every float as `repr`."""
     rows = [row for block in blocks for row in block.records()]
     text = io.StringIO()
@@ -133,7 +139,7 @@ def comma_separated(blocks):
     return text.getvalue()
 
 
-def plot(title, blocks):
+def plot(title: str, blocks: Sequence[Block]) -> bytes:
     """Bars of each block's first two metrics, as the bytes of a PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -148,7 +154,7 @@ def plot(title, blocks):
     return image.getvalue()
 
 
-def _bars(axes, block):
+def _bars(axes: Any, block: Block) -> None:
     rows = [row for row in block.records() if block.columns[0] in row]
     for place, name in enumerate(block.columns[:2]):
         heights = [index + 0.4 * place - 0.2 for index in range(len(rows))]
@@ -161,6 +167,6 @@ def _bars(axes, block):
     axes.legend(loc="lower right")
 
 
-def command_line(flags, seed):
+def command_line(flags: Sequence[str], seed: int | str) -> str:
     """How a figure is made again."""
     return f"`python examples/run.py {shlex.join(flags)} --data_dir DIR --seed {seed}`"

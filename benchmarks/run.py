@@ -78,9 +78,9 @@ def one_run(
     with tempfile.TemporaryDirectory() as scratch:
         run_dir = os.path.join(run_dirs or scratch, name)
         metrics, made_by = os.path.join(run_dir, "metrics.json"), os.path.join(run_dir, "command.txt")
-        recipe = [*arguments, "--data_dir", data_dir, "--seed", str(seed)]
-        command = [sys.executable, RUN, *recipe, "--run_dir", run_dir, "--num_recommendations", "0"]
-        recipe = f"{shlex.join(recipe)} # {hashlib.sha256(read(manifest_of(data_dir)).encode()).hexdigest()}"
+        own = [*arguments, "--data_dir", data_dir, "--seed", str(seed)]
+        command = [sys.executable, RUN, *own, "--run_dir", run_dir, "--num_recommendations", "0"]
+        recipe = f"{shlex.join(own)} # {hashlib.sha256(read(manifest_of(data_dir)).encode()).hexdigest()}"
         same = os.path.exists(made_by)
         if same and read(made_by) != recipe:
             raise Failed(f"{run_dir}: holds a run of other flags or data; remove it, or name other --run_dirs")

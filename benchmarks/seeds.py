@@ -3,6 +3,8 @@
 import os
 import platform
 import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import leaderboard
 
@@ -11,12 +13,12 @@ from tfrecs.evaluation.protocols import PROTOCOLS
 FULL_RANKING = ("hr@10", "hr@50", "ndcg@10", "mrr")
 
 
-def columns(metrics):
+def columns(metrics: Mapping[str, Any]) -> tuple[str, ...]:
     """The metrics to show of a run."""
     return FULL_RANKING if metrics["protocol"] == "full_ranking" else PROTOCOLS[metrics["protocol"]].compared
 
 
-def summary(name, arguments, split, runs):
+def summary(name: str, arguments: Sequence[str], split: str, runs: Sequence[Mapping[str, Any]]) -> str:
     """The Markdown report.
 
     Args:
@@ -57,7 +59,7 @@ def summary(name, arguments, split, runs):
     return "\n".join(lines) + "\n"
 
 
-def _rows(first, runs):
+def _rows(first: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> list[str]:
     """The model over seeds, its interval over users, and the baselines, as lines of the table."""
     names = columns(first)
     rows = {f"{first['model']}, test, mean over seeds": [_mean_and_spread(runs, f"test_{name}") for name in names]}
@@ -72,17 +74,17 @@ def _rows(first, runs):
     return [f"| {label} | {' | '.join(cells)} |" for label, cells in rows.items()]
 
 
-def _mean_and_spread(runs, name):
+def _mean_and_spread(runs: Sequence[Mapping[str, Any]], name: str) -> str:
     values = [run[name] for run in runs]
     return f"{statistics.mean(values):.4f}" + (f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else "")
 
 
-def _cell(run, name):
+def _cell(run: Mapping[str, Any], name: str) -> str:
     interval = f" [{run[f'{name}_low']:.4f}, {run[f'{name}_high']:.4f}]" if f"{name}_low" in run else ""
     return f"{run[name]:.4f}{interval}"
 
 
-def below_expectation(expected, runs):
+def below_expectation(expected: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Metrics whose mean is below what is expected by more than the tolerance, as text.
 
     Args:

@@ -16,6 +16,8 @@ import re
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 LONGEST_MESSAGE = 2000
 URL = "http://localhost:8501/v1/models/attrec:predict"
@@ -25,12 +27,14 @@ class ClientError(Exception):
     """What the user can correct, in a sentence."""
 
 
-def printable(value):
+def printable(value: object) -> str:
     """Text in which no character steers a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(value))
 
 
-def recommend(url, user, history, timeout=10.0, more=None):
+def recommend(
+    url: str, user: str, history: Sequence[str], timeout: float = 10.0, more: Mapping[str, Any] | None = None
+) -> list[tuple[str, float]]:
     """One request.
 
     Args:
@@ -50,7 +54,9 @@ def recommend(url, user, history, timeout=10.0, more=None):
     if not re.fullmatch(r"https?://\S+:predict", url):
         raise ClientError(f"--url {url}: expected http://HOST:PORT/v1/models/NAME:predict")
     # An empty history is one of padding, so that its JSON has a string to tell the type by.
-    inputs = {"user": [user], "history": [history or [""]]} | {name: [value] for name, value in (more or {}).items()}
+    inputs: dict[str, Any] = {"user": [user], "history": [history or [""]]} | {
+        name: [value] for name, value in (more or {}).items()
+    }
     signature = "by_kind" if "kind" in inputs else "serving_default"
     body = json.dumps({"signature_name": signature, "inputs": inputs}).encode()
     try:
@@ -70,7 +76,7 @@ def recommend(url, user, history, timeout=10.0, more=None):
         raise ClientError(f"--url {url}: not an answer of a tfrecs export: {error!r}") from None
 
 
-def _reason(error):
+def _reason(error: urllib.error.HTTPError) -> str:
     """TensorFlow Serving's own words, `{"error": "..."}`."""
     try:
         return json.load(error)["error"]
@@ -78,12 +84,12 @@ def _reason(error):
         return error.reason
 
 
-def seconds(text):
+def seconds(text: str) -> list[int]:
     """Whole seconds, separated by commas."""
     return [int(number) for number in text.split(",")]
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """The command line; gives the exit code, 0 or 2."""
     parser = argparse.ArgumentParser(description="Asks TensorFlow Serving for recommendations.", allow_abbrev=False)
     parser.add_argument("--url", default=URL, help="the model's predict address; default %(default)s")

@@ -18,10 +18,9 @@ from tfrecs.models.catalogue import Catalogue
 class Ranker(Protocol):
     """What ranks the catalogue: a model or a baseline."""
 
-    def checked_rank(
-        self, batch: Mapping[str, tf.Tensor], target: tf.Tensor, excluded: tf.Tensor, /, *table: Catalogue
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """See `metrics.checked_rank`."""
+    @property
+    def checked_rank(self) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+        """`f(batch, target, excluded)`, see `metrics.checked_rank`; a model with a `catalogue` takes that as well."""
 
 
 class Scorer(Protocol):
