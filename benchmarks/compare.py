@@ -161,7 +161,7 @@ def compare(model: str, checkout: str, python: str, raw_dir: str, rounds: int) -
         command = [sys.executable, "-m", "data_prep.prepare", "-q", *comparison.source, "--raw_dir", raw_dir]
         done = subprocess.run([*command, "--out_dir", data_dir], capture_output=True, text=True)
         if done.returncode:
-            raise InputError(f"--raw_dir {raw_dir}: {done.stderr.strip()}")
+            raise InputError(f"--raw_dir {raw_dir}: {done.stderr.strip().partition('error: ')[2]}")
         sides: dict[str, Side] = {}
         steps: dict[str, int] = {}
         try:

@@ -29,7 +29,8 @@ def measure() -> dict[str, float]:
 def _fastest(call: Callable[[], tf.Tensor], seconds: float = 0.5) -> float:
     """Seconds of the fastest call."""
     call()
-    taken, end = [], time.perf_counter() + seconds
+    taken: list[float] = []
+    end = time.perf_counter() + seconds
     while len(taken) < 3 or time.perf_counter() < end:
         started = time.perf_counter()
         call()

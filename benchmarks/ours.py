@@ -21,6 +21,7 @@ from server import serve
 
 from tfrecs.command_line.arguments import parse
 from tfrecs.data.manifest import load
+from tfrecs.runs.checkpoints import Checkpoints
 from tfrecs.training.experiment import Experiment, enable_determinism
 from tfrecs.training.loop import Loop
 
@@ -34,19 +35,19 @@ class Training:
     Args:
         data_dir: str, prepared data.
         flags: list of str for `examples/run.py`.
+        run_dir: str, where nothing is written.
     """
 
-    def __init__(self, data_dir: str, flags: list[str]) -> None:
+    def __init__(self, data_dir: str, flags: list[str], run_dir: str) -> None:
         recipe = parse([*flags, "--data_dir", data_dir]).recipe
         config = dataclasses.replace(recipe.config, epochs=FOREVER, decay_epochs=0)
         enable_determinism()  # as every run has it
         manifest = load(data_dir)
-        self.experiment = Experiment(
-            recipe.model, recipe.model_arguments, config, data_dir, manifest, tempfile.mkdtemp(prefix="tfrecs-")
-        )
+        self.experiment = Experiment(recipe.model, recipe.model_arguments, config, data_dir, manifest, run_dir)
         experiment, model = self.experiment, self.experiment.model
-        loop = Loop(model, experiment.strategy, config, None, experiment.training_batches(config.train_split))
-        batches = loop.batches(0, FOREVER)
+        store = Checkpoints(experiment.run_dir, model)  # which is not asked to save any
+        loop = Loop(model, experiment.strategy, config, store, experiment.training_batches(config.train_split))
+        batches = loop.batches(0, FOREVER, 0)
         self.step, self.batches, self.number = loop._step_function(batches), iter(batches), 0
         self.train(WARM_UP)
 
@@ -129,6 +130,7 @@ def count(batch: Mapping[str, tf.Tensor]) -> tuple[int, int, int, int]:
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    training = Training(sys.argv[1], sys.argv[2:])
-    rounds = {name: getattr(training, name) for name in ("train", "read", "evaluate", "cost")}
-    serve({**rounds, "machine": machine.measure})
+    with tempfile.TemporaryDirectory() as folder:
+        training = Training(sys.argv[1], sys.argv[2:], folder)
+        rounds = {name: getattr(training, name) for name in ("train", "read", "evaluate", "cost")}
+        serve({**rounds, "machine": machine.measure})

@@ -3,12 +3,16 @@
 It runs under the Python of each original too, 3.7 and later, and needs nothing but the standard library.
 """
 
+from __future__ import annotations
+
 import json
 import sys
 import traceback
+from collections.abc import Callable
+from typing import Any
 
 
-def serve(rounds):
+def serve(rounds: dict[str, Callable[..., dict[str, Any]]]) -> None:
     """Prints READY; then answers each line of stdin, a JSON object, with a line `RESULT {...}`, until stdin ends.
 
     Args:

@@ -73,7 +73,7 @@ def _sample(directory: str, over: str, value: str) -> str:
     command += [f"--{over}", value] if over in SIZES else []
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise InputError(f"--values {value}: {done.stderr.strip()}")
+        raise InputError(f"--values {value}: {done.stderr.strip().partition('error: ')[2]}")
     return directory
 
 

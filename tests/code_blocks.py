@@ -27,6 +27,9 @@ SHORTER = {
 }
 
 
+MEASUREMENTS = ("compare", "speed", "serving")  # of `benchmarks/run.py`: they take minutes
+
+
 @dataclasses.dataclass(frozen=True)
 class Block:
     """A fenced block."""
@@ -64,6 +67,8 @@ def commands_of(block):
 
 def program_of(words):
     """What a command line runs, and its arguments: `python -m a.b` is `a.b`, `python a/b.py` is `a/b.py`."""
+    if words[:2] == ["python", "benchmarks/run.py"] and words[2] in MEASUREMENTS:
+        return " ".join(words[1:3]), words[3:]
     if words[0] == "python":
         return (words[2], words[3:]) if words[1] == "-m" else (words[1], words[2:])
     return words[0], words[1:]

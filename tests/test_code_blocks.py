@@ -38,7 +38,9 @@ LISTED = {
     ".ci/run": "the file is there and can be executed",
     "pip": "the extra is in setup.py; tests/test_install.py installs the package",
     "docker": "the folder is what `make run` exports, and the client's URL has its port and its name",
-    "benchmarks/attrec_speed.py": "its flags are parsed; it needs a checkout for TensorFlow 1",
+    "benchmarks/run.py compare": "its flags are parsed; it needs a checkout and the original's Python",
+    "benchmarks/run.py speed": "its flags are parsed; tests/benchmarks/test_speed.py runs it",
+    "benchmarks/run.py serving": "its flags are parsed; tests/benchmarks/test_serving.py runs it",
 }
 
 
@@ -109,7 +111,12 @@ def check_listed(program, flags):
         port = re.fullmatch(r"(\d+):8501", flags[flags.index("-p") + 1])[1]
         assert f"http://localhost:{port}/v1/models/{mount[2]}:predict" in (ROOT / "README.md").read_text()
     else:
-        parse_benchmark(program, flags)
+        run = load_program("benchmarks/run.py")
+        own, passed_on = run.flags.split(flags)
+        measurement = getattr(run, program.split()[1])
+        options = run.flags.parse(own, measurement.OPTIONS, measurement.__doc__)
+        if passed_on:
+            arguments.parse(["--model", options.model, *passed_on])
 
 
 class Parsed(Exception):

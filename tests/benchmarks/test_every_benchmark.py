@@ -21,7 +21,7 @@ def is_program(path):
 
 def test_programs_are_told_from_modules():
     names = {path.name for path in BENCHMARKS.glob("*.py") if is_program(path)}
-    assert {"run.py", "attrec_speed.py", "attrec_original.py"} <= names and "leaderboard.py" not in names
+    assert {"run.py", "ours.py"} <= names and "leaderboard.py" not in names
 
 
 @pytest.mark.parametrize("path", sorted(filter(is_program, BENCHMARKS.glob("*.py"))), ids=lambda path: path.name)
@@ -33,18 +33,19 @@ def test_every_program_has_a_smoke_test(path):
     assert f"{path.stem}" in test.read_text()
 
 
-PROGRAMS = ("attrec_speed", "data_prep_scale", "kill_resume", "run", "ties")  # attrec_original.py has no flags
+PROGRAMS = ("data_prep_scale", "kill_resume", "run seeds", "run compare", "run speed", "run serving", "ties")
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_help_and_misspelled_flags_answer_without_tensorflow(name):
+@pytest.mark.parametrize("program_and_first", PROGRAMS)
+def test_help_and_misspelled_flags_answer_without_tensorflow(program_and_first):
+    name, *first = program_and_first.split()
     path = BENCHMARKS / f"{name}.py"
     code = f"import runpy, sys; sys.argv = [{str(path)!r}, *sys.argv[1:]]; sys.path.insert(0, {str(BENCHMARKS)!r})\n"
     code += "try:\n    runpy.run_path(sys.argv[0], run_name='__main__')\n"
     code += "finally:\n    print('tensorflow' in sys.modules, file=sys.stderr)"
     environment = os.environ | {"PYTHONPATH": str(BENCHMARKS.parent)}
     for flag, expected in (("--help", 0), ("--halp", 2)):
-        command = [sys.executable, "-c", code, *(["seeds"] if name == "run" else []), flag]
+        command = [sys.executable, "-c", code, *first, flag]
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         assert done.returncode == expected and done.stderr.endswith("False\n"), done.stderr
     assert f"{name}.py: error: unknown flag '--halp'; " in done.stderr
@@ -66,7 +67,6 @@ def test_help_and_misspelled_flags_answer_without_tensorflow(name):
         ("kill_resume", ("--data_dir", "d", "--run_dir", str(TESTS)), f"--run_dir {TESTS}: exists"),
         ("ties", ("--raw_dir", "nowhere", "--ordres", "2"), "unknown flag '--ordres'; did you mean '--orders'?"),
         ("ties", ("--raw_dir", "nowhere"), "--raw_dir nowhere: no u.data there"),
-        ("attrec_speed", ("--original", "o", "--python", "p", "--ratings", "u.data", "--batch_sizes", "0"), "got '0'"),
     ],
 )
 def test_bad_flags_are_named(program, capsys, name, argv, message):
