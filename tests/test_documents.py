@@ -1,9 +1,15 @@
 """The README and the model cards: papers, published code and data sets have their titles and links."""
 
+import json
+import os
 import re
 from pathlib import Path
 
 import pytest
+
+from tfrecs.command_line.arguments import parse
+from tfrecs.evaluation.protocols import PROTOCOLS
+from tfrecs.runs import config_file
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -84,3 +90,17 @@ def test_make_run_overwrites_no_run_but_its_own():
     """The default directory may hold a run of the user's, trained by the command that the README gives."""
     (command,) = [line for line in (ROOT / "Makefile").read_text().splitlines() if "--overwrite 1" in line]
     assert "--run_dir runs/quickstart " in command
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("checkpoints/*/config.json")), ids=lambda path: path.parent.name)
+def test_configurations_next_to_cards_are_accepted_and_say_what_their_protocol_does(path):
+    config = config_file.read(str(path))
+    metrics = json.loads((path.parent / "metrics.json").read_text(encoding="utf-8"))
+    for name in ("model", "preset", "dataset"):
+        assert config[name] == metrics[name]
+    for name in ("protocol", "seed", "exclude_seen"):
+        assert config["train"][name] == metrics[name]
+    assert PROTOCOLS[metrics["protocol"]].exclude_seen in (None, metrics["exclude_seen"])
+    recipe = parse(["--config", str(path)]).recipe
+    assert recipe.model == config["model"] and recipe.config.epochs == config["train"]["epochs"]
+    assert not os.path.isabs(config["data_dir"])
