@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfrecs.errors import InputError
 from tfrecs.models.attrec import AttRec
+from tfrecs.models.sasrec import SASRec
 
 
 @pytest.fixture
@@ -43,3 +44,20 @@ def test_nobody_to_rank_is_said(shop, make):
     held_out._length = 0
     with pytest.raises(InputError, match="^validation_data: no user has a held-out item to rank"):
         make().fit(shop.training_batches(make()), validation_data=held_out)
+
+
+def test_batches_of_another_model_are_refused(shop, make):
+    """Its histories are as long as that model reads them, so that another one would be judged on less."""
+    model, other = make(), SASRec.from_preset("recommended", shop, dim=4, inner_dim=4, num_heads=1)
+    longer = AttRec.from_preset("recommended", shop, embedding_dim=4, dropout=0.0, max_history=7)
+    for call, batches in (
+        (model.evaluate, shop.evaluation_batches(other, "valid")),
+        (model.predict, shop.evaluation_batches(other, "valid")),
+        (model.fit, shop.training_batches(other)),
+        (lambda batches: model.fit(shop.training_batches(model), validation_data=batches), None),
+    ):
+        batches = shop.evaluation_batches(other, "valid") if batches is None else batches
+        with pytest.raises(InputError, match="batches made for SASRec, not AttRec: data.(training|evaluation)_batches"):
+            call(batches)
+    with pytest.raises(InputError, match="x: batches made for max_history 7, not 5: data.training_batches"):
+        model.fit(shop.training_batches(longer))

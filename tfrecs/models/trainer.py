@@ -112,16 +112,17 @@ class Trainer(Mixin):
             `keras.callbacks.History`.
 
         Raises:
-            InputError: something is given that would not count.
+            InputError: something is given that would not count, or batches that were made for another model.
             NotFiniteError: the scores of validation are NaN or infinite.
         """
         self._refuse(y=y, class_weight=class_weight, sample_weight=sample_weight)
         if isinstance(validation_data, EvaluationBatches):
             self._refuse(validation_batch_size=options.get("validation_batch_size"))
-        validation_data = _evaluated(validation_data, "validation_data")
+        validation_data = self._evaluated(validation_data, "validation_data")
         if isinstance(x, EvaluationBatches):
             raise InputError("x: fit trains on training batches: data.training_batches(model)")
         if isinstance(x, TrainingBatches):
+            self._check_maker(x.make_examples, "x", "data.training_batches(model)")
             self._refuse(batch_size=options.get("batch_size"), validation_split=options.get("validation_split") or None)
             self._refuse(shuffle=None if options.get("shuffle", True) else False)
             if steps_per_epoch is not None:
@@ -144,11 +145,11 @@ class Trainer(Mixin):
         """As Keras's, which also takes `data.evaluation_batches.EvaluationBatches`.
 
         Raises:
-            InputError: `y` or training batches are given.
+            InputError: `y`, training batches, or batches that were made for another model are given.
             NotFiniteError: scores are NaN or infinite; the message says for how many users.
         """
         self._refuse(y=y)
-        results = super().evaluate(_evaluated(x, "x"), **options)
+        results = super().evaluate(self._evaluated(x, "x"), **options)
         bad, count = int(self.unsound_rows.result()), int(self.ranked_rows.result())
         if bad:
             raise NotFiniteError(not_finite(type(self).__name__, bad, count))
@@ -156,7 +157,7 @@ class Trainer(Mixin):
 
     def predict(self, x: Any, **options: Any) -> np.ndarray:
         """As Keras's, which also takes `data.evaluation_batches.EvaluationBatches`: scores of all items."""
-        return super().predict(_evaluated(x, "x"), **options)
+        return super().predict(self._evaluated(x, "x"), **options)
 
     def summary(self, *args: Any, print_fn: Callable[[str], Any] | None = None, **options: Any) -> None:
         """As Keras's, then the sizes that the data decided, and the shape of each weight."""
@@ -202,6 +203,28 @@ class Trainer(Mixin):
             if getattr(callback, "mode", None) == "auto" and monitored in modes:
                 callback.mode = modes[monitored]
 
+    def _evaluated(self, batches: Any, argument: str) -> Any:
+        """What Keras reads of evaluation batches; anything else stays as it is."""
+        if isinstance(batches, TrainingBatches):
+            raise InputError(f"{argument}: training batches hold out no items: data.evaluation_batches(model, split)")
+        if not isinstance(batches, EvaluationBatches):
+            return batches
+        self._check_maker(batches.make_inputs, argument, "data.evaluation_batches(model, split)")
+        if not len(batches):
+            raise InputError(f"{argument}: no user has a held-out item to rank")
+        return batches.dataset()
+
+    def _check_maker(self, make: Callable[..., Any], argument: str, remedy: str) -> None:
+        """Refuses batches of a model that reads other things: histories of another length, for one."""
+        maker = getattr(make, "__self__", self)
+        if type(maker) is not type(self):
+            made_for, name = type(maker).__name__, type(self).__name__
+            raise InputError(f"{argument}: batches made for {made_for}, not {name}: {remedy}")
+        own, other = self.get_config(), maker.get_config()
+        for name in own:
+            if name not in ("name", "dtype") and own[name] != other[name]:
+                raise InputError(f"{argument}: batches made for {name} {other[name]}, not {own[name]}: {remedy}")
+
     def _refuse(self, **given: object) -> None:
         """Refuses what would not count, unless it is None."""
         for name, value in given.items():
@@ -232,14 +255,3 @@ def _with(first: keras.callbacks.Callback, callbacks: Any) -> Any:
         callbacks.append(first)
         return callbacks
     return [first, *keras.tree.flatten(callbacks or [])]
-
-
-def _evaluated(batches: Any, argument: str) -> Any:
-    """What Keras reads of evaluation batches; anything else stays as it is."""
-    if isinstance(batches, TrainingBatches):
-        raise InputError(f"{argument}: training batches hold out no items: data.evaluation_batches(model, split)")
-    if not isinstance(batches, EvaluationBatches):
-        return batches
-    if not len(batches):
-        raise InputError(f"{argument}: no user has a held-out item to rank")
-    return batches.dataset()
