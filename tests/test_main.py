@@ -47,6 +47,12 @@ def test_recommendations_are_printed_or_written(command, folder):
     code, stdout, _ = command("recommend", "--k", "2", "--out", "lists.csv")
     assert code == 0 and stdout == "lists.csv: 120 rows\n"
     assert pd.read_csv(folder / "lists.csv")["item"].tolist() == run.recommend(k=2)["item"].tolist()
+    (folder / "lists.csv").write_text("another one's")
+    code, stdout, stderr = command("recommend", "--k", "2", "--out", "lists.csv")
+    assert (code, stdout) == (2, "") and "--out lists.csv: exists; --overwrite 1 replaces it" in stderr
+    assert (folder / "lists.csv").read_text() == "another one's"
+    assert command("recommend", "--k", "2", "--out", "lists.csv", "--overwrite", "1")[0] == 0
+    assert len(pd.read_csv(folder / "lists.csv")) == 120
     code, stdout, _ = command("recommend", "--history", ",".join(run.data.items[:3]), "--k", "1")
     assert code == 0 and stdout.split()[-2] == run.recommend(histories=[run.data.items[:3]], k=1)["item"][0]
 
@@ -96,6 +102,7 @@ def test_a_run_again_from_its_configuration(command, folder):
         (("recommend", "--excluded", "nothing"), "error: --excluded: unknown item 'nothing'"),
         (("recommend", "--kind", "query"), "error: --kind 'query': this AttRec was made without kinds"),
         (("recommend", "--users", "a", "--history", "b"), "--history: answers for an unknown user"),
+        (("recommend", "--overwrite", "1"), "--overwrite 1: has no effect without --out"),
         (("recommend", "--out", "lists.txt"), "--out lists.txt: expected a name that ends in .csv or .parquet"),
         (("recommend", "--run_dir", "nowhere"), "nowhere/config.json: no run there"),
         (("recommend", "--data_dir", "nowhere"), "nowhere/dataset.json"),

@@ -76,6 +76,15 @@ def test_a_used_directory_needs_overwrite(run_dir, command, no_training, tmp_pat
     assert os.listdir(tmp_path) == ["run"], "no data were prepared"
 
 
+def test_foreign_files_in_the_way_of_the_second_phase_are_found_first(run_dir, command, no_training):
+    (run_dir / "retrain").mkdir()
+    (run_dir / "retrain" / "config.json").write_text('{"editor": "vi"}')
+    before = _content(run_dir)
+    code, _, stderr = command(run_dir, *FLAGS, "--overwrite", "1", "--retrain", "1")
+    assert code == 2 and f"{run_dir / 'retrain'}: not a run directory" in stderr and "holds config.json" in stderr
+    assert _content(run_dir) == before
+
+
 @pytest.mark.parametrize("name", [record.RETRAIN, record.TENSORBOARD])
 def test_the_files_behind_a_link_are_not_removed(tmp_path, run_dir, command, no_training, name):
     other = tmp_path / "other"

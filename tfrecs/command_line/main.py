@@ -38,6 +38,7 @@ OPTIONS = {
         "excluded": Option(tuple, (), "never recommend these items"),
         "kind": Option(str, None, "recommend items of this kind only"),
         "out": Option(str, None, "write the table to this file, .csv or .parquet, instead of printing it"),
+        "overwrite": Option(bool, False, "replace the file of --out"),
     },
     "export": RUN
     | {
@@ -171,6 +172,10 @@ def _recommend(values: Mapping[str, Any]) -> int:
     out = values["out"]
     if out and not out.endswith((".csv", ".parquet")):
         raise InputError(f"--out {out}: expected a name that ends in .csv or .parquet")
+    if values["overwrite"] and not out:
+        raise InputError("--overwrite 1: has no effect without --out")
+    if out and os.path.lexists(out) and not values["overwrite"]:
+        raise InputError(f"--out {out}: exists; --overwrite 1 replaces it")
     trained = _load(values)
     with naming(histories="history"):
         table = trained.recommend(

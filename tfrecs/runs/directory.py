@@ -198,6 +198,8 @@ def check_start(run_dir: str, fresh: bool, overwrite: bool = False) -> None:
     files.check_writable(option("run_dir"), run_dir)
     if fresh or not _is_unmarked_run(run_dir):
         record.check(run_dir)
+    if fresh:
+        record.check(os.path.join(run_dir, RETRAIN))
     record.check_links(run_dir, fresh)
     for folder in (run_dir, os.path.join(run_dir, RETRAIN)):
         record.written(folder)
