@@ -80,7 +80,12 @@ def option(name: str, argument: str | None = None) -> str:
     """
     on_command_line, names = _on_command_line.get(), _names.get()
     called = names.get(name, name if on_command_line else argument or name)
-    return f"--{called}" if on_command_line else called
+    return flag(called) if on_command_line else called
+
+
+def flag(name: str) -> str:
+    """An option's name as a command line has it: `--name`."""
+    return f"--{name}"
 
 
 def shown(value: object) -> str:

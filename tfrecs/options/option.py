@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from tfrecs.errors import InputError, nearest, option
+from tfrecs.errors import InputError, flag, nearest, option
 from tfrecs.options.text import is_unicode, read, spelled
 
 METAVARS = {int: "N", float: "X", str: "TEXT"}
@@ -89,7 +89,7 @@ class Option:
         note = "" if shown in (None, (), "") else f" (default {written})"
         text = self.help + (" (required)" if self.required else note)
         several: dict[str, Any] = {"nargs": "+", "action": "extend"} if self.words else {}
-        group.add_argument(f"--{name}", metavar=self.metavar(name), help=text.replace("%", "%%"), **several)
+        group.add_argument(flag(name), metavar=self.metavar(name), help=text.replace("%", "%%"), **several)
 
     def read(self, name: str, text: str) -> Any:
         """The text after the flag as `type`, whatever range and choices say.

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from tfrecs.errors import InputError, nearest
+from tfrecs.errors import InputError, flag, nearest
 from tfrecs.options.option import Option, resolve
 
 
@@ -41,10 +41,10 @@ class Parser(argparse.ArgumentParser):
         """
         namespace, unknown = self.parse_known_args(argv)
         if unknown:
-            flag = unknown[0].partition("=")[0]
-            kind = "flag" if flag.startswith("-") else "argument"
-            hint = nearest(flag, [f"--{name}" for name in names])
-            raise InputError(f"unknown {kind} {flag!r}{owners(flag.lstrip('-'))}; {hint}")
+            word = unknown[0].partition("=")[0]
+            kind = "flag" if word.startswith("-") else "argument"
+            hint = nearest(word, map(flag, names))
+            raise InputError(f"unknown {kind} {word!r}{owners(word.lstrip('-'))}; {hint}")
         return vars(namespace)
 
     def parse_options(self, argv: Sequence[str], options: Mapping[str, Option]) -> dict[str, Any]:
