@@ -28,7 +28,8 @@ def parse(
         program: str, for the help.
 
     Returns:
-        dict of name to str for the flags given (`dataset` always), or None where help was asked for and printed.
+        dict of name to str for the flags given (`dataset` always, unless data are shown), or None where help was asked
+            for and printed.
 
     Raises:
         InputError: an unknown flag, with the nearest one of the dataset, or a missing value.
@@ -63,7 +64,7 @@ def parse(
     if values.pop("help", False):
         parser.print_help()
         return None
-    return {"dataset": GENERAL["dataset"].default} | values
+    return values if "show_details" in values else {"dataset": GENERAL["dataset"].default} | values
 
 
 def _add(group: argparse._ActionsContainer, options: Mapping[str, Option]) -> None:

@@ -32,14 +32,14 @@ def translate(values: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     directory below it that carries the data version's name, unless `--out_dir` or `--raw_dir` name others.
 
     Args:
-        values: dict of name to str, the flags given; `dataset` always.
+        values: dict of name to str, the flags given; `dataset` too, unless `show_details` is among them.
 
     Returns:
         `(values, notes)`: the dict without the original's names, and lines to print.
 
     Raises:
         InputError: a value of the wrong type or range, one option given twice with different values, or a flag that
-            has no effect with `--show_details`.
+            has no effect with `--show_details` or with its directory.
 
     Example:
         >>> translate({"dataset": "ml-100k", "min_seq": "5", "out_dir": "data"})[0]["min_item_interactions"]
@@ -84,7 +84,10 @@ def _shown(values: Mapping[str, str], original: dict[str, str]) -> dict[str, str
     unused = [*original, *(flag for flag in values if flag not in ("show_details", "dataset"))]
     if unused:
         raise InputError(f"--{unused[0]}: has no effect with --show_details")
-    version = os.path.join(path or "Data/", values["dataset"], name)
+    if "dataset" in values and not path and os.path.isdir(name):
+        given = f"--dataset {values['dataset']}"
+        raise InputError(f"{given}: has no effect with --show_details {name}, which is a directory; leave it out")
+    version = os.path.join(path or "Data/", values.get("dataset", "sample"), name)
     return {"show_details": version if path or not os.path.isdir(name) and os.path.isdir(version) else name}
 
 

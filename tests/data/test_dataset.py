@@ -208,3 +208,24 @@ def test_models_of_other_data_are_refused(data, attribute, value, message):
     for use in (data.training_batches, lambda model: data.evaluation_batches(model, "test")):
         with pytest.raises(InputError, match=message):
             use(model)
+
+
+@pytest.mark.parametrize(
+    "given, message",
+    [
+        ({"max_users": -1}, "max_users: expected an integer of at least 1, got -1"),
+        ({"max_users": 0}, "max_users: expected an integer of at least 1, got 0"),
+        ({"max_users": 2.5}, "max_users: expected an integer of at least 1, got 2.5"),
+        ({"batch_size": 0}, "batch_size: expected an integer of at least 1, got 0"),
+        ({"num_negatives": -1}, "num_negatives: expected an integer of at least 0, got -1"),
+    ],
+)
+def test_arguments_of_evaluation_batches_are_named(data, given, message):
+    with pytest.raises(InputError, match=f"^{message}$"):
+        data.evaluation_batches(Pairs(), "valid", **given)
+
+
+@pytest.mark.parametrize("seed", [-1, "x", 1.5, 2**70, None])
+def test_a_seed_is_named(data, seed):
+    with pytest.raises(InputError, match=f"^seed: expected an integer of at least 0, got {seed!r}$"):
+        data.training_batches(Pairs(), seed=seed)

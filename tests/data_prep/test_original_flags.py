@@ -85,6 +85,14 @@ def test_what_cannot_be_meant_is_named(flags, message, command, tmp_path, monkey
     assert os.listdir(tmp_path) == []
 
 
+def test_a_dataset_is_refused_where_a_directory_is_shown(raw, command, tmp_path):
+    assert command(*COMMAND.split(), "--out_dir", "elsewhere")[0] == 0
+    code, stdout, stderr = command("--dataset", "ml-1m", "--show_details", "elsewhere")
+    assert code == 2 and not stdout
+    assert "--dataset ml-1m: has no effect with --show_details elsewhere, which is a directory" in stderr
+    assert command("--show_details", "elsewhere")[0] == 0
+
+
 def test_own_flags_come_first():
     values = {"dataset": "ml-1m", "out_dir": "x", "test_ratio": "0.3", "valid_fraction": "0.1"}
     assert original_flags.translate(values)[0]["valid_fraction"] == "0.1"

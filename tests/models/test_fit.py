@@ -61,3 +61,36 @@ def test_batches_of_another_model_are_refused(shop, make):
             call(batches)
     with pytest.raises(InputError, match="x: batches made for max_history 7, not 5: data.training_batches"):
         model.fit(shop.training_batches(longer))
+
+
+def test_batches_that_cannot_be_read_are_named_and_others_train_after_them(shop, make):
+    model, wrong = make(), tf.data.Dataset.from_tensor_slices
+    examples = dict(next(iter(shop.training_batches(model, batch_size=64)(0, 1))))
+    held_out = dict(next(iter(shop.evaluation_batches(model, "valid"))))
+    good, ranked = (wrong(tensors).batch(32) for tensors in (examples, held_out))
+
+    def without(tensors, name):
+        return wrong({key: value for key, value in tensors.items() if key != name}).batch(32)
+
+    for x, validation_data, message in (
+        (without(examples, "targets"), None, "x: AttRec reads 'targets', but a batch has only 'user', 'history', "),
+        (wrong(np.ones([8, 3])).batch(4), None, "x: expected batches that are dicts of tensors, got a "),
+        (wrong((examples, np.ones(64))).batch(4), None, "y: AttRec reads targets among the tensors of `x`"),
+        (wrong(examples), None, r"x: expected 'user' to be integers \[batch\], got int64 \(\)"),
+        (
+            wrong(examples | {"history": tf.zeros([64, 5])}).batch(4),
+            None,
+            r"x: expected 'history' to be integers \[batch, time\], got float32 \(None, 5\)",
+        ),
+        (None, None, "x: expected batches, as from data.training_batches"),
+        ("data/shop", None, "x: expected batches, as from data.training_batches.*, got 'data/shop'"),
+        (shop, None, r"x: expected batches, as from data.training_batches.*, got Dataset\("),
+        (good, "valid", "validation_data: expected batches, as from data.evaluation_batches.*, got 'valid'"),
+        (good, without(held_out, "target"), "validation_data, or x of evaluate: AttRec reads 'target', but a batch"),
+    ):
+        with pytest.raises(InputError, match=f"^{message}"):
+            model.fit(x, validation_data=validation_data, verbose=0)
+    for call in (model.evaluate, model.predict):
+        with pytest.raises(InputError, match="^x: expected batches, as from data.evaluation_batches.*, got 'test'"):
+            call("test")
+    assert np.isfinite(model.fit(good, validation_data=ranked, verbose=0).history["loss"]).all()

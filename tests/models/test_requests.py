@@ -2,6 +2,7 @@
 
 import functools
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -110,6 +111,50 @@ def test_other_arguments_of_recommend_are_refused():
     for k in (0, -1, 2.5, "3", None):
         with pytest.raises(InputError, match=f"^k: expected an integer of at least 1, got {k!r}$"):
             model.recommend({"user": [1], "history": [[1]]}, k=k)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_inputs_that_no_model_has_or_that_are_missing_are_refused(name):
+    model = make(name)
+    good = inputs(LATEST)
+    for use in (
+        lambda given: model.recommend(given),
+        lambda given: model.score(given, [1, 2]),
+        lambda given: model(given),
+    ):
+        with pytest.raises(InputError, match="^inputs: 'histories' is no input of a model; did you mean 'history'"):
+            use(good | {"histories": LATEST})
+        with pytest.raises(InputError, match=f"^inputs: {type(model).__name__} reads 'history'; there are only 'user'"):
+            use({key: value for key, value in good.items() if key != "history"})
+        with pytest.raises(InputError, match=f"^inputs: expected a dict of what {type(model).__name__} reads, got a "):
+            use(LATEST)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_call_checks_and_converts_ids(name):
+    model = make(name)
+    lists = {"user": [1] * len(LATEST), "history": LATEST.tolist()}
+    given = inputs(LATEST)
+    np.testing.assert_array_equal(model(given | lists), model(given))
+    np.testing.assert_array_equal(model(inputs(LONG)), model(given))
+    for wrong, message in (
+        ({"history": LATEST + 2**40}, f"history: expected ids, integers from 0 to {model.num_items}, got {2**40 + 3}"),
+        ({"user": [-1] * len(LATEST)}, f"user: expected ids, integers from 0 to {model.num_users}, got -1"),
+        (
+            {"candidates": [[1, 99]] * len(LATEST)},
+            f"candidates: expected ids, integers from 0 to {model.num_items}, got",
+        ),
+    ):
+        with pytest.raises(InputError, match=f"^{message}"):
+            model(given | wrong)
+
+
+def test_a_model_within_a_functional_model():
+    model = make("attrec")
+    shapes = {"user": [], "history": [WIDTH]}
+    symbols = {key: keras.Input(shape, dtype="int64", name=key) for key, shape in shapes.items()}
+    given = {key: value for key, value in inputs(LATEST).items() if key in symbols}
+    np.testing.assert_allclose(keras.Model(symbols, model(symbols))(given), model(given), atol=1e-6)
 
 
 def test_a_graph_holds_no_check():

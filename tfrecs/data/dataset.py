@@ -133,6 +133,8 @@ class Dataset:
         _check_model(model, self.data_dir, self.manifest)
         _check_count("batch_size", batch_size, 1)
         _check_count("num_negatives", num_negatives, 0)
+        if max_users is not None:
+            _check_count("max_users", max_users, 1)
         if split not in evaluation_batches.HELD_OUT_SPLITS:
             raise InputError(f"split: unknown value {split!r}; {nearest(split, evaluation_batches.HELD_OUT_SPLITS)}")
         return evaluation_batches.EvaluationBatches(
@@ -176,6 +178,7 @@ def training_batches_of(
     _check_model(model, data_dir, manifest)
     _check_count("batch_size", batch_size, 1)
     _check_count("batch_tokens", batch_tokens, 0)
+    _check_count("seed", seed, 0)
     weights = None
     if model.draws_negatives:
         weights = statistics.sampling_weights(
@@ -218,5 +221,5 @@ def _check_model(model: Recommender, data_dir: str, manifest: Manifest) -> None:
 
 
 def _check_count(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
         raise InputError(f"{option(name)}: expected an integer of at least {least}, got {value!r}")

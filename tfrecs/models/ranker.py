@@ -118,7 +118,7 @@ class Ranker(Mixin):
             score -inf fills up.
 
         Raises:
-            InputError: no such kind, or the model knows none; ids that are none.
+            InputError: no such kind, or the model knows none; ids that are none; inputs that no model has.
             NotFiniteError: a score is NaN or infinite. In a graph, `tf.errors.InvalidArgumentError` when it runs.
         """
         self.require_tables()

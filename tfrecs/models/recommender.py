@@ -12,7 +12,7 @@ from tfrecs.data.manifest import Manifest
 from tfrecs.data.statistics import HeldOut
 from tfrecs.data.training_batches import TRAINING_SPLITS
 from tfrecs.errors import InputError, nearest
-from tfrecs.models import construction, ranges, train_step
+from tfrecs.models import construction, ranges, requests, train_step
 from tfrecs.models.ranker import Ranker
 from tfrecs.models.saving import Saved
 from tfrecs.models.trainer import Trainer
@@ -52,6 +52,7 @@ class SequentialRecommender(Saved, Trainer, Ranker, keras.Model):
     cutoffs = metrics.CUTOFFS
     fields: tuple[str, ...] = ("item",)  # what a record must hold; `training_examples` and `history_inputs` read it
     request_fields: tuple[str, ...] = ()  # of `timestamp` and `action`: what a request holds besides user and history
+    input_names: tuple[str, ...] = requests.INPUTS  # what may be asked of it; a subclass that reads more adds that
     padded_fields: tuple[str, ...] = ("history",)  # tensors `[rows, time]`, cut to the longest row of a batch by tokens
     fallback_arguments: dict[str, Any] = {}  # arguments under which the model runs on data without the optional columns
     max_history = 0  # items of a history that are read at most; an argument of models that read any
@@ -184,6 +185,10 @@ class SequentialRecommender(Saved, Trainer, Ranker, keras.Model):
     def metrics(self) -> list[keras.metrics.Metric]:
         return [self.loss_mean, *self.loss_parts, *self.ranking_means.values(), self.unsound_rows, self.ranked_rows]
 
+    def __call__(self, inputs: Mapping[str, tf.Tensor], *args: Any, **kwargs: Any) -> tf.Tensor:
+        """As `call`, with what `requests.read` checks and converts; from within `call`, Keras garbles its messages."""
+        return super().__call__(*requests.read(self, inputs), *args, **kwargs)
+
     def call(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         """Scores of `inputs["candidates"]` `[batch, count]` where given, else of items 1 to `num_items`, in order."""
         self.require_tables()
@@ -197,14 +202,16 @@ class SequentialRecommender(Saved, Trainer, Ranker, keras.Model):
         self.require_tables()
         examples, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         self._refuse(y=y, sample_weight=sample_weight)
-        terms, weights = train_step.update(self, examples)
+        with requests.reading(self, "x", examples):
+            terms, weights = train_step.update(self, examples)
         self.loss_mean.update_state(terms, sample_weight=weights)
         return {"loss": self.loss_mean.result()}
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Ranks each row's `target` among all items, `seen` left out; a row of weight 0 counts nothing."""
         inputs, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        rank, sound = self.checked_rank(inputs, inputs["target"], inputs["seen"])
+        with requests.reading(self, "validation_data, or x of evaluate", inputs):
+            rank, sound = self.checked_rank(inputs, inputs["target"], inputs["seen"])
         self.unsound_rows.update_state(1 - tf.cast(sound, tf.int32), sample_weight=sample_weight)
         self.ranked_rows.update_state(tf.ones_like(rank), sample_weight=sample_weight)
         for name, value in metrics.of_rank(rank, self.cutoffs).items():

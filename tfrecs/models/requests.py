@@ -1,22 +1,27 @@
 """What is asked of a model from Python: ids are checked and converted, and long histories cut, before it answers."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, nearest
 from tfrecs.models import ranges
 
 if TYPE_CHECKING:
     from tfrecs.models.recommender import SequentialRecommender
 
+INPUTS = ("user", "history", "valid", "length", "action", "bucket", "now", "item")
+# What a batch of training examples or of held-out items holds besides: it may be asked about as it is.
+OF_BATCHES = ("target", "targets", "seen", "negatives", "label", "labels", "epoch", "negative_log_probability")
 ALIGNED = ("history", "valid", "bucket", "action")  # inputs `[batch, time]` with a place for each behaviour
 
 
 def read(model: "SequentialRecommender", inputs: Mapping[str, Any], **items: Any) -> list[Any]:
-    """A model's inputs and item ids as it takes them; within a graph they stay as they are.
+    """A model's inputs and item ids as it takes them; within a graph they stay as they are, only names are checked.
 
     Args:
         model: a `SequentialRecommender`.
@@ -28,12 +33,13 @@ def read(model: "SequentialRecommender", inputs: Mapping[str, Any], **items: Any
         list: the inputs, then the ids, int64.
 
     Raises:
-        InputError: naming the argument and a value that is no id.
+        InputError: naming the argument and a value that is no id, an input that no model has, or one that is missing.
     """
-    if not tf.executing_eagerly():
+    _check_names(model, inputs)
+    if not tf.executing_eagerly() or any(isinstance(value, keras.KerasTensor) for value in inputs.values()):
         return [inputs, *items.values()]
     found = dict(inputs)
-    largest = {"user": model.num_users, "history": model.num_items, "item": model.num_items}
+    largest = {"user": model.num_users} | dict.fromkeys(("history", "item", "candidates"), model.num_items)
     for name in largest:
         if name in found:
             found[name] = ids(name, found[name], largest[name])
@@ -43,6 +49,49 @@ def read(model: "SequentialRecommender", inputs: Mapping[str, Any], **items: Any
         found["bucket"] = tf.cast(found["bucket"], tf.int64)
     found = _latest(found, getattr(model, "max_history", None))
     return [found, *(None if value is None else ids(name, value, model.num_items) for name, value in items.items())]
+
+
+def _check_names(model: "SequentialRecommender", inputs: Mapping[str, Any]) -> None:
+    name = type(model).__name__
+    if not isinstance(inputs, Mapping):
+        raise InputError(f"inputs: expected a dict of what {name} reads, got a {type(inputs).__name__}")
+    known = (*model.input_names, "candidates")
+    for key in inputs:
+        if key not in known and key not in OF_BATCHES:
+            raise InputError(f"inputs: {key!r} is no input of a model; {nearest(key, known)}")
+    for key, is_read in (("user", model.reads_users), ("history", model.reads_history)):
+        if is_read and key not in inputs:
+            raise InputError(f"inputs: {name} reads {key!r}; there are only {', '.join(map(repr, inputs)) or 'none'}")
+
+
+@contextlib.contextmanager
+def reading(model: "SequentialRecommender", argument: str, tensors: Any) -> Iterator[None]:
+    """A context that reads a batch by names.
+
+    Args:
+        model: a `SequentialRecommender`.
+        argument: str, what the caller called the batches.
+        tensors: what is to be a dict of tensors.
+
+    Raises:
+        InputError: `tensors` is none, lacks a name that is read in the context, or has users or histories of another
+            type or rank.
+    """
+    name = type(model).__name__
+    if not isinstance(tensors, Mapping):
+        raise InputError(f"{argument}: expected batches that are dicts of tensors, got a {type(tensors).__name__}")
+    for key, shape in (("user", "[batch]"), ("history", "[batch, time]")):
+        tensor = tf.convert_to_tensor(tensors[key]) if key in tensors else None
+        if tensor is not None and not (tensor.dtype.is_integer and tensor.shape.rank in (None, len(shape.split()))):
+            got = f"{tensor.dtype.name} {tuple(tensor.shape)}"
+            raise InputError(f"{argument}: expected {key!r} to be integers {shape}, got {got}")
+    try:
+        yield
+    except KeyError as error:
+        if error.args[0] in tensors:
+            raise
+        names = ", ".join(map(repr, tensors)) or "nothing"
+        raise InputError(f"{argument}: {name} reads {error.args[0]!r}, but a batch has only {names}") from None
 
 
 def ids(name: str, values: Any, largest: int) -> tf.Tensor:

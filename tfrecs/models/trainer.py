@@ -1,6 +1,7 @@
 """Keras's compile, fit, evaluate and predict, as a `SequentialRecommender` has them: what cannot count is refused."""
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfrecs.data.dataset import Dataset
 from tfrecs.data.evaluation_batches import EvaluationBatches
 from tfrecs.data.training_batches import TrainingBatches
 from tfrecs.errors import InputError, NotFiniteError
@@ -118,9 +120,11 @@ class Trainer(Mixin):
         self._refuse(y=y, class_weight=class_weight, sample_weight=sample_weight)
         if isinstance(validation_data, EvaluationBatches):
             self._refuse(validation_batch_size=options.get("validation_batch_size"))
-        validation_data = self._evaluated(validation_data, "validation_data")
+        if validation_data is not None:
+            validation_data = self._evaluated(validation_data, "validation_data")
         if isinstance(x, EvaluationBatches):
             raise InputError("x: fit trains on training batches: data.training_batches(model)")
+        _check_batches("x", x, "data.training_batches(model)")
         if isinstance(x, TrainingBatches):
             self._check_maker(x.make_examples, "x", "data.training_batches(model)")
             self._refuse(batch_size=options.get("batch_size"), validation_split=options.get("validation_split") or None)
@@ -133,13 +137,17 @@ class Trainer(Mixin):
             callbacks = _with(clock, callbacks)
         self._direct(callbacks or [])
         self._initial_epoch = None  # what `BackupAndRestore` left there is of an earlier call
-        return super().fit(
-            x,
-            callbacks=callbacks,
-            validation_data=validation_data,
-            steps_per_epoch=steps_per_epoch,
-            **options,
-        )
+        try:
+            return super().fit(
+                x,
+                callbacks=callbacks,
+                validation_data=validation_data,
+                steps_per_epoch=steps_per_epoch,
+                **options,
+            )
+        except Exception:
+            self.train_function = self.test_function = None  # one that was half traced fails on good batches too
+            raise
 
     def evaluate(self, x: Any = None, y: None = None, **options: Any) -> Any:
         """As Keras's, which also takes `data.evaluation_batches.EvaluationBatches`.
@@ -207,6 +215,7 @@ class Trainer(Mixin):
         """What Keras reads of evaluation batches; anything else stays as it is."""
         if isinstance(batches, TrainingBatches):
             raise InputError(f"{argument}: training batches hold out no items: data.evaluation_batches(model, split)")
+        _check_batches(argument, batches, "data.evaluation_batches(model, split)")
         if not isinstance(batches, EvaluationBatches):
             return batches
         self._check_maker(batches.make_inputs, argument, "data.evaluation_batches(model, split)")
@@ -255,3 +264,9 @@ def _with(first: keras.callbacks.Callback, callbacks: Any) -> Any:
         callbacks.append(first)
         return callbacks
     return [first, *keras.tree.flatten(callbacks or [])]
+
+
+def _check_batches(argument: str, batches: Any, wanted: str) -> None:
+    """Refuses what is no batches at all."""
+    if batches is None or isinstance(batches, str | os.PathLike | Dataset):
+        raise InputError(f"{argument}: expected batches, as from {wanted}, got {batches!r}")
