@@ -7,7 +7,9 @@ from data_prep.prepare import prepare
 from tfrecs.data.dataset import Dataset
 from tfrecs.progress import StageProgress
 
-pytest.register_assert_rewrite("tests.models.harness", "tests.models.keras_case", "tests.models.replicas")
+pytest.register_assert_rewrite(
+    *(f"tests.models.{name}" for name in ("harness", "keras_case", "replica_case", "replicas"))
+)
 
 
 @pytest.fixture(scope="session")

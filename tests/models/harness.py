@@ -8,7 +8,7 @@ class TestMyModel(ModelCase):
     def examples(self, random, batch): ...              # what `training_examples` gives
     def layer_inputs(self, model): ...                  # a layer of the model, and what it is called with
 
-With other arguments, another subclass tests the same but what `KerasCase` has: `@variant`.
+With other arguments, another subclass tests the same but what `KerasCase` and `ReplicaCase` have: `@variant`.
 """
 
 import keras
@@ -17,6 +17,7 @@ import pytest
 import tensorflow as tf
 
 from tests.models.keras_case import KerasCase
+from tests.models.replica_case import ReplicaCase
 from tfrecs.errors import InputError, NotFiniteError
 
 BATCH = 6
@@ -27,7 +28,7 @@ def arrays(tensors):
     return {name: np.asarray(value) for name, value in tensors.items()}
 
 
-class ModelCase(KerasCase):
+class ModelCase(KerasCase, ReplicaCase):
     """The shared tests. `num_items` of the arguments is at least 11, for `SEEN`."""
 
     cls = None
@@ -241,7 +242,7 @@ class ModelCase(KerasCase):
 
 def variant(cls):
     """A case of a model that another case is of too: what plain Keras can do with it is tested there."""
-    for name in vars(KerasCase):
+    for name in (*vars(KerasCase), *vars(ReplicaCase)):
         if name.startswith("test_"):
             setattr(cls, name, None)
     return cls

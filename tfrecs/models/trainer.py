@@ -1,8 +1,9 @@
 """Keras's compile, fit, evaluate and predict, as a `SequentialRecommender` has them: what cannot count is refused."""
 
+import itertools
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -59,7 +60,8 @@ class Trainer(Mixin):
             optimizer: as for `keras.Model.compile`.
             loss, loss_weights, metrics, weighted_metrics: None; a loss term is added by overriding `loss_terms` in a
                 subclass, or by `add_loss` there.
-            run_eagerly, steps_per_execution, auto_scale_loss: as for `keras.Model.compile`.
+            run_eagerly, auto_scale_loss: as for `keras.Model.compile`.
+            steps_per_execution: as for `keras.Model.compile`; several replicas take these steps one by one.
             jit_compile: bool, whether XLA compiles the steps; it does so once for every shape of a batch, and batches
                 differ in shape, so `auto` is off.
 
@@ -184,6 +186,18 @@ class Trainer(Mixin):
         """What a step reports, over all replicas; its own logs are means of the replicas' means."""
         results = self.get_metrics_result()
         return {name: results.get(name, value) for name, value in logs.items()}
+
+    def _make_function(self, step_function: Callable[..., Any]) -> Callable[..., Any]:
+        """As Keras's; its loop over the steps of one execution fails where TensorFlow 2.21 sums over replicas in it."""
+        function = super()._make_function(step_function)
+        if self.steps_per_execution == 1 or self.distribute_strategy.num_replicas_in_sync == 1:
+            return function
+
+        def one_by_one(iterator: Iterator[Any]) -> Any:
+            first = next(iterator)  # at the end of the data, StopIteration says so
+            return function(itertools.chain([first], iterator))  # no iterator of TensorFlow: a loop in Python
+
+        return one_by_one
 
     def make_train_function(self, force: bool = False) -> Callable[..., Any]:
         self.require_tables()
