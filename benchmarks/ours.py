@@ -11,7 +11,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import machine
 import numpy as np
@@ -19,9 +19,11 @@ import operations
 import tensorflow as tf
 from server import serve
 
-from tfrecs.command_line.arguments import parse
 from tfrecs.data.manifest import load
+from tfrecs.models import declarations
+from tfrecs.options import of_defaults
 from tfrecs.runs.checkpoints import Checkpoints
+from tfrecs.training import recipe as recipes
 from tfrecs.training.experiment import Experiment, enable_determinism
 from tfrecs.training.loop import Loop
 
@@ -39,7 +41,7 @@ class Training:
     """
 
     def __init__(self, data_dir: str, flags: list[str], run_dir: str) -> None:
-        recipe = parse([*flags, "--data_dir", data_dir]).recipe
+        recipe = recipe_of(flags)
         config = dataclasses.replace(recipe.config, epochs=FOREVER, decay_epochs=0)
         enable_determinism()  # as every run has it
         manifest = load(data_dir)
@@ -108,6 +110,23 @@ class Training:
             "mb": sum(variable.value.dtype.size * int(np.prod(variable.shape)) for variable in variables) / 2**20,
             "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }
+
+
+def recipe_of(flags: Sequence[str]) -> recipes.Recipe:
+    """The recipe that flags stand for.
+
+    Args:
+        flags: list of str, names and values in turns; the names are those of arguments, `--model` first.
+
+    Raises:
+        InputError: an unknown name or a bad value.
+    """
+    named = {flag.removeprefix("--"): text for flag, text in zip(flags[::2], flags[1::2], strict=True)}
+    model, preset = named.pop("model"), named.pop("preset", "recommended")
+    defaults = recipes.training_arguments() | declarations.defaults(recipes.model_name(model))
+    options = of_defaults(defaults, {}, {})
+    given = {name: options[name].read(name, text) if name in options else text for name, text in named.items()}
+    return recipes.create(model, preset, given)
 
 
 def count(batch: Mapping[str, tf.Tensor]) -> tuple[int, int, int, int]:

@@ -16,9 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 import flags
 from sides import Side, SideFailed, alternate, note, our_side
 
-from tfrecs.errors import InputError
-from tfrecs.models import MODELS
+from tfrecs.errors import InputError, nearest
+from tfrecs.models import MODELS, declarations
 from tfrecs.options import Option
+from tfrecs.training import recipe as recipes
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SIZES = ("num_items", "num_users", "mean_length")  # of the sample
@@ -174,6 +175,9 @@ def main(argv: Sequence[str]) -> int:
     options = flags.parse(own, OPTIONS, __doc__)
     if options.over in SIZES and options.data_dir:
         raise InputError(f"--data_dir {options.data_dir}: --over {options.over} makes the sample of each size")
+    arguments = [*SIZES, *recipes.training_arguments(), *declarations.defaults(options.model)]
+    if options.over not in arguments:
+        raise InputError(f"--over: unknown value {options.over!r}; {nearest(options.over, arguments)}")
     if len(set(options.values)) < len(options.values):
         raise InputError(f"--values: expected different ones, got {' '.join(options.values)}")
     for value in options.values:

@@ -35,7 +35,7 @@ def test_a_row_says_medians_and_the_share_of_the_machine(program):
         (["--values", "8", "8"], "--values: expected different ones, got 8 8"),
         (["--values", "8", "big"], "--values: expected numbers, got 'big'"),
         (["--over", "num_items", "--data_dir", "data"], "--data_dir data: --over num_items makes the sample"),
-        (["--over", "no_such", "--values", "8"], "unknown flag '--no_such'"),
+        (["--over", "batch_siz", "--values", "8"], "--over: unknown value 'batch_siz'; did you mean 'batch_size'?"),
     ],
 )
 def test_bad_input_is_named(program, tmp_path, capsys, flags, message):

@@ -13,7 +13,7 @@ from tfrecs.data.schema import PAD
 from tfrecs.data.training_batches import cut, serialized
 
 HELD_OUT_SPLITS = {"valid": 0, "test": 1}  # which boundary the held-out item follows
-PAIRS = 2**24  # of positions that the users of a batch attend from and to: half a gigabyte with eight heads
+PAIRS = 2**22  # of positions that the users of a batch attend from and to: an eighth of a gigabyte with eight heads
 BATCHES_PER_BLOCK = 16  # users of so many batches are sorted by length, so that a batch holds like lengths
 
 

@@ -101,7 +101,7 @@ class ATRank(SequentialRecommender):
     fallback_arguments = {"time": "none"}
     reads_users = False
     attention_reads = ("history", "candidate")
-    candidate_chunk = 512
+    candidate_chunk = 64
     minimal_sizes = {
         "num_users": 1,
         "num_items": 1,
