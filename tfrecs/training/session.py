@@ -104,7 +104,7 @@ def run(
         NotFiniteError: training or evaluation ran into NaN or infinity.
     """
     preset, model_arguments, config, resume = _stored(recipe, data_dir, manifest, run_dir, actions, named)
-    check_data(recipe.model, model_arguments, config, data_dir, manifest)
+    check_data(recipe.model, model_arguments, config, data_dir, manifest, actions.train)
     experiment = Experiment(recipe.model, model_arguments, config, data_dir, manifest, run_dir)
     metrics = {
         "model": recipe.model,
@@ -169,6 +169,7 @@ def judge(
     _refuse_to_judge_by(name for name in recipe.given_config if name not in JUDGING)
     _, model_arguments, config, _ = _stored(recipe, data_dir, manifest, run_dir, actions, ())
     _refuse_to_judge_by(recipe.given_model)
+    check_data(recipe.model, model_arguments, config, data_dir, manifest, training=False)
     experiment = Experiment(recipe.model, model_arguments, config, data_dir, manifest, run_dir)
     experiment.load(checkpoint)
     return metrics_file.of_test(experiment)[0]
