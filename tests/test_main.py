@@ -114,6 +114,28 @@ def test_bad_input_is_named(command, flags, message):
     assert code == 2 and message in stderr and stdout == ""
 
 
+@pytest.mark.parametrize(
+    "flags, place, code",
+    [
+        (("recommend", "--out", "table.csv"), "tfrecs.serving.batch.recommend", 1),
+        (("export",), "tfrecs.api.export", 1),
+        (("evaluate",), "tfrecs.runs.metrics_file.of_test", 1),
+        (("prepare", "--out_dir", "data/other"), "data_prep.writing.write", 1),
+        (("check", "recorded.npz"), "tfrecs.importers.check.check", 2),
+    ],
+)
+def test_running_out_of_memory_is_one_line(command, folder, monkeypatch, flags, place, code):
+    def run_out_of_memory(*_, **__):
+        raise MemoryError("Unable to allocate 74.5 GiB for an array with shape (100000, 100000)")
+
+    before = sorted(folder.rglob("*"))
+    monkeypatch.setattr(place, run_out_of_memory)
+    found, _, stderr = command(*flags)
+    assert found == code and "Traceback" not in stderr
+    assert "not enough memory: Unable to allocate 74.5 GiB for an array" in stderr.splitlines()[-1]
+    assert sorted(folder.rglob("*")) == before
+
+
 def test_without_a_run_the_flag_is_asked_for(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, _, stderr = command("recommend")
