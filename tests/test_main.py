@@ -12,6 +12,7 @@ import tfrecs
 from tfrecs.command_line import main as command_line
 
 SMALL = ("--epochs", "1", "--embedding_dim", "4", "--strategy", "none", "--num_recommendations", "0")
+NOT_UTF_8 = os.fsdecode(b"runs/\xff")
 TRAIN = ("--model", "attrec", *SMALL)
 
 
@@ -107,6 +108,17 @@ def test_a_run_again_from_its_configuration(command, folder):
         (("train", "--model", "attrec", "--region_size", "3"), "unknown flag '--region_size'; --model arerec has it"),
         (("check", "nothing.npz"), "tfrecs: error: nothing.npz"),
         (("convert", "--model", "atrec", "--checkpoint", "c", "--out", "o"), "tfrecs: error: --model: unknown model"),
+        *(
+            ((*flags, NOT_UTF_8), f"error: {flags[-1]}: expected text in UTF-8, got 'runs/\\udcff'")
+            for flags in (
+                ("train", *TRAIN, "--data_dir", "data/shop", "--run_dir"),
+                ("train", *TRAIN, "--data_dir"),
+                ("train", "--config"),
+                ("evaluate", "--run_dir"),
+                ("export", "--data_dir"),
+                ("convert", "--model", "attrec", "--checkpoint", "c", "--out"),
+            )
+        ),
     ],
 )
 def test_bad_input_is_named(command, flags, message):

@@ -15,6 +15,7 @@ from tfrecs.errors import InputError, nearest, option
 METAVARS = {int: "N", float: "X", str: "TEXT"}
 ENDINGS = {"dir": "DIR", "config": "FILE", "file": "FILE", "items": "FILE", "out": "FILE", "column": "COLUMN"}
 LEADING_TYPE = re.compile(r"^(tuple of \w+|ints|int|floats|float|str|bool|dict|tuple)(, |\. (?=NOTE))")
+SURROGATE = re.compile("[\ud800-\udfff]")
 LARGEST = 2**63 - 1  # what the manifest, duckdb and TensorFlow hold
 
 
@@ -133,11 +134,7 @@ def _shown(value: object) -> str:
 
 def is_unicode(text: str) -> bool:
     """Whether a text can be written as UTF-8: it has no half of a surrogate pair."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+    return not SURROGATE.search(text)
 
 
 def resolve(options: Mapping[str, Option], values: Mapping[str, object], owner: str) -> dict[str, Any]:
@@ -269,8 +266,9 @@ def converter(wanted: type | tuple[Any, ...]) -> Callable[[str], Any]:
             value = wanted(text)
         except ValueError:
             value = None
-        if value is None or value == "":
-            noun = {int: "an integer", float: "a number", str: "a name"}[wanted]
+        of_text = "a name" if is_unicode(text) else "text in UTF-8"
+        if value in (None, "") or of_text != "a name":
+            noun = {int: "an integer", float: "a number", str: of_text}[wanted]
             raise argparse.ArgumentTypeError(f"expected {noun}, got {text!r}")
         return value
 

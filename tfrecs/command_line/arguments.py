@@ -133,7 +133,7 @@ def _model_and_preset(argv: Sequence[str], known: Mapping[str, Any]) -> tuple[st
     """The model, the preset, and the arguments that `--config` brings."""
     parser = Parser(add_help=False)
     for flag in ("model", "preset", "config"):
-        parser.add_argument(f"--{flag}", default=known.get(flag))
+        parser.add_argument(f"--{flag}", type=options.converter(str), default=known.get(flag))
     given = parser.parse_known_args(argv)[0]
     config = config_file.read(given.config) if given.config else {}
     name = given.model or config.get("model") or (next(iter(MODELS)) if {"-h", "--help"} & set(argv) else None)

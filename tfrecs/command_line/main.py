@@ -20,7 +20,7 @@ from tfrecs.errors import (
     nearest,
     shown,
 )
-from tfrecs.options import Option, Parser, documented, of_defaults
+from tfrecs.options import Option, Parser, converter, documented, of_defaults
 from tfrecs.runs.config import JUDGED_BY, NEVER_MATTER, TrainConfig
 from tfrecs.startup import exit_code, keep_interrupts, load
 
@@ -153,7 +153,7 @@ def _evaluate(flags: Sequence[str]) -> int:
         if flag in given:
             raise InputError(f"{flag}: tfrecs evaluate never trains; tfrecs train does")
     parser = Parser(add_help=False)
-    parser.add_argument("--run_dir")
+    parser.add_argument("--run_dir", type=converter(str))
     run_dir = parser.parse_known_args(flags)[0].run_dir or _only_run()
     config = load("tfrecs evaluate", "tfrecs.runs.directory").read_config(run_dir)
     known = {name: config[name] for name in ("model", "preset", "data_dir") if config.get(name)}

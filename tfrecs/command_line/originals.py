@@ -8,7 +8,7 @@ from typing import Any
 from tfrecs.command_line.arguments import parse
 from tfrecs.errors import InputError, OutOfMemoryError, command_line, naming_memory, nearest, shown_lines
 from tfrecs.importers import NAMES
-from tfrecs.options import Parser
+from tfrecs.options import Parser, converter
 from tfrecs.startup import exit_code, keep_interrupts, load
 
 
@@ -57,12 +57,16 @@ def _parser(program: str) -> Parser:
         "the original's names or ours; their defaults are the published values.",
     )
     converting.add_argument("--model", required=True, help=f"the model: {', '.join(NAMES)}")
+    text = converter(str)
     converting.add_argument(
-        "--checkpoint", required=True, metavar="PREFIX", help="the checkpoint, as the original saved it"
+        "--checkpoint", type=text, required=True, metavar="PREFIX", help="the checkpoint, as the original saved it"
     )
-    converting.add_argument("--out", required=True, metavar="DIR", help="the run directory to make; it must not exist")
+    converting.add_argument(
+        "--out", type=text, required=True, metavar="DIR", help="the run directory to make; it must not exist"
+    )
     converting.add_argument(
         "--tables",
+        type=text,
         metavar="FILE.npz",
         help="constant tables that are not in a checkpoint, by the original's names (ATRank: cate_list; "
         "ARERec: itemId, item_user_sequence; DIF-SR: item_attributes/NAME)",
