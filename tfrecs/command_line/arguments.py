@@ -180,4 +180,5 @@ def _resolve(model: str, preset: str, given: Mapping[str, Any], notes: tuple[str
         raise InputError(f"--num_recommendations: expected 0 to 1000000, got {run['num_recommendations']}")
     given_run = {name: value for name, value in given.items() if name in run}
     others = {name: value for name, value in given.items() if name not in run}
-    return Arguments(run, recipes.create(model, preset, others), given_run, notes)
+    goes_on = not run["do_train"] or run["load_model"] or run["load_weight_path"] is not None
+    return Arguments(run, recipes.create(model, preset, others, goes_on), given_run, notes)
