@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from data_prep import command_line, original_flags, timestamps
 from data_prep.sources import SOURCES
 from tfrecs import errors
-from tfrecs.errors import InputError, nearest, option, shown
+from tfrecs.errors import InputError, OutOfMemoryError, naming_memory, nearest, option, shown
 from tfrecs.options import Option, resolve
 from tfrecs.progress import quiet
 from tfrecs.startup import exit_code, keep_interrupts, load
@@ -108,7 +108,7 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m data_
         program: str, for the help.
 
     Returns:
-        int, the exit code: 0, or 2 for input a user can correct.
+        int, the exit code: 0, 1 for too little memory, 2 for input a user can correct, 130 for Ctrl-C, 143 for SIGTERM.
     """
     try:
         values = command_line.parse(sys.argv[1:] if arguments is None else arguments, OPTIONS, program)
@@ -119,6 +119,9 @@ def main(arguments: Sequence[str] | None = None, program: str = "python -m data_
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OutOfMemoryError as error:
+        print(f"stopped: {error}; nothing was left behind", file=sys.stderr)
+        return 1
     except KeyboardInterrupt as error:
         print("interrupted; nothing was left behind", file=sys.stderr)
         return exit_code(error)
@@ -136,7 +139,7 @@ def _run(values: Mapping[str, str]) -> None:
     options = dict(translated)
     _checked(options.pop("dataset"), options.pop("out_dir", None), options)
     load("prepare.py", "data_prep.writing")
-    with keep_interrupts():
+    with keep_interrupts(), naming_memory():
         manifest = prepare(**translated)
     print(shown(f"{translated['out_dir']}: {load('prepare.py', 'data_prep.show').summary(manifest)}"))
 

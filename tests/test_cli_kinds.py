@@ -7,7 +7,8 @@ import os
 import pytest
 
 from data_prep.prepare import prepare
-from tfrecs.command_line import run
+from tfrecs.command_line import arguments, run
+from tfrecs.errors import InputError
 from tfrecs.progress import StageProgress
 
 KINDS = ("coupon", "item", "query")
@@ -36,6 +37,23 @@ def check_metrics(metrics):
         assert all(0 <= metrics[f"{group}_auc_{kind}"] <= 1 for kind in KINDS)
     assert metrics["dataset"] == "sample-kinds" and metrics["unseen_items_share"] == "kind"
     assert metrics["test_loss"] > 0
+
+
+@pytest.mark.parametrize(
+    "name, history, target",
+    [("att-a2a", "", ""), ("att-a2i", "", "item"), ("att-i2i", "item", "item"), ("att-c2q", "coupon", "query")],
+)
+def test_the_kinds_that_a_network_reads_and_predicts(name, history, target):
+    recipe = arguments.parse([*MULTI, "--net_type", name]).recipe
+    flags = [f"--history_kind={history}"] * bool(history) + [f"--target_kind={target}"] * bool(target)
+    ours = arguments.parse([*MULTI, *flags]).recipe
+    unset = {"history_kind": "", "target_kind": ""}
+    assert recipe.model_arguments == unset | ours.model_arguments and ours.model_arguments["object_type"] == "kind"
+    assert recipe.config == ours.config and recipe.data_options == {"kinds": 1}
+    with pytest.raises(InputError, match=f"^--target_kind other: contradicts --net_type {name}$"):
+        arguments.parse([*MULTI, "--net_type", name, "--target_kind", "other"])
+    other = arguments.parse([*MULTI, "--net_type", name, "--object_type", "sort"]).recipe
+    assert other.model_arguments["object_type"] == "sort"
 
 
 @pytest.mark.slow

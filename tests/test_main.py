@@ -12,6 +12,7 @@ import tfrecs
 from tfrecs.command_line import main as command_line
 
 SMALL = ("--epochs", "1", "--embedding_dim", "4", "--strategy", "none", "--num_recommendations", "0")
+NOT_UTF_8 = os.fsdecode(b"runs/\xff")
 TRAIN = ("--model", "attrec", *SMALL)
 
 
@@ -114,11 +115,44 @@ def test_a_run_again_from_its_configuration(command, folder):
         (("train", "--model", "attrec", "--region_size", "3"), "unknown flag '--region_size'; --model arerec has it"),
         (("check", "nothing.npz"), "tfrecs: error: nothing.npz"),
         (("convert", "--model", "atrec", "--checkpoint", "c", "--out", "o"), "tfrecs: error: --model: unknown model"),
+        *(
+            ((*flags, NOT_UTF_8), f"error: {flags[-1]}: expected text in UTF-8, got 'runs/\\udcff'")
+            for flags in (
+                ("train", *TRAIN, "--data_dir", "data/shop", "--run_dir"),
+                ("train", *TRAIN, "--data_dir"),
+                ("train", "--config"),
+                ("evaluate", "--run_dir"),
+                ("export", "--data_dir"),
+                ("convert", "--model", "attrec", "--checkpoint", "c", "--out"),
+            )
+        ),
     ],
 )
 def test_bad_input_is_named(command, flags, message):
     code, stdout, stderr = command(*flags)
     assert code == 2 and message in stderr and stdout == ""
+
+
+@pytest.mark.parametrize(
+    "flags, place, code",
+    [
+        (("recommend", "--out", "table.csv"), "tfrecs.serving.batch.recommend", 1),
+        (("export",), "tfrecs.api.export", 1),
+        (("evaluate",), "tfrecs.runs.metrics_file.of_test", 1),
+        (("prepare", "--out_dir", "data/other"), "data_prep.writing.write", 1),
+        (("check", "recorded.npz"), "tfrecs.importers.check.check", 2),
+    ],
+)
+def test_running_out_of_memory_is_one_line(command, folder, monkeypatch, flags, place, code):
+    def run_out_of_memory(*_, **__):
+        raise MemoryError("Unable to allocate 74.5 GiB for an array with shape (100000, 100000)")
+
+    before = sorted(folder.rglob("*"))
+    monkeypatch.setattr(place, run_out_of_memory)
+    found, _, stderr = command(*flags)
+    assert found == code and "Traceback" not in stderr
+    assert "not enough memory: Unable to allocate 74.5 GiB for an array" in stderr.splitlines()[-1]
+    assert sorted(folder.rglob("*")) == before
 
 
 def test_without_a_run_the_flag_is_asked_for(command, tmp_path, monkeypatch):

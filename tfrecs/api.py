@@ -109,7 +109,7 @@ def train(
         NotFiniteError: training ran into NaN or infinity.
     """
     data = _dataset(data)
-    recipe = recipes.create(model, preset, values)
+    recipe = recipes.create(model, preset, values, goes_on=resume or checkpoint is not None)
     run_dir = os.fspath(run_dir) if run_dir else default_run_dir(recipe, data.data_dir, data.manifest.name)
     actions = session.Actions(True, evaluate, resume, checkpoint, overwrite, tensorboard)
     session.check(recipe, run_dir, actions)

@@ -1,4 +1,7 @@
-"""Exceptions for bad input (exit code 2) and for scores that are NaN or infinite (1); text that is safe to print."""
+"""Exceptions for bad input (exit code 2), for scores that are NaN or infinite and for too little memory (1).
+
+Also text that is safe to print.
+"""
 
 import contextlib
 import contextvars
@@ -9,6 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 _on_command_line = contextvars.ContextVar("on_command_line", default=False)
 _names: contextvars.ContextVar[Mapping[str, str]] = contextvars.ContextVar("names", default=types.MappingProxyType({}))
 LONGEST_MESSAGE = 2000
+DISK_IS_FULL = "No space left on device"
+# What TensorFlow says of a tensor, among the lines of code where it was and its device.
+ALLOCATED = re.compile(r"(?<=OOM when )allocating tensor with shape\[[\d,]*\](?: and type \w+)?")
 LONGEST_VALUE = 300
 # Marks that change the direction of the text around them, so that it reads as something else.
 DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
@@ -133,6 +139,38 @@ class NotFiniteError(ArithmeticError):
         ...
         tfrecs.errors.NotFiniteError: AttRec: NaN or infinite scores for 3 of 8 test users
     """
+
+
+class OutOfMemoryError(MemoryError):
+    """What is asked for does not fit into memory; the message says what was to be allocated."""
+
+
+@contextlib.contextmanager
+def naming_memory() -> Iterator[None]:
+    """A context that what runs out of memory, of Python, NumPy or TensorFlow, leaves with `OutOfMemoryError`.
+
+    Example:
+        >>> with naming_memory():
+        ...     raise MemoryError("Unable to allocate 7.4 GiB for an array")
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.OutOfMemoryError: not enough memory: Unable to allocate 7.4 GiB for an array
+    """
+    try:
+        yield
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        found = ALLOCATED.search(str(error))
+        text = found[0] if found else str(error).partition("\n")[0]
+        what = f": {shown(shortened(text, LONGEST_VALUE))}" if text else ""
+        raise OutOfMemoryError(f"not enough memory{what}") from None
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether it says so; TensorFlow's class, which need not be imported here, stands for a full disk, too."""
+    of_tensorflow = any(kind.__name__ == "ResourceExhaustedError" for kind in type(error).__mro__)
+    return isinstance(error, MemoryError) or of_tensorflow and DISK_IS_FULL not in str(error)
 
 
 def nearest(word: object, choices: Iterable[object]) -> str:

@@ -6,6 +6,7 @@ import resource
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tfrecs import optimizers
 from tfrecs.errors import InputError
@@ -58,6 +59,27 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path, before_step, monk
         ["checkpoint", "config.json", "run.json", "run.lock"]
         + [f"cp-0000-000002.{end}" for end in ("data-00000-of-00001", "index", "json")]
     )
+
+
+def _run_out_of_memory(loop):
+    raise tf.errors.ResourceExhaustedError(
+        None,
+        None,
+        "Graph execution error:\n\nDetected at node Fill defined at (most recent call last):\n  File\n\nOOM when "
+        "allocating tensor with shape[64,1000000] and type float on /job:localhost/device:CPU:0 by allocator mklcpu",
+    )
+
+
+def test_running_out_of_memory_is_one_line_and_the_run_goes_on_from_before(
+    tmp_path, reference, before_step, command, state
+):
+    run_dir = tmp_path / "run"
+    code, _, stderr = before_step(_per_epoch(reference) + 3, _run_out_of_memory, run_dir, *FLAGS)
+    last = "run.py: stopped: not enough memory: allocating tensor with shape[64,1000000] and type float"
+    assert code == 1 and stderr.splitlines()[-1] == last and "Traceback" not in stderr
+    assert listing.newest(run_dir) == "cp-0001-000002" and not (run_dir / "metrics.json").exists()
+    assert command(run_dir, *RESUME)[0] == 0
+    assert state(run_dir) == state(reference)
 
 
 @pytest.mark.parametrize("train_split", ["train", "train_valid"])

@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
+import tfrecs
+from tfrecs.command_line import main
 from tfrecs.data.manifest import load, read_vocabulary
+from tfrecs.errors import InputError
 from tfrecs.runs import history
 
 JUDGE = ("--do_train", "0")
@@ -61,6 +64,24 @@ def test_auc_has_an_interval_and_no_ranks_of_an_earlier_protocol_stay(run_dir, c
     metrics = json.loads((run_dir / "metrics.json").read_text())
     assert metrics["test_auc_low"] < metrics["test_auc"] < metrics["test_auc_high"]
     assert not (run_dir / "ranks.parquet").exists()
+
+
+def test_what_is_given_is_checked_with_the_protocol_of_the_run(tmp_path, command, capfd):
+    run_dir = tmp_path / "run"
+    assert command(run_dir, "--protocol", "pair_auc", "--epochs", "1", "--do_eval", "0")[0] == 0
+    negatives = ("--num_eval_negatives", "3")
+    assert command(run_dir, *JUDGE, *negatives)[0] == 0
+    metrics = json.loads((run_dir / "metrics.json").read_text())
+    assert main.main(["evaluate", "--run_dir", str(run_dir), *negatives]) == 0
+    assert json.loads((run_dir / "metrics.json").read_text())["test_auc"] == metrics["test_auc"]
+    found = tfrecs.load(run_dir).evaluate(num_eval_negatives=3)
+    assert found["test_auc"] == metrics["test_auc"] and found["popularity_auc"] == metrics["popularity_auc"]
+    code, _, stderr = command(run_dir, *JUDGE, "--topk", "7")
+    assert code == 2 and "--topk: --protocol pair_auc ranks no list" in stderr
+    with pytest.raises(InputError, match="^num_eval_negatives 3: has no effect with protocol recbole$"):
+        tfrecs.load(run_dir).evaluate(protocol="recbole", num_eval_negatives=3)
+    code, _, stderr = command(run_dir, "--load_model", "1", *negatives)
+    assert code == 2 and "--num_eval_negatives 3 (the run has 1); leave them out" in stderr
 
 
 def test_a_failed_write_leaves_the_old_ranks(tmp_path, monkeypatch):

@@ -138,7 +138,7 @@ def _model_and_preset(argv: Sequence[str], known: Mapping[str, Any]) -> tuple[st
     """The model, the preset, and the arguments that `--config` brings."""
     parser = Parser(add_help=False)
     for flag in ("model", "preset", "config"):
-        parser.add_argument(f"--{flag}", default=known.get(flag))
+        parser.add_argument(f"--{flag}", type=options.converter(str), default=known.get(flag))
     given = parser.parse_known_args(argv)[0]
     config = config_file.read(given.config) if given.config else {}
     name = given.model or config.get("model") or (next(iter(MODELS)) if {"-h", "--help"} & set(argv) else None)
@@ -185,4 +185,5 @@ def _resolve(model: str, preset: str, given: Mapping[str, Any], notes: tuple[str
         raise InputError(f"--num_recommendations: expected 0 to 1000000, got {run['num_recommendations']}")
     given_run = {name: value for name, value in given.items() if name in run}
     others = {name: value for name, value in given.items() if name not in run}
-    return Arguments(run, recipes.create(model, preset, others), given_run, notes)
+    goes_on = not run["do_train"] or run["load_model"] or run["load_weight_path"] is not None
+    return Arguments(run, recipes.create(model, preset, others, goes_on), given_run, notes)

@@ -10,8 +10,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tfrecs.command_line import run
-from tfrecs.errors import InputError, NotFiniteError, command_line, naming, nearest, shown
-from tfrecs.options import Option, Parser, documented, of_defaults
+from tfrecs.errors import (
+    InputError,
+    NotFiniteError,
+    OutOfMemoryError,
+    command_line,
+    naming,
+    naming_memory,
+    nearest,
+    shown,
+)
+from tfrecs.options import Option, Parser, converter, documented, of_defaults
 from tfrecs.runs.config import JUDGED_BY, NEVER_MATTER, TrainConfig
 from tfrecs.startup import exit_code, keep_interrupts, load
 
@@ -81,12 +90,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     command, *flags = argv
     try:
-        with keep_interrupts():
+        with keep_interrupts(), naming_memory():
             return _run(command, flags)
     except InputError as error:
         print(f"tfrecs: error: {error}", file=sys.stderr)
         return 2
-    except NotFiniteError as error:
+    except (NotFiniteError, OutOfMemoryError) as error:
         print(f"tfrecs: stopped: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as error:
@@ -140,7 +149,7 @@ def _evaluate(flags: Sequence[str]) -> int:
         if flag in given:
             raise InputError(f"{flag}: tfrecs evaluate never trains; tfrecs train does")
     parser = Parser(add_help=False)
-    parser.add_argument("--run_dir")
+    parser.add_argument("--run_dir", type=converter(str))
     run_dir = parser.parse_known_args(flags)[0].run_dir or _only_run()
     config = load("tfrecs evaluate", "tfrecs.runs.directory").read_config(run_dir)
     known = {name: config[name] for name in ("model", "preset", "data_dir") if config.get(name)}

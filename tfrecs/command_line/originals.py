@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tfrecs.command_line.arguments import parse
-from tfrecs.errors import InputError, command_line, nearest, shown_lines
+from tfrecs.errors import InputError, OutOfMemoryError, command_line, naming_memory, nearest, shown_lines
 from tfrecs.importers import NAMES
 from tfrecs.options import Option, Parser, resolve
 from tfrecs.startup import exit_code, keep_interrupts, load
@@ -33,12 +33,13 @@ def main(argv: Sequence[str] | None = None, program: str = "python -m tfrecs.imp
         program: str, what help and messages begin with.
 
     Returns:
-        exit code: 0; 1 if `check` found a difference above its tolerance; 2 for bad input, whatever else was found.
+        exit code: 0; 1 if `check` found a difference above its tolerance; 2 for bad input or too
+            little memory, whatever else was found.
     """
     try:
-        with keep_interrupts():
+        with keep_interrupts(), naming_memory():
             return _run(program, *_parser(program).parse_known_args(argv))
-    except InputError as error:
+    except (InputError, OutOfMemoryError) as error:
         return _complain(program, error)
     except KeyboardInterrupt as error:
         print(f"{program}: interrupted", file=sys.stderr)
@@ -97,6 +98,6 @@ def _hyper_parameters(model: str, flags: Sequence[str]) -> dict[str, Any]:
     return parsed.recipe.given_model | parsed.recipe.given_config
 
 
-def _complain(program: str, error: InputError) -> int:
+def _complain(program: str, error: Exception) -> int:
     print(f"{program}: error: {error}", file=sys.stderr)
     return 2

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfrecs.command_line.arguments import parse
-from tfrecs.errors import InputError, NotFiniteError, command_line
+from tfrecs.errors import InputError, NotFiniteError, OutOfMemoryError, command_line, naming_memory
 from tfrecs.progress import note, quiet
 from tfrecs.startup import exit_code, keep_interrupts, load
 
@@ -28,12 +28,12 @@ def main(argv: Sequence[str] | None = None, program: str = "run.py", known: Mapp
         if arguments.run["gpu_id"] is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = arguments.run["gpu_id"]  # read when TensorFlow looks for devices
         train = load(program, "tfrecs.command_line.train")
-        with quiet(arguments.run["quiet"]), keep_interrupts():
+        with quiet(arguments.run["quiet"]), keep_interrupts(), naming_memory():
             train.run(arguments)
     except InputError as error:
         note(f"{program}: error: {error}")
         return 2
-    except NotFiniteError as error:
+    except (NotFiniteError, OutOfMemoryError) as error:
         note(f"{program}: stopped: {error}")
         return 1
     except KeyboardInterrupt as error:

@@ -1,6 +1,7 @@
 """Windows over sequences, made at read time and vectorised over a batch of users: memory grows with a
 history's length, never with its square."""
 
+import numpy as np
 import tensorflow as tf
 
 from tfrecs.data.schema import PAD
@@ -100,6 +101,22 @@ def covering_windows(
     is_first = tf.equal(end, tf.gather(earliest, rows))
     fresh = tf.where(is_first, tf.zeros_like(end), end - stride)
     return rows, tf.maximum(end - length, 0), fresh, end
+
+
+def count_windows(lengths: np.ndarray, length: int) -> int:
+    """How many windows `next_item_windows` makes of sequences.
+
+    Args:
+        lengths: int array `[users]`, of the sequences.
+        length: int, items in a window at most.
+
+    Example:
+        >>> count_windows(np.array([4, 3, 1]), 2)
+        3
+    """
+    count = np.maximum(lengths - 1, 0)
+    earlier = -(-np.maximum(count - length, 0) // max(1, length // 2))
+    return int(np.sum((count > 0) * (1 + earlier)))
 
 
 def next_item_windows(values: tf.RaggedTensor, length: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

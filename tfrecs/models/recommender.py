@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfrecs import losses, metrics
@@ -33,6 +34,7 @@ class SequentialRecommender(Saved, Trainer, Ranker, keras.Model):
     - `score_items(query, items)`: higher is better; `items` `[count]` gives `[batch, count]`, `items`
       `[batch, count]` gives each row its own candidates;
     - `attention_maps(inputs, candidate)`: the fields of each `AttentionMap`, where it has any, see `attention_reads`;
+    - `count_examples(lengths)`, where examples are no prefixes: a run that cannot fit into memory is refused by it;
 
     and, where it reads more of the data than users and items, says so in the attributes below, `missing_columns`,
     `data_arguments` and `adapt`. Constructor arguments without a default are sizes that the data decides; all others
@@ -66,6 +68,7 @@ class SequentialRecommender(Saved, Trainer, Ranker, keras.Model):
     kind_attribute = ""  # the item attribute that tells kinds of objects apart, where an argument names it
     kind_names: tuple[str, ...] = ()  # the kinds' names, which `adapt` reads; kind k is called `kind_names[k - 1]`
     attention_reads: tuple[str, ...] = ()  # of `history`, `user`, `candidate`: what its attention weights depend on
+    attention_heads = 0  # in all layers, those that attend from each item of the history to each
     draws_negatives = True  # whether training examples hold items drawn at random
     own_split: HeldOut | None = (
         None  # `f(users, items) -> bool`, what the model itself holds out instead of the data's split
@@ -176,6 +179,17 @@ class SequentialRecommender(Saved, Trainer, Ranker, keras.Model):
             manifest: its `Manifest`.
             split: `train` or `train_valid`, what the model is about to train on.
         """
+
+    def count_examples(self, lengths: np.ndarray) -> tuple[int, int]:
+        """How many training examples sequences make, and how many ids are in each; here, every prefix is one.
+
+        Args:
+            lengths: int array `[users]`, items that are trained on.
+
+        Returns:
+            `(examples, ids)`.
+        """
+        return int(np.maximum(lengths - 1, 0).sum()), len(self.padded_fields) * self.max_history
 
     def build(self, input_shape: Any = None) -> None:
         """Nothing is left to build: constructors create every variable, since all sizes are arguments."""

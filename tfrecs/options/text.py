@@ -59,6 +59,7 @@ def read(name: str, text: str, wanted: type | tuple[Any, ...]) -> Any:
         value = "" if wanted is bool else wanted(text)
     except ValueError:
         value = ""
-    if value == "":
-        raise InputError(f"{option(name)}: expected {NOUNS[wanted]}, got {text!r}")
+    if value == "" or not is_unicode(text):
+        noun = NOUNS[wanted] if is_unicode(text) else "text in UTF-8"
+        raise InputError(f"{option(name)}: expected {noun}, got {text!r}")
     return value

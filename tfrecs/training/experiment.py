@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from tfrecs import optimizers
-from tfrecs.data import dataset
+from tfrecs.data import dataset, training_batches
 from tfrecs.data.manifest import Manifest
 from tfrecs.data.training_batches import TrainingBatches
 from tfrecs.errors import InputError, option
@@ -252,20 +252,38 @@ def check_arguments(model_name: str, model_arguments: Mapping[str, Any], config:
 
 
 def check_data(
-    model_name: str, model_arguments: Mapping[str, Any], config: TrainConfig, data_dir: str, manifest: Manifest
+    model_name: str,
+    model_arguments: Mapping[str, Any],
+    config: TrainConfig,
+    data_dir: str,
+    manifest: Manifest,
+    training: bool = True,
 ) -> None:
     """Refuses data that lacks what a model reads, or that is too large for the memory there is.
 
     Args:
         model_name, model_arguments, config: as for `check_arguments`.
-        data_dir, manifest: prepared data.
+        data_dir, manifest: prepared data, verified.
+        training: bool, whether the run trains; otherwise it is only judged.
 
     Raises:
         InputError: naming the missing columns and the models that would work; or with the memory that is needed.
     """
     construction.require_columns(MODELS[model_name], model_arguments, data_dir, manifest)
     decided = MODELS[model_name].data_arguments(data_dir, manifest, model_arguments, config.train_split)
-    memory.check(memory.outline(MODELS[model_name], {**model_arguments, **decided}), config, manifest.num_interactions)
+    model = memory.outline(MODELS[model_name], {**model_arguments, **decided})
+    memory.check(model, config, _extent(config, data_dir, manifest), training=training)
+
+
+def _extent(config: TrainConfig, data_dir: str, manifest: Manifest) -> memory.Extent:
+    """The sizes of the data, and the lengths of the first users' sequences for those of a block."""
+    users = dataset.TOKEN_BLOCK if config.batch_tokens else dataset.BLOCK
+    block = next(iter(training_batches.sequences(data_dir, manifest, ("item",), users)), None)
+    if block is None:
+        return memory.Extent(manifest.num_interactions, manifest.num_users)
+    trained = training_batches.training_ends(block, config.train_split).numpy()
+    longest = int(block["item"].bounding_shape(axis=1))
+    return memory.Extent(manifest.num_interactions, manifest.num_users, trained, longest)
 
 
 def enable_determinism() -> None:

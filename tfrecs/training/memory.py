@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 from keras.src.backend.common import global_state
 
+from tfrecs.data.evaluation_batches import BATCHES_PER_BLOCK
 from tfrecs.errors import InputError, option
 from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.runs.config import TrainConfig
@@ -20,6 +22,26 @@ WEIGHTS_ONLY = (1, "weights")
 LENGTHS = ("max_history", "max_seq", "region_size", "num_targets", "num_negatives")
 WIDTHS = ("embedding_dim", "item_dim", "dim")
 ID_BYTES, FLOAT_BYTES = 8, 4
+DRAW_BYTES = 8  # the number in [0, 1) that an item is drawn by
+FLOATS = {"float32": 4, "mixed_bfloat16": 2}  # bytes of what a layer computes, by precision
+CGROUPS = "/sys/fs/cgroup"
+UNLIMITED = 2**62  # what a limit of the first version of cgroups that is none is above
+
+
+@dataclasses.dataclass(frozen=True)
+class Extent:
+    """How large data are, as far as it is known.
+
+    Args:
+        examples, users: int, training examples and users there are at most; a batch has no more.
+        trained: int array, the items that are trained on of each of the users whose examples are shuffled together.
+        longest: int, items of the longest history that is evaluated.
+    """
+
+    examples: int = 1
+    users: int = 1
+    trained: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
+    longest: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,14 +80,21 @@ def outline(model_class: type[SequentialRecommender], arguments: Mapping[str, An
         global_state.set_global_attribute("uninitialized_variables", waiting)
 
 
-def check(model: SequentialRecommender, config: TrainConfig, rows: int = 1, available: int | None = None) -> None:
-    """Refuses a run whose weights or batches cannot fit.
+def check(
+    model: SequentialRecommender,
+    config: TrainConfig,
+    extent: Extent = Extent(),
+    available: int | None = None,
+    training: bool = True,
+) -> None:
+    """Refuses a run whose weights, examples or batches cannot fit.
 
     Args:
         model: a model, `outline`'s too.
         config: `TrainConfig`.
-        rows: int, training examples and users there are at most; a batch has no more.
-        available: int, bytes; default what the machine, or the container, has in all.
+        extent: `Extent` of the data.
+        available: int, bytes; default see `total`.
+        training: bool, whether the run trains; otherwise it is only judged.
 
     Raises:
         InputError: with the arithmetic.
@@ -76,11 +105,12 @@ def check(model: SequentialRecommender, config: TrainConfig, rows: int = 1, avai
         >>> check(AttRec(num_users=4, num_items=9), TrainConfig(), available=10_000)
         Traceback (most recent call last):
         ...
-        tfrecs.errors.InputError: not enough memory: 157.3 kB needed at least, 10.0 kB are there; most of it for \
+        tfrecs.errors.InputError: not enough memory: 157.4 kB needed at least, 10.0 kB are there; most of it for \
 projection/kernel, weights and Adam's two moments: 100 x 100 x 4 x 3 bytes = 120.0 kB
     """
     available = total() if available is None else available
-    needs = [*_weights(model, config), *_batches(model, config, rows)]
+    needs = [*_weights(model, config), *_evaluation(model, config, extent)]
+    needs += _training(model, config, extent) if training else []
     needed = sum(need.bytes for need in needs)
     if available is not None and needed > available:
         largest = max(needs, key=lambda need: need.bytes)
@@ -91,14 +121,49 @@ projection/kernel, weights and Adam's two moments: 100 x 100 x 4 x 3 bytes = 120
 
 
 def total() -> int | None:
-    """The memory of the machine, or what the container may use of it, in bytes; None where it cannot be told."""
-    found = []
+    """The memory this process may use, in bytes; None where it cannot be told.
+
+    The least of the machine's memory, the limits of the control groups that hold the process (a container's), and what
+    is left of its own limit on address space (`ulimit -v`).
+    """
+    found = [*_of_control_groups(), *_of_process()]
     with contextlib.suppress(AttributeError, ValueError, OSError):  # Windows has no sysconf
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError), open(path, encoding="ascii") as file:
-            found.append(int(file.read()))
     return min((size for size in found if size > 0), default=None)
+
+
+def _of_control_groups(of_process: str = "/proc/self/cgroup", root: str = CGROUPS) -> Iterator[int]:
+    """The limits of the process's control group and of those around it; of both versions."""
+    places = {("", "/"), ("memory", "/")}
+    with contextlib.suppress(OSError, ValueError), open(of_process, encoding="utf-8") as file:
+        for line in file:
+            number, controllers, path = line.rstrip("\n").split(":", 2)
+            if number == "0" or "memory" in controllers.split(","):
+                places |= {("" if number == "0" else "memory", part) for part in _with_parents(path)}
+    for controller, path in places:
+        name = "memory.limit_in_bytes" if controller else "memory.max"
+        with contextlib.suppress(OSError, ValueError):  # `max` is no number
+            with open(os.path.join(root, controller, path.strip("/"), name), encoding="ascii") as file:
+                limit = int(file.read())
+            if limit < UNLIMITED:
+                yield limit
+
+
+def _with_parents(path: str) -> Iterator[str]:
+    while path.strip("/"):
+        yield path
+        path = os.path.dirname(path.rstrip("/"))
+
+
+def _of_process() -> Iterator[int]:
+    """What is left of the process's limit on address space."""
+    with contextlib.suppress(ImportError, OSError, ValueError):  # Windows has no such limits
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if limit != resource.RLIM_INFINITY:
+            with open("/proc/self/statm", encoding="ascii") as file:
+                yield max(limit - int(file.read().split()[0]) * resource.getpagesize(), 1)
 
 
 def amount(size: int) -> str:
@@ -125,15 +190,41 @@ def _weights(model: SequentialRecommender, config: TrainConfig) -> Iterator[Need
             yield Need((*variable.shape, item), variable.path)
 
 
-def _batches(model: SequentialRecommender, config: TrainConfig, rows: int) -> Iterator[Need]:
-    width = next((getattr(model, name) for name in WIDTHS if isinstance(getattr(model, name, None), int)), 1)
+def _training(model: SequentialRecommender, config: TrainConfig, extent: Extent) -> Iterator[Need]:
+    """What a batch holds, and the examples that are shuffled together."""
+    rows, time = min(config.batch_size, extent.examples), model.max_history
+    if config.batch_tokens:  # a batch is cut to its longest history, and has as few rows as one
+        rows, time = 1, min(time, int(max(extent.trained, default=1)))
+    width, floats = _width(model), FLOATS[config.precision]
     for name in LENGTHS:
-        length = getattr(model, name, None)
+        length = time if name == "max_history" else getattr(model, name, None)
         if isinstance(length, int):
-            row = ID_BYTES + FLOAT_BYTES * width
-            yield Need((min(config.batch_size, rows), length, row), f"a batch by {option(name)}")
+            yield Need((rows, length, ID_BYTES + floats * width), f"a batch by {option(name)}")
+    yield Need((rows, *_attended(model, time, 1), floats), "attention weights of a batch")
+    examples, ids = model.count_examples(extent.trained)
+    yield Need(
+        (examples, ids, ID_BYTES),
+        f"training examples of {len(extent.trained):,} users, which are shuffled together, and their ids",
+    )
+
+
+def _evaluation(model: SequentialRecommender, config: TrainConfig, extent: Extent) -> Iterator[Need]:
+    """What a batch holds, and the users whose unseen items are drawn together."""
+    users, candidates, time = min(config.eval_batch_size, extent.users), 1, min(model.max_history, extent.longest)
     if config.protocol == "pair_auc":
-        yield Need(
-            (min(config.eval_batch_size, rows), config.num_eval_negatives, ID_BYTES),
-            f"a batch by {option('num_eval_negatives')}",
-        )
+        count, floats = config.num_eval_negatives, FLOATS[config.precision]
+        candidates += count
+        drawn = min(config.eval_batch_size * BATCHES_PER_BLOCK, extent.users)
+        yield Need((users, count, ID_BYTES + floats * _width(model)), f"a batch by {option('num_eval_negatives')}")
+        yield Need((drawn, count, ID_BYTES + DRAW_BYTES), f"unseen items by {option('num_eval_negatives')}")
+    yield Need((*_attended(model, time, candidates), FLOATS[config.precision]), "attention weights of a user")
+
+
+def _width(model: SequentialRecommender) -> int:
+    """The width of an item's vector."""
+    return next((getattr(model, name) for name in WIDTHS if isinstance(getattr(model, name, None), int)), 1)
+
+
+def _attended(model: SequentialRecommender, time: int, candidates: int) -> tuple[int, int, int]:
+    """Heads of all layers, and from how many places to how many they attend."""
+    return model.attention_heads, time + candidates * ("candidate" in model.attention_reads), time

@@ -1,6 +1,7 @@
 """What a run is made of, as values: a preset with given values on top."""
 
 import dataclasses
+import functools
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -20,7 +21,6 @@ class Recipe:
         model: str, a key of `models.MODELS`.
         preset: str, one of the model's.
         model_arguments: dict of constructor arguments: the preset's with the given ones on top.
-        config: `TrainConfig`: the preset's values with the given ones on top.
         given_model, given_config: dicts of the values that were given.
         data_options: dict of options that the preset gives a source which has them, where data are prepared on the way.
     """
@@ -28,19 +28,32 @@ class Recipe:
     model: str
     preset: str
     model_arguments: dict[str, Any]
-    config: TrainConfig
     given_model: dict[str, Any]
     given_config: dict[str, Any]
     data_options: dict[str, Any]
 
+    @functools.cached_property
+    def config(self) -> TrainConfig:
+        """The preset's values with the given ones on top; of a stored run, its own values take the preset's place.
 
-def create(model: str, preset: str = "recommended", given: Mapping[str, Any] | None = None) -> Recipe:
+        Raises:
+            InputError: a value out of its range, or one that the others leave without effect.
+        """
+        training = PRESETS[self.model][self.preset]["training"]
+        return configure(_stretched(training, self.given_config), self.given_config)
+
+
+def create(
+    model: str, preset: str = "recommended", given: Mapping[str, Any] | None = None, goes_on: bool = False
+) -> Recipe:
     """The recipe of a preset with given values on top.
 
     Args:
         model: str, a key of `models.MODELS`.
         preset: str.
         given: dict of constructor arguments of the model and of `TrainConfig`, by name.
+        goes_on: bool, whether a stored run goes on or is judged: what the given values mean depends on its own, then,
+            not on the preset's.
 
     Returns:
         `Recipe`.
@@ -63,9 +76,11 @@ def create(model: str, preset: str = "recommended", given: Mapping[str, Any] | N
     chosen = PRESETS[name][preset]
     given_model = {key: value for key, value in given.items() if key in own}
     given_config = TrainConfig.conformed({key: value for key, value in given.items() if key in training})
-    config = configure(_stretched(chosen["training"], given_config), given_config)
     arguments = arguments_of(name, preset, given_model)
-    return Recipe(name, preset, arguments, config, given_model, given_config, chosen.get("data", {}))
+    recipe = Recipe(name, preset, arguments, given_model, given_config, chosen.get("data", {}))
+    if not goes_on:
+        _ = recipe.config  # raises where the values do not fit together
+    return recipe
 
 
 def model_name(name: str) -> str:

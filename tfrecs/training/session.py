@@ -63,7 +63,11 @@ def check(recipe: Recipe, run_dir: str, actions: Actions) -> None:
         raise InputError(f"{option('overwrite')} 1: removes the run that {other} needs")
     directory.check_start(run_dir, actions.starts_fresh, actions.overwrite)
     enable_determinism()
-    check_arguments(recipe.model, recipe.model_arguments, recipe.config)
+    if actions.starts_fresh or listing.newest(run_dir) is None:
+        check_arguments(recipe.model, recipe.model_arguments, recipe.config)
+    else:
+        _check_given(run_dir, directory.read_config(run_dir), recipe, actions)
+        _config_of(run_dir, recipe)
 
 
 @contextlib.contextmanager
@@ -104,7 +108,7 @@ def run(
         NotFiniteError: training or evaluation ran into NaN or infinity.
     """
     preset, model_arguments, config, resume = _stored(recipe, data_dir, manifest, run_dir, actions, named)
-    check_data(recipe.model, model_arguments, config, data_dir, manifest)
+    check_data(recipe.model, model_arguments, config, data_dir, manifest, actions.train)
     experiment = Experiment(recipe.model, model_arguments, config, data_dir, manifest, run_dir)
     metrics = {
         "model": recipe.model,
@@ -165,11 +169,12 @@ def judge(
         NotFiniteError: scores are NaN or infinite.
     """
     stored = directory.read_config(run_dir)
-    recipe = recipes.create(stored["model"], stored.get("preset") or "recommended", given)
+    recipe = recipes.create(stored["model"], stored.get("preset") or "recommended", given, goes_on=True)
     actions = Actions(train=False, checkpoint=checkpoint)
     _refuse_to_judge_by(name for name in recipe.given_config if name not in JUDGING)
     _, model_arguments, config, _ = _stored(recipe, data_dir, manifest, run_dir, actions, ())
     _refuse_to_judge_by(recipe.given_model)
+    check_data(recipe.model, model_arguments, config, data_dir, manifest, training=False)
     experiment = Experiment(recipe.model, model_arguments, config, data_dir, manifest, run_dir)
     experiment.load(checkpoint)
     return metrics_file.of_test(experiment)[0]
@@ -187,21 +192,37 @@ def _stored(
 
     Also whether training resumes a run.
     """
-    fresh = recipe.preset, recipe.model_arguments, recipe.config, False
     if actions.starts_fresh:
-        return fresh
+        return recipe.preset, recipe.model_arguments, recipe.config, False
     if actions.checkpoint is not None:
         listing.find(run_dir, actions.checkpoint)
     elif listing.newest(run_dir) is None:
         if not actions.train:
             raise InputError(f"{run_dir}: no checkpoint there to judge; {option('do_train')} 1 trains first")
         note(f"no checkpoint in {run_dir}: starting fresh")
-        return *fresh[:3], True  # a run that stopped before its first checkpoint goes on, and needs no --overwrite
+        # A run that stopped before its first checkpoint goes on, and needs no --overwrite.
+        return recipe.preset, recipe.model_arguments, recipe.config, True
     for folder in (run_dir, os.path.join(run_dir, directory.RETRAIN)):
         if pointer.exists(folder) and pointer.read(folder) is None:
             path = os.path.join(folder, pointer.FILE_NAME)
             note(f"{path}: damaged; the checkpoints themselves are listed, {listing.newest(folder)} is the newest")
     stored = directory.read_config(run_dir)
+    _check_given(run_dir, stored, recipe, actions, named)
+    directory.check_data(run_dir, stored, data_dir, manifest, actions.train)
+    decided = MODELS[stored["model"]].minimal_sizes
+    model_arguments = {k: v for k, v in stored["model_arguments"].items() if k not in decided}
+    with _naming_file(run_dir):
+        check_arguments(stored["model"], model_arguments, recipes.configure(stored["train"], {}))
+    config = _config_of(run_dir, recipe)
+    if recipe.given_config:
+        check_arguments(stored["model"], model_arguments, config)
+    return stored.get("preset", recipe.preset), model_arguments, config, True
+
+
+def _check_given(
+    run_dir: str, stored: Mapping[str, Any], recipe: Recipe, actions: Actions, named: Collection[str] = ()
+) -> None:
+    """Refuses given values that a stored run contradicts; `named` as for `run`."""
     wrong = recipes.contradictions(stored, recipe, actions.train, named)
     if wrong:
         afresh = f"{option('load_model 0', 'resume=False')} {option('overwrite 1', 'overwrite=True')}"
@@ -209,19 +230,24 @@ def _stored(
             f"{run_dir}: the stored run has other hyper-parameters: {'; '.join(wrong)}; leave them out, or start "
             f"afresh with {afresh} or in another {option('run_dir')}"
         )
-    directory.check_data(run_dir, stored, data_dir, manifest, actions.train)
-    decided = MODELS[stored["model"]].minimal_sizes
-    model_arguments = {k: v for k, v in stored["model_arguments"].items() if k not in decided}
+
+
+def _config_of(run_dir: str, recipe: Recipe) -> TrainConfig:
+    """The configuration of a stored run with the given values on top."""
+    stored = directory.read_config(run_dir)["train"]
+    with _naming_file(run_dir):
+        recipes.configure(stored, {})
+    return recipes.configure(stored, recipe.given_config)
+
+
+@contextlib.contextmanager
+def _naming_file(run_dir: str) -> Iterator[None]:
+    """A context whose errors are of what the run directory's configuration says."""
     try:
-        config = recipes.configure(stored["train"], {})
-        check_arguments(stored["model"], model_arguments, config)
+        yield
     except (TypeError, InputError) as error:
         path = os.path.join(run_dir, directory.CONFIG_FILE)
         raise InputError(f"{path}: not a configuration of this version: {error}") from None
-    if recipe.given_config:
-        config = recipes.configure(stored["train"], recipe.given_config)
-        check_arguments(stored["model"], model_arguments, config)
-    return stored.get("preset", recipe.preset), model_arguments, config, True
 
 
 def _is_of_second_phase(checkpoint: str) -> bool:

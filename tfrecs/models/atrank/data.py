@@ -141,6 +141,13 @@ def training_examples(model: SequentialRecommender, sequences: Sequences, draw: 
     return examples
 
 
+def count_examples(model: SequentialRecommender, lengths: np.ndarray) -> tuple[int, int]:
+    """How many examples those are and how many ids each has; see `SequentialRecommender.count_examples`."""
+    prefixes, candidates = int(np.maximum(lengths - 1, 0).sum()), 1 + model.num_negatives
+    rows, columns = (prefixes * candidates, 1) if model.split_pairs else (prefixes, candidates)
+    return rows, len(model.padded_fields) * model.max_history + columns
+
+
 def _is_of_kind(model: SequentialRecommender, items: tf.Tensor, kind: str) -> tf.Tensor:
     return tf.equal(model.kinds(items)[..., 0], kind_id(model, kind))
 

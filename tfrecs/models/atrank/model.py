@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -102,14 +103,8 @@ class ATRank(SequentialRecommender):
     reads_users = False
     attention_reads = ("history", "candidate")
     candidate_chunk = 64
-    minimal_sizes = {
-        "num_users": 1,
-        "num_items": 1,
-        "attribute_sizes": (1,),
-        "attribute_lengths": (0,),
-        "num_actions": 0,
-        "num_groups": 1,
-    }
+    minimal_sizes = {"num_users": 1, "num_items": 1, "attribute_sizes": (1,), "attribute_lengths": (0,)}
+    minimal_sizes |= {"num_actions": 0, "num_groups": 1}
 
     def __init__(
         self,
@@ -156,7 +151,7 @@ class ATRank(SequentialRecommender):
         arguments = checked(ranges.own(locals()))
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
         self._keep(arguments)
-        self.kind_attribute = object_type
+        self.kind_attribute, self.attention_heads = object_type, num_blocks * num_heads
         self.fields = ("item", *(["timestamp"] if time != "none" else []), *(["action"] if num_actions else []))
         self.request_fields = self.fields[1:]
         self.reads_actions = bool(num_actions and (action_dim or not object_type))
@@ -210,6 +205,9 @@ class ATRank(SequentialRecommender):
     def history_inputs(self, sequences: Sequences) -> dict[str, tf.Tensor]:
         """The last behaviours of each history, their times seen from `now`."""
         return data.history_inputs(self, sequences)
+
+    def count_examples(self, lengths: np.ndarray) -> tuple[int, int]:
+        return data.count_examples(self, lengths)
 
     def encode(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
         return self.encode_with_weights(inputs, training)[0]

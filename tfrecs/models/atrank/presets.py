@@ -1,5 +1,6 @@
 """ATRank's presets, and the names its original gave to flags."""
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -86,7 +87,11 @@ ALIASES = {
     "model_dir": ("run_dir", None),
     "cuda_visible_devices": ("gpu_id", None),
 }
-DERIVED = {"from_scratch": "1 for --load_model 0 --overwrite 1, 0 for --load_model 1"}
+DERIVED = {
+    "from_scratch": "1 for --load_model 0 --overwrite 1, 0 for --load_model 1",
+    "net_type": "att-a2a for --object_type kind; att-a2i adds --target_kind item, att-i2i also --history_kind item; "
+    "q and c are query and coupon",
+}
 FIXED = {
     "display_freq": Fixed((), "progress is shown by time, not by steps, and an epoch's loss at its end"),
     "eval_freq": Fixed((), "validation comes at the end of epochs; --eval_step N validates every N epochs"),
@@ -94,11 +99,38 @@ FIXED = {
         (),
         "no such share here; the environment variable TF_FORCE_GPU_ALLOW_GROWTH=true takes memory as needed",
     ),
-    "net_type": Fixed(("att-i2i",), "attention reads all kinds; the published RNN variants are not here"),
 }
+# The letters of `--net_type`: the kinds that are read and predicted, as the sample calls them; `a` is all.
+KINDS = {"a": "", "i": "item", "q": "query", "c": "coupon"}
+ABSENT = {"rnn": "RNN", "rna": "RNN", "cnn": "CNN"}
 
 
 def derive(original: Mapping[str, str], known: dict[str, Any], given: Collection[str]) -> dict[str, Any]:
-    """What `--from_scratch` of `train.py` means; see `originals`."""
-    anew = flag_value("from_scratch", original["from_scratch"])
-    return {"load_model": not anew} | ({"overwrite": True} if anew and "overwrite" in known else {})
+    """What `--from_scratch` and `--net_type` of `train.py` mean; see `original_flags`."""
+    meant: dict[str, Any] = {}
+    if "from_scratch" in original:
+        anew = flag_value("from_scratch", original["from_scratch"])
+        meant |= {"load_model": not anew} | ({"overwrite": True} if anew and "overwrite" in known else {})
+    if "net_type" in original:
+        meant |= {"object_type": known["object_type"] or "kind"} | _kinds(original["net_type"])
+    return meant
+
+
+def _kinds(net_type: str) -> dict[str, str]:
+    """The kind that is read and the one that is predicted, as `multi/model.py` takes them from the name.
+
+    Example:
+        >>> _kinds("att-a2i")
+        {'history_kind': '', 'target_kind': 'item'}
+    """
+    network = net_type.partition("-")[0]
+    if network in ABSENT:
+        raise InputError(
+            f"--net_type {net_type[:80]}: the published {ABSENT[network]} variants are not here, only attention (att-)"
+        )
+    found = re.fullmatch("att-([aiqc])2([aiqc])", net_type)
+    if not found:
+        raise InputError(f"--net_type: expected att-a2a, or such as att-a2i and att-i2i, got {net_type[:80]!r}")
+    if found[2] == "a" != found[1]:
+        raise InputError(f"--net_type {net_type}: the published code predicts all kinds from all of them only, att-a2a")
+    return {"history_kind": KINDS[found[1]], "target_kind": KINDS[found[2]]}

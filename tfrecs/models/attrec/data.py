@@ -1,5 +1,6 @@
 """What AttRec trains on: sliding windows with the items after them and negatives."""
 
+import numpy as np
 import tensorflow as tf
 
 from tfrecs.data import windows
@@ -29,6 +30,13 @@ def training_examples(model: SequentialRecommender, sequences: Sequences, draw: 
         "targets": windows.items_from(items, rows, starts, model.num_targets),
         "negatives": draw(rows, model.num_negatives),
     }
+
+
+def count_examples(model: SequentialRecommender, lengths: np.ndarray) -> tuple[int, int]:
+    """How many windows those are and how many ids each has; see `SequentialRecommender.count_examples`."""
+    reserved = 1 if model.partial_windows else model.max_history + model.num_targets - 1
+    ids = model.max_history + model.num_targets + model.num_negatives
+    return int(np.maximum(lengths - reserved, 0).sum()), ids
 
 
 def history_inputs(model: SequentialRecommender, sequences: Sequences) -> dict[str, tf.Tensor]:

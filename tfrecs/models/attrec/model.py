@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -108,6 +109,7 @@ class AttRec(SequentialRecommender):
         arguments = checked(ranges.own(locals()))
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
         self._keep(arguments)
+        self.attention_heads = 1
         d, policy = embedding_dim, self.dtype_policy
         table = dict(dim=d, bound=norm_bound, embeddings_initializer=initializer, dtype=policy)
         self.items_short = BoundedEmbedding(num_items + 1, name="items_short", **table)  # X
@@ -133,6 +135,9 @@ class AttRec(SequentialRecommender):
     def history_inputs(self, sequences: Sequences) -> dict[str, tf.Tensor]:
         """The last L items of each history."""
         return data.history_inputs(self, sequences)
+
+    def count_examples(self, lengths: np.ndarray) -> tuple[int, int]:
+        return data.count_examples(self, lengths)
 
     def attend(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
         """What `IdentityValueAttention` gives for the items of the histories."""

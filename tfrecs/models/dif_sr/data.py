@@ -1,5 +1,6 @@
 """What DIF-SR reads of prepared data: windows or prefixes to train on, and the tables of the items' attributes."""
 
+import numpy as np
 import tensorflow as tf
 
 from tfrecs.data import windows
@@ -29,6 +30,15 @@ def training_examples(
     if model.item_loss == "bpr":
         examples["negatives"] = draw(rows, targets.shape[1])
     return examples
+
+
+def count_examples(model: SequentialRecommender, lengths: np.ndarray) -> tuple[int, int]:
+    """How many examples those are and how many ids each has; see `SequentialRecommender.count_examples`."""
+    lengths = np.floor(lengths * (1 - model.item_dropout)).astype(int)
+    ids = len(model.padded_fields) * model.max_history
+    if model.all_positions:
+        return windows.count_windows(lengths, model.max_history), ids
+    return int(np.maximum(lengths - 1, 0).sum()), ids + 1 + model.draws_negatives
 
 
 def fill_tables(model: SequentialRecommender, data_dir: str, manifest: Manifest) -> tuple[str, ...]:

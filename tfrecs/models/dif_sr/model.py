@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfrecs.data import windows
@@ -134,7 +135,7 @@ class DIFSR(SequentialRecommender):
         arguments = checked(ranges.own(locals()))
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
         self._keep(arguments)
-        self.draws_negatives = item_loss == "bpr"
+        self.draws_negatives, self.attention_heads = item_loss == "bpr", num_layers * num_heads
         self.padded_fields = ("history", *(("targets",) if all_positions else ()))
         self.padded_fields += ("negatives",) if all_positions and self.draws_negatives else ()
         policy, sizes = self.dtype_policy, self.attribute_sizes
@@ -187,6 +188,9 @@ class DIFSR(SequentialRecommender):
     def history_inputs(self, sequences: Sequences) -> dict[str, tf.Tensor]:
         """The last items of each history."""
         return {"user": sequences["user"], "history": windows.last_items(sequences["item"], self.max_history)}
+
+    def count_examples(self, lengths: np.ndarray) -> tuple[int, int]:
+        return data.count_examples(self, lengths)
 
     def hidden(self, history: tf.Tensor, vectors: tf.Tensor, training: bool = False) -> list[dict[str, tf.Tensor]]:
         """The layers' outputs of each position.

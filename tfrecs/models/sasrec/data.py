@@ -1,9 +1,11 @@
 """What SASRec trains on: windows with the next item at every position, and the negatives that its loss reads."""
 
+import numpy as np
 import tensorflow as tf
 
 from tfrecs.data import windows
 from tfrecs.data.negatives import Sampler
+from tfrecs.models.recommender import SequentialRecommender
 
 
 def training_examples(
@@ -31,6 +33,14 @@ def training_examples(
     elif item_loss == "sampled_softmax":
         examples["negatives"], examples["negative_log_probability"] = draw.whole_catalogue(rows, num_negatives)
     return examples
+
+
+def count_examples(model: SequentialRecommender, lengths: np.ndarray) -> tuple[int, int]:
+    """How many windows those are and how many ids each has; see `SequentialRecommender.count_examples`."""
+    ids = len(model.padded_fields) * model.max_history
+    ids += model.num_negatives if model.item_loss in ("gbce", "sampled_softmax") else 0
+    windowed = int((lengths > 1).sum()) if model.last_window else windows.count_windows(lengths, model.max_history)
+    return windowed, ids
 
 
 def last_windows(items: tf.RaggedTensor, length: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfrecs.data import windows
@@ -105,7 +106,7 @@ class SASRec(SequentialRecommender):
         arguments = checked(ranges.own(locals()))
         super().__init__(num_users, num_items, loss_reduction, clip_unmerged_rows, **kwargs)
         self._keep(arguments)
-        self.draws_negatives = item_loss != "ce"
+        self.draws_negatives, self.attention_heads = item_loss != "ce", num_layers * num_heads
         self.padded_fields = ("history", "targets", *(("negatives",) if item_loss == "bce" else ()))
         policy, small = self.dtype_policy, keras.initializers.RandomNormal(stddev=initializer_range)
         initializer = small if initializer_range else keras.initializers.GlorotUniform()
@@ -138,6 +139,9 @@ class SASRec(SequentialRecommender):
     def history_inputs(self, sequences: Sequences) -> dict[str, tf.Tensor]:
         """The last items of each history."""
         return {"user": sequences["user"], "history": windows.last_items(sequences["item"], self.max_history)}
+
+    def count_examples(self, lengths: np.ndarray) -> tuple[int, int]:
+        return data.count_examples(self, lengths)
 
     def hidden(self, history: tf.Tensor, vectors: tf.Tensor, training: bool = False) -> tf.Tensor:
         """The encoder's output at each position.
