@@ -76,7 +76,7 @@ class IdentityValueAttention(keras.layers.Layer):
         projected = [projection(located) for projection in self.projections]
         query = self.dropout(projected[0], training=training)
         key = self.dropout(projected[-1], training=training)
-        scores = ops.matmul(query, ops.swapaxes(key, 1, 2)) / self.dim**0.5
+        scores = tf.matmul(query, key, transpose_b=True) / self.dim**0.5
         keys = valid if self.mask_padding else ops.ones_like(valid)
         if self.diagonal == "masked":
             weights = masked_softmax(scores, off_diagonal_mask(keys))
