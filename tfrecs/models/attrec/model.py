@@ -10,10 +10,11 @@ from keras import ops
 
 from tfrecs.data.negatives import Sampler
 from tfrecs.data.records import Sequences
+from tfrecs.layers import sparse_products
 from tfrecs.layers.masks import padding_mask
 from tfrecs.models import catalogue, ranges
 from tfrecs.models.attrec import data
-from tfrecs.models.attrec.aggregation import aggregate, history_mask
+from tfrecs.models.attrec.aggregation import LINEAR, aggregate, history_mask
 from tfrecs.models.attrec.arguments import checked
 from tfrecs.models.attrec.attention import IdentityValueAttention
 from tfrecs.models.attrec.embeddings import BoundedEmbedding, clip_norm, time_signal, unit_norm
@@ -74,6 +75,7 @@ class AttRec(SequentialRecommender):
     """
 
     attention_reads = ("history",)
+    whole_tables = 8192  # rows of tables up to which training multiplies with factors of all items
 
     def __init__(
         self,
@@ -134,22 +136,31 @@ class AttRec(SequentialRecommender):
         """The last L items of each history."""
         return data.history_inputs(self, sequences)
 
-    def attend(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
-        """What `IdentityValueAttention` gives for the items of the histories."""
+    def attend(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The vectors of the histories' items, and what `IdentityValueAttention` gives for them."""
         history, valid = inputs["history"], history_mask(inputs)
-        values = self.items_short(history) * ops.cast(valid, self.compute_dtype)[:, :, None]
+        if self._by_whole_tables():
+            values = sparse_products.rows_at(tf.convert_to_tensor(self.items_short.embeddings), history)
+        else:
+            values = self.items_short(history)
+        values *= ops.cast(valid, self.compute_dtype)[:, :, None]
         signal = ops.convert_to_tensor(self.signal)[: ops.shape(history)[1]]
-        return self.attention(values, signal, valid, training=training)
+        return values, *self.attention(values, signal, valid, training=training)
 
     def attention_maps(self, inputs: Mapping[str, tf.Tensor], candidate: tf.Tensor | None) -> Iterator[tuple[Any, ...]]:
         """One head: which items of the history each of them is a mean of."""
         history = inputs["history"]
-        yield "attention", self.attend(inputs)[1][:, None], "history", history, "history", history
+        yield "attention", self.attend(inputs)[2][:, None], "history", history, "history", history
 
     def encode(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
-        attended, _ = self.attend(inputs, training)
+        values, attended, weights = self.attend(inputs, training)
         aggregation = (not training and self.prediction_aggregation) or self.aggregation
-        intent = aggregate(attended, history_mask(inputs), aggregation, self.mask_padding)
+        valid = history_mask(inputs)
+        if aggregation in LINEAR:  # the same, without the attention's output at each position
+            shares = aggregate(weights, valid, aggregation, self.mask_padding)
+            intent = ops.matmul(shares[:, None, :], values)[:, 0]
+        else:
+            intent = aggregate(attended, valid, aggregation, self.mask_padding)
         user = self.users.stored(inputs["user"])
         if self.unit_user_in_training:
             user = clip_norm(unit_norm(user), 1.0) if training else user
@@ -172,6 +183,12 @@ class AttRec(SequentialRecommender):
         weights = self.user_weight * known, (1 - self.user_weight) * ops.ones_like(known)
         return list(zip(weights, (query["user"], query["intent"])))
 
+    def _by_whole_tables(self) -> bool:
+        """Whether a step takes products with the factors of all items: less work where the items are few."""
+        as_stored = self.norm_bound == "constraint" and self.compute_dtype == "float32"
+        few = self.num_items < self.whole_tables and not self.clip_unmerged_rows
+        return as_stored and few and not self.under_xla and sparse_products.are_fast()
+
     def catalogue(self) -> catalogue.Catalogue:
         items = ops.arange(self.num_items + 1, dtype="int64")
         return catalogue.of_vectors(
@@ -189,7 +206,12 @@ class AttRec(SequentialRecommender):
     def loss_terms(self, examples: Mapping[str, tf.Tensor], training: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
         query = self.encode(examples, training=training)
         candidates = ops.concatenate([examples["targets"], examples["negatives"]], axis=1)
-        distance = -self.score_items(query, candidates)
+        if self._by_whole_tables():
+            tables = [tf.convert_to_tensor(table.embeddings) for table in (self.items_long, self.items_short)]
+            factors = query_factors(self._weighted(query)), item_factors(tables)
+            distance = sparse_products.products_at(*factors, candidates)
+        else:
+            distance = -self.score_items(query, candidates)
         positive, negative = distance[:, : self.num_targets], distance[:, self.num_targets :]
         # Whole windows hold no padding: there id 0 is an item like any other, as in the published code.
         real = padding_mask(examples["targets"]) if self.partial_windows else ops.ones_like(positive)
