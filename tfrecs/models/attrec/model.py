@@ -10,10 +10,9 @@ from keras import ops
 
 from tfrecs.data.negatives import Sampler
 from tfrecs.data.records import Sequences
-from tfrecs.layers import sparse_products
 from tfrecs.layers.masks import padding_mask
 from tfrecs.models import catalogue, ranges
-from tfrecs.models.attrec import data
+from tfrecs.models.attrec import data, sparse_products
 from tfrecs.models.attrec.aggregation import LINEAR, aggregate, history_mask
 from tfrecs.models.attrec.arguments import checked
 from tfrecs.models.attrec.attention import IdentityValueAttention

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrecs.layers.sparse_products import products_at, rows_at
+from tfrecs.models.attrec.sparse_products import products_at, rows_at
 
 RANDOM = np.random.default_rng(0)
 LEFT, RIGHT = (tf.constant(RANDOM.normal(size=(rows, 6)), tf.float32) for rows in (4, 9))
