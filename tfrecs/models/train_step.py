@@ -136,6 +136,12 @@ def sum_over_replicas(value: tf.Tensor) -> tf.Tensor:
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
+def gather_over_replicas(values: tf.Tensor) -> tf.Tensor:
+    """The values of the whole batch, flat, in its order, on every replica."""
+    context, values = tf.distribute.get_replica_context(), tf.reshape(values, [-1])
+    return context.all_gather(values, axis=0) if context.num_replicas_in_sync > 1 else values
+
+
 def is_small(variable: keras.Variable) -> bool:
     """Whether a variable is no table of more than `DENSE_ROWS` rows."""
     return len(variable.shape) == 0 or variable.shape[0] <= DENSE_ROWS

@@ -19,6 +19,9 @@ from tfrecs.models.attrec.attention import IdentityValueAttention
 from tfrecs.models.attrec.embeddings import BoundedEmbedding, clip_norm, time_signal, unit_norm
 from tfrecs.models.attrec.metric_learning import item_factors, pairwise_hinge, query_factors, weighted_squared_distance
 from tfrecs.models.recommender import SequentialRecommender
+from tfrecs.models.train_step import gather_over_replicas
+
+FAR = 1e9  # a distance that no pair of the hinge loss counts
 
 
 @keras.saving.register_keras_serializable("tfrecs")
@@ -36,6 +39,8 @@ class AttRec(SequentialRecommender):
         max_history: int, L, items that the attention reads.
         num_targets: int, T, items that a window predicts.
         num_negatives: int, N, negatives per window, shared by its targets.
+        shared_negatives: bool, one set of N negatives for all windows of a batch, so that their distances are one
+            product; drawn from all items, where those of the window itself do not count. NOTE: not in the paper.
         user_weight: float in [0, 1], w, weight of the long-term distance against the short-term one.
         margin: float, gamma, margin between squared distances.
         dropout: float in [0, 1), on the query and key projections.
@@ -84,6 +89,7 @@ class AttRec(SequentialRecommender):
         max_history: int = 5,
         num_targets: int = 3,
         num_negatives: int = 10,
+        shared_negatives: bool = False,
         user_weight: float = 0.3,
         margin: float = 0.5,
         dropout: float = 0.2,
@@ -204,15 +210,26 @@ class AttRec(SequentialRecommender):
 
     def loss_terms(self, examples: Mapping[str, tf.Tensor], training: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
         query = self.encode(examples, training=training)
-        candidates = ops.concatenate([examples["targets"], examples["negatives"]], axis=1)
-        if self._by_whole_tables():
-            tables = [tf.convert_to_tensor(table.embeddings) for table in (self.items_long, self.items_short)]
-            factors = query_factors(self._weighted(query)), item_factors(tables)
-            distance = sparse_products.products_at(*factors, candidates)
+        targets, negatives = examples["targets"], examples["negatives"]
+        if self.shared_negatives:
+            negatives = gather_over_replicas(negatives)[: self.num_negatives]
+            positive, negative = self._distances(query, targets), self._distances(query, negatives)
+            own = ops.concatenate([examples["history"], targets], axis=1)[:, :, None] == negatives
+            negative = tf.where(tf.reduce_any(own, axis=1), FAR, negative)
         else:
-            distance = -self.score_items(query, candidates)
-        positive, negative = distance[:, : self.num_targets], distance[:, self.num_targets :]
+            distance = self._distances(query, ops.concatenate([targets, negatives], axis=1))
+            positive, negative = distance[:, : self.num_targets], distance[:, self.num_targets :]
         # Whole windows hold no padding: there id 0 is an item like any other, as in the published code.
-        real = padding_mask(examples["targets"]) if self.partial_windows else ops.ones_like(positive)
+        real = padding_mask(targets) if self.partial_windows else ops.ones_like(positive)
         terms = pairwise_hinge(positive, negative, self.margin, real, self.pair_reduction)
         return terms, ops.ones_like(terms)
+
+    def _distances(self, query: Mapping[str, Any], items: tf.Tensor) -> tf.Tensor:
+        """What `score_items` gives, its sign changed, with fast gradients."""
+        if not self._by_whole_tables():
+            return -self.score_items(query, items)
+        tables = [tf.convert_to_tensor(table.embeddings) for table in (self.items_long, self.items_short)]
+        left, right = query_factors(self._weighted(query)), item_factors(tables)
+        if len(items.shape) == 1:
+            return tf.matmul(left, sparse_products.rows_at(right, items), transpose_b=True)
+        return sparse_products.products_at(left, right, items)
