@@ -40,7 +40,8 @@ class AttRec(SequentialRecommender):
         num_targets: int, T, items that a window predicts.
         num_negatives: int, N, negatives per window, shared by its targets.
         shared_negatives: bool, one set of N negatives for all windows of a batch, so that their distances are one
-            product; drawn from all items, where those of the window itself do not count. NOTE: not in the paper.
+            product; drawn from all items, where those of the window itself do not count. N should be in the hundreds
+            then, and no larger than a batch, whose first N windows draw one each. NOTE: not in the paper.
         user_weight: float in [0, 1], w, weight of the long-term distance against the short-term one.
         margin: float, gamma, margin between squared distances.
         dropout: float in [0, 1), on the query and key projections.
