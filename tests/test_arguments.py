@@ -167,6 +167,7 @@ def test_what_a_preset_says_contradicts_nothing():
 def test_what_may_change_contradicts_nothing():
     changed = {"epochs": "9", "patience": "3", "keep_checkpoints": "7", "retrain": "1", "strategy": "none"}
     changed |= {"save_checkpoints_epochs": "2", "save_checkpoints_steps": "5", "eval_batch_size": "3"}
+    changed |= {"steps_per_execution": "4"}
     assert set(changed) == set(CHANGEABLE)
     flags = [part for name, value in changed.items() for part in (f"--{name}", value)]
     assert contradictions(_stored(), parse(*flags)) == []

@@ -39,6 +39,19 @@ def test_epoch_e_reads_pass_e(shop, make, deterministic):
             np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
+def test_steps_per_execution_change_no_bit(shop, make, deterministic):
+    one, many = make(), make()
+    many.compile(keras.optimizers.Adam(0.01), steps_per_execution=3)
+    batches = shop.training_batches(one, batch_size=64, seed=9)
+    assert len(batches) % 3
+    logs = [model.fit(batches, epochs=2, verbose=0).history for model in (one, many)]
+    assert logs[0] == logs[1]
+    assert many.optimizer.iterations == 2 * len(batches)
+    for weight, other in zip(one.get_weights(), many.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, other)
+
+
 def test_nobody_to_rank_is_said(shop, make):
     held_out = shop.evaluation_batches(make(), "valid")
     held_out._length = 0

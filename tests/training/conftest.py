@@ -102,21 +102,21 @@ def before_step(monkeypatch, command):
     """Runs the command line; before step `number` of the process, over epochs and phases, calls `action(loop)`."""
 
     def run(number, action, *args, **options):
-        left, make = [number], Loop._step_function
+        left, make = [number], Loop._steps
 
-        def counting(loop, dataset):
-            step = make(loop, dataset)
+        def counting(loop):
+            run = make(loop)
 
-            def counted(*batch):
+            def counted(batches, number, limit):
                 left[0] -= 1
                 if left[0] == -1:
                     action(loop)
-                step(*batch)
+                return run(batches, number, tf.ones_like(limit))
 
             return counted
 
         with monkeypatch.context() as patch:
-            patch.setattr(Loop, "_step_function", counting)
+            patch.setattr(Loop, "_steps", counting)
             return command(*args, **options)
 
     return run

@@ -40,12 +40,55 @@ def update(model: SequentialRecommender, examples: Mapping[str, tf.Tensor]) -> t
         total = tf.reduce_sum(terms * weights)
         count = sum_over_replicas(tf.reduce_sum(weights))
         objective = total if model.loss_reduction == "sum" else total / tf.maximum(count, 1.0)
-        if model.losses:
-            objective += tf.add_n(model.losses) / replicas
+        if added := _added_losses(model):
+            objective += tf.add_n(added) / replicas
         scaled = model.optimizer.scale_loss(objective)
     gradients = tape.gradient(scaled, model.trainable_variables)
-    apply(model, gradients, context)
+    share = model.optimizer.scale_loss(tf.constant(1.0 / replicas))
+    apply(model, [with_penalty(g, v, share) for g, v in zip(gradients, model.trainable_variables)], context)
     return terms, weights
+
+
+def _added_losses(model: SequentialRecommender) -> list[tf.Tensor]:
+    """What `add_loss` left; Keras lists the penalties of variables after it."""
+    penalized = sum(variable.regularizer is not None for variable in model.trainable_variables)
+    every = model.losses
+    return every[: len(every) - penalized]
+
+
+def with_penalty(
+    gradient: tf.Tensor | tf.IndexedSlices | None, variable: keras.Variable, share: tf.Tensor
+) -> tf.Tensor | tf.IndexedSlices | None:
+    """Adds the gradient of a variable's regularizer, apart from the tape, which would sum up rows slowly.
+
+    Args:
+        gradient: `tf.Tensor`, `tf.IndexedSlices` or None, of the rest of the loss.
+        variable: `keras.Variable`.
+        share: float scalar, what the penalty is multiplied with.
+
+    Returns:
+        `gradient` where there is no regularizer, else a `tf.Tensor`.
+
+    Example:
+        >>> table = keras.Variable([[1.0], [2.0]], regularizer=keras.regularizers.L2(0.5))
+        >>> slices = tf.IndexedSlices(tf.constant([[3.0], [3.0]]), tf.constant([1, 1]), tf.constant([2, 1]))
+        >>> with_penalty(slices, table, tf.constant(1.0)).numpy().tolist()
+        [[1.0], [8.0]]
+    """
+    regularizer = variable.regularizer
+    if regularizer is None:
+        return gradient
+    if type(regularizer) is keras.regularizers.L2:
+        penalty = (2.0 * float(regularizer.l2) * tf.cast(share, variable.dtype)) * variable.value
+    else:
+        with tf.GradientTape() as tape:
+            value = tf.cast(share, variable.dtype) * regularizer(variable)
+        penalty = tf.convert_to_tensor(tape.gradient(value, variable.value))
+    if gradient is None:
+        return penalty
+    if isinstance(gradient, tf.IndexedSlices):
+        return tf.tensor_scatter_nd_add(penalty, gradient.indices[:, tf.newaxis], gradient.values)
+    return gradient + penalty
 
 
 def apply(
@@ -91,6 +134,12 @@ def apply(
 def sum_over_replicas(value: tf.Tensor) -> tf.Tensor:
     """The sum of a tensor over all replicas; the tensor itself where there is one."""
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
+def gather_over_replicas(values: tf.Tensor) -> tf.Tensor:
+    """The values of the whole batch, flat, in its order, on every replica."""
+    context, values = tf.distribute.get_replica_context(), tf.reshape(values, [-1])
+    return context.all_gather(values, axis=0) if context.num_replicas_in_sync > 1 else values
 
 
 def is_small(variable: keras.Variable) -> bool:

@@ -20,6 +20,7 @@ CHANGEABLE = (
     "save_checkpoints_steps",
     "keep_checkpoints",
     "retrain",
+    "steps_per_execution",
     *NEVER_MATTER,
 )
 ADAMS = ("adam", "lazy_adam")  # those with `beta_2`
@@ -37,6 +38,10 @@ READ_BY = {
     "num_eval_negatives": ("protocol", ("pair_auc",)),
     "published_lists": ("protocol", ("rated_list",)),
 }
+AT_LEAST_1 = (
+    *("epochs", "batch_size", "eval_batch_size", "eval_step", "keep_checkpoints", "num_eval_negatives"),
+    "steps_per_execution",
+)
 AT_LEAST_0 = ("batch_tokens", "decay_epochs", "patience", "save_checkpoints_epochs", "save_checkpoints_steps", "seed")
 
 
@@ -89,6 +94,8 @@ class TrainConfig:
         save_checkpoints_epochs: int, epochs between checkpoints; 0 is off.
         save_checkpoints_steps: int, also save after every so many steps within an epoch; 0 is off.
         keep_checkpoints: int, number of recent checkpoints to keep, in addition to the best one.
+        steps_per_execution: int, steps made at a time, without a look at the loss or at Ctrl-C between them; changes no
+            number.
         strategy: `auto` (all GPUs), `none` (one device) or `mirrored` (all GPUs, else all logical CPUs).
         jit_compile: bool, compile with XLA.
         precision: `float32` or `mixed_bfloat16`.
@@ -130,6 +137,7 @@ class TrainConfig:
     save_checkpoints_epochs: int = 1
     save_checkpoints_steps: int = 0
     keep_checkpoints: int = 3
+    steps_per_execution: int = 10
     strategy: str = "auto"
     jit_compile: bool = False
     precision: str = "float32"
@@ -178,7 +186,7 @@ class TrainConfig:
             value = getattr(self, field.name)
             if field.type is int and value > LARGEST:
                 raise InputError(f"{option(field.name)}: expected at most {LARGEST}, got {value}")
-        for name in ("epochs", "batch_size", "eval_batch_size", "eval_step", "keep_checkpoints", "num_eval_negatives"):
+        for name in AT_LEAST_1:
             if getattr(self, name) < 1:
                 raise InputError(f"{option(name)}: expected at least 1, got {getattr(self, name)}")
         for name in AT_LEAST_0:

@@ -13,6 +13,7 @@ from tfrecs.progress import ProgressLine
 from tfrecs.runs.checkpoints import Checkpoints
 from tfrecs.runs.config import TrainConfig
 from tfrecs.runs.listing import Progress
+from tfrecs.training import steps
 
 CHECK_EVERY = 50  # steps between looks at the loss: a look waits for the device
 
@@ -74,22 +75,6 @@ class Loop:
             self.checkpoints.save(progress)
         return progress
 
-    def _step_function(self, dataset: tf.data.Dataset) -> Callable[[Mapping[str, tf.Tensor], tf.Tensor], None]:
-        """One update, `f(batch, number)`; traced once, for all batch sizes the dataset has."""
-        signature = [dataset.element_spec, tf.TensorSpec([], tf.int64)]
-
-        @tf.function(reduce_retracing=True, jit_compile=self.config.jit_compile)
-        def step(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-            return self.strategy.run(self.model.train_step, args=(batch,))
-
-        @tf.function(input_signature=signature)
-        def counted_step(batch: Mapping[str, tf.Tensor], number: tf.Tensor) -> None:
-            result = self.strategy.experimental_local_results(step(batch)["loss"])[0]
-            bad = tf.logical_and(self._first_bad < 0, tf.logical_not(tf.math.is_finite(result)))
-            self._first_bad.assign(tf.where(bad, number, self._first_bad))
-
-        return counted_step
-
     def _ended(self, progress: Progress) -> bool:
         if progress.epoch >= self.config.epochs:
             return True
@@ -98,27 +83,26 @@ class Loop:
 
     def _train(self, progress: Progress) -> None:
         dataset = self.batches(progress.epoch, self.config.epochs, progress.step)
+        clock = self._epoch_began = time.perf_counter()
+        if progress.step and self._is_over(progress, dataset):
+            if self._close_epoch(progress):
+                return
+            dataset = self.batches(progress.epoch, self.config.epochs, 0)
+        dataset = steps.mark_last(dataset)
         if self.strategy.num_replicas_in_sync > 1:
             dataset = self.strategy.experimental_distribute_dataset(dataset)
-        step = self._step_function(dataset)
+        run = self._steps()
         if not progress.step:
             self._reset_losses()
         self.model.optimizer.learning_rate.assign(self.config.rate(progress.epoch))
         meter = _Meter(self.progress_line, self.config, progress)
+        batches = iter(dataset)
         clock = self._epoch_began = time.perf_counter()
-        for batch in dataset:
-            parts = self.strategy.experimental_local_results(batch["epoch"])
-            if int(parts[0][0]) != progress.epoch:
-                progress.train_seconds += time.perf_counter() - clock
-                meter.steps_per_epoch = progress.step
-                if self._close_epoch(progress):
-                    return
-                meter.restart(progress)
-                self.model.optimizer.learning_rate.assign(self.config.rate(progress.epoch))
-                clock = self._epoch_began = time.perf_counter()
-            step(batch, tf.constant(progress.step + 1, tf.int64))
-            progress.step += 1
-            progress.examples += sum(int(part.shape[0]) for part in parts)
+        while True:
+            number, limit = (tf.constant(n, tf.int64) for n in (progress.step + 1, self._steps_ahead(progress)))
+            done, examples, ended = (value.numpy() for value in run(batches, number, limit))
+            progress.step += int(done)
+            progress.examples += int(examples)
             if progress.step % CHECK_EVERY == 0:
                 self._check_loss(progress)
                 meter.show(progress)
@@ -128,8 +112,27 @@ class Loop:
                 progress.train_seconds += time.perf_counter() - clock
                 self.checkpoints.save(progress)
                 clock = time.perf_counter()
-        progress.train_seconds += time.perf_counter() - clock
-        self._close_epoch(progress)
+            if ended:
+                progress.train_seconds += time.perf_counter() - clock
+                meter.steps_per_epoch = progress.step
+                if self._close_epoch(progress):
+                    return
+                meter.restart(progress)
+                self.model.optimizer.learning_rate.assign(self.config.rate(progress.epoch))
+                clock = self._epoch_began = time.perf_counter()
+
+    def _steps(self) -> steps.Run:
+        return steps.function(self.model, self.strategy, self._first_bad, self.config.jit_compile)
+
+    def _steps_ahead(self, progress: Progress) -> int:
+        """Steps to make before something other than a step is due."""
+        regularly = [every for every in (CHECK_EVERY, self.config.save_checkpoints_steps) if every]
+        return min(self.config.steps_per_execution, *(every - progress.step % every for every in regularly))
+
+    def _is_over(self, progress: Progress, rest: tf.data.Dataset) -> bool:
+        """Whether a checkpoint from within an epoch was the last step of it."""
+        batch = next(iter(rest), None)
+        return batch is None or int(batch["epoch"][0]) != progress.epoch
 
     def _close_epoch(self, progress: Progress) -> bool:
         """Validates, notes the best, saves; returns whether training has ended."""

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from tfrecs.models.attrec.attention import IdentityValueAttention, off_diagonal_mask
+from tfrecs.models.attrec.attention import IdentityValueAttention, kept, off_diagonal_mask
 
 BATCH, TIME, DIM = 4, 5, 6
 LENGTHS = [5, 3, 1, 0]
@@ -73,6 +73,34 @@ def test_more_padding_and_what_is_behind_it_change_nothing(inputs):
     padded = layer(longer, np.pad(signal, [(0, 3), (0, 0)]), np.pad(valid, [(0, 0), (0, 3)]))[0].numpy()
     for row, length in enumerate(LENGTHS):
         np.testing.assert_allclose(padded[row, :length], expected[row, :length], atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [1e-9, 0.1, 0.2, 0.5, 0.999])
+@pytest.mark.parametrize("dim", [6, 7])
+def test_what_dropout_keeps(rate, dim):
+    values = ops.zeros((40, 30, dim))
+    masks = np.stack([kept(values, rate, [3, seed])[0] for seed in (1, 1, 2)])
+    share = kept(values, rate, [3, 1])[1]
+    assert share == pytest.approx(1 - rate, abs=2**-17) and share > 0
+    assert set(masks.ravel()) <= {0.0, 1.0} and masks.shape == (3, 40, 30, dim)
+    deviation = np.sqrt(share * (1 - share) / masks[0].size)
+    assert abs(masks[1:].mean(axis=(1, 2, 3)) - share).max() <= 4 * deviation
+    np.testing.assert_array_equal(masks[0], masks[1])
+    if rate == 0.5:
+        for one, other in ((masks[0], masks[2]), (masks[0][..., 1:], masks[0][..., :-1])):
+            assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 0.05
+
+
+def test_scores_keep_their_mean_under_dropout(inputs):
+    """Of equal inputs, over many draws: what is dropped is made up for."""
+    layer = make(dropout=0.5, diagonal="zeroed", mask_padding=False)
+    ones, signal = ops.ones((3000, 2, DIM)), ops.zeros((2, DIM))
+    plain_weights, weights = (
+        np.log(layer(ones, signal, ops.ones((3000, 2), "bool"), training=t)[1]) for t in (False, True)
+    )
+    scores, plain_scores = (value[:, 0, 1] - value[:, 0, 0] for value in (weights, plain_weights))
+    assert scores.std() > 0.1 * abs(plain_scores[0])
+    assert scores.mean() == pytest.approx(plain_scores[0], abs=float(4 * scores.std() / 3000**0.5))
 
 
 def test_dropout_only_in_training(inputs):

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tests.models import replicas
 from tests.models.harness import ModelCase
+from tfrecs.data import negatives
 from tfrecs.errors import InputError
 from tfrecs.models.attrec import AttRec
 from tfrecs.models.presets import PRESETS
@@ -151,3 +152,67 @@ def test_bad_arguments(name, value, expected):
 def test_good_arguments(arguments):
     config = AttRec(**SIZES | arguments).get_config()
     assert config | arguments == config
+
+
+def shared_examples(case, batch):
+    examples = case.examples(np.random.default_rng(3), batch)
+    return examples | {"negatives": np.random.default_rng(4).integers(1, 14, (batch, 1))}
+
+
+def test_shared_negatives_are_those_of_the_first_windows(case):
+    examples = shared_examples(case, 6)
+    examples["negatives"][:3, 0] = [7, examples["targets"][0, 0], examples["history"][0, 0]]
+    model = case.make(shared_negatives=True, num_negatives=3)
+    terms, weights = model.loss_terms(examples)
+    distance = -model.score({name: examples[name] for name in ("user", "history")}, np.arange(1, 14)).numpy()
+    expected = np.zeros(6)
+    for row in range(6):
+        own = {*examples["history"][row], *examples["targets"][row]}
+        for target in examples["targets"][row]:
+            for negative in examples["negatives"][:3, 0]:
+                if target and negative not in own:
+                    pair = distance[row, target - 1] + model.margin - distance[row, negative - 1]
+                    expected[row] += max(0, pair)
+    np.testing.assert_allclose(terms, expected, atol=1e-5)
+    assert weights.numpy().tolist() == [1] * 6
+
+
+def test_shared_negatives_are_drawn_one_a_window_from_all_items(case):
+    items = tf.ragged.constant([[1, 2, 3, 4, 5, 6], [7, 8, 9]], tf.int64, row_splits_dtype=tf.int64)
+    excluded, cumulative = negatives.sorted_unique(items, 14), negatives.cumulative_weights([0, *[1] * 13])
+    sequences = {"user": tf.constant([1, 2], tf.int64), "item": items}
+    for shared, width in ((True, 1), (False, 3)):
+        draw = negatives.Sampler(excluded, cumulative, [0, 1])
+        found = case.make(shared_negatives=shared).training_examples(sequences, draw, None)
+        assert found["negatives"].shape == (len(found["user"]), width) and found["negatives"].numpy().min() >= 1
+
+
+@pytest.mark.parametrize("factors", [True, False])
+def test_two_replicas_share_the_negatives_of_one_device(case, factors, monkeypatch):
+    monkeypatch.setattr(AttRec, "whole_tables", 8192 if factors else 0)
+    replicas.compare(
+        lambda: case.make(shared_negatives=True), shared_examples(case, 17), "sgd", learning_rate=0.1, steps=20
+    )
+
+
+@pytest.mark.parametrize("arguments", [{}, {"shared_negatives": True}, {"user_weight": 1.0}, {"aggregation": "max"}])
+def test_products_with_all_items_train_as_distances_of_rows(case, arguments, monkeypatch):
+    weights = []
+    for rows in (8192, 0):
+        monkeypatch.setattr(AttRec, "whole_tables", rows)
+        model = case.compiled(optimizer=replicas.OPTIMIZERS["sgd"](0.1), l2=0.01, **arguments)
+        make = (
+            shared_examples
+            if arguments.get("shared_negatives")
+            else lambda case, batch: case.examples(np.random.default_rng(3), batch)
+        )
+        for _ in range(3):
+            model.train_step({name: tf.constant(value) for name, value in make(case, 9).items()})
+        weights.append(model.get_weights())
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_shared_negatives_know_no_held_out_items():
+    with pytest.raises(InputError, match="negatives_exclude_held_out 1: has no effect with shared_negatives 1"):
+        AttRec(**SIZES, shared_negatives=True, negatives_exclude_held_out=True)

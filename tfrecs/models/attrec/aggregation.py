@@ -8,6 +8,7 @@ from keras import ops
 from tfrecs.layers.masks import padding_mask
 
 AGGREGATIONS = ("mean", "sum", "max", "min")
+LINEAR = ("mean", "sum")
 
 
 def history_mask(inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -49,7 +50,7 @@ def aggregate(values: tf.Tensor, valid: tf.Tensor, how: str, mask_padding: bool 
         array([[1.]], dtype=float32)
     """
     mask = ops.cast(valid, values.dtype)[:, :, None]
-    if how in ("mean", "sum"):
+    if how in LINEAR:
         total = ops.sum(values * mask if mask_padding else values, axis=1)
         return total if how == "sum" else total / ops.maximum(ops.sum(mask, axis=1), 1.0)
     if mask_padding:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from tfrecs import losses
-from tfrecs.models import ranges
+from tfrecs.models import declarations, ranges
 from tfrecs.models.attrec.aggregation import AGGREGATIONS
 from tfrecs.models.attrec.attention import DIAGONALS
 from tfrecs.models.attrec.embeddings import BOUNDS
@@ -21,7 +21,8 @@ ACCEPTED: dict[str, ranges.Rule] = {
     "pair_reduction": losses.REDUCTIONS,
 }
 
-WITHOUT_EFFECT: dict[str, tuple[str, tuple[Any, ...]]] = {}
+# Shared negatives are drawn from all items.
+WITHOUT_EFFECT: dict[str, tuple[str, tuple[Any, ...]]] = {"negatives_exclude_held_out": ("shared_negatives", (True,))}
 
 
 def checked(arguments: dict[str, Any]) -> dict[str, Any]:
@@ -44,4 +45,5 @@ def checked(arguments: dict[str, Any]) -> dict[str, Any]:
         tfrecs.errors.InputError: user_weight: expected a number in [0, 1], got 1.5
     """
     ranges.check(arguments, ACCEPTED)
+    ranges.refuse_unread(arguments, declarations.defaults("attrec"), WITHOUT_EFFECT)
     return arguments

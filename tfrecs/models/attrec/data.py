@@ -18,7 +18,8 @@ def training_examples(model: SequentialRecommender, sequences: Sequences, draw: 
         draw: `f(rows, count)`, gives negatives, see `data.training_batches.TrainingBatches`.
 
     Returns:
-        dict of int64 `user [windows]`, `history [windows, L]`, `targets [windows, T]` and `negatives [windows, N]`.
+        dict of int64 `user [windows]`, `history [windows, L]`, `targets [windows, T]` and `negatives [windows, N]`;
+        where these are shared `[windows, 1]`, and the first N of a batch count.
     """
     items = sequences["item"]
     min_history, min_targets = (1, 1) if model.partial_windows else (model.max_history, model.num_targets)
@@ -28,7 +29,7 @@ def training_examples(model: SequentialRecommender, sequences: Sequences, draw: 
         "user": tf.gather(sequences["user"], rows),
         "history": windows.history_before(items, rows, starts, model.max_history),
         "targets": windows.items_from(items, rows, starts, model.num_targets),
-        "negatives": draw(rows, model.num_negatives),
+        "negatives": draw.whole_catalogue(rows, 1)[0] if model.shared_negatives else draw(rows, model.num_negatives),
     }
 
 

@@ -13,13 +13,16 @@ from tfrecs.data.negatives import Sampler
 from tfrecs.data.records import Sequences
 from tfrecs.layers.masks import padding_mask
 from tfrecs.models import catalogue, ranges
-from tfrecs.models.attrec import data
-from tfrecs.models.attrec.aggregation import aggregate, history_mask
+from tfrecs.models.attrec import data, sparse_products
+from tfrecs.models.attrec.aggregation import LINEAR, aggregate, history_mask
 from tfrecs.models.attrec.arguments import checked
 from tfrecs.models.attrec.attention import IdentityValueAttention
 from tfrecs.models.attrec.embeddings import BoundedEmbedding, clip_norm, time_signal, unit_norm
 from tfrecs.models.attrec.metric_learning import item_factors, pairwise_hinge, query_factors, weighted_squared_distance
 from tfrecs.models.recommender import SequentialRecommender
+from tfrecs.models.train_step import gather_over_replicas
+
+FAR = 1e9  # a distance that no pair of the hinge loss counts
 
 
 @keras.saving.register_keras_serializable("tfrecs")
@@ -37,6 +40,9 @@ class AttRec(SequentialRecommender):
         max_history: int, L, items that the attention reads.
         num_targets: int, T, items that a window predicts.
         num_negatives: int, N, negatives per window, shared by its targets.
+        shared_negatives: bool, one set of N negatives for all windows of a batch, so that their distances are one
+            product; drawn from all items, where those of the window itself do not count. N should be in the hundreds
+            then, and no larger than a batch, whose first N windows draw one each. NOTE: not in the paper.
         user_weight: float in [0, 1], w, weight of the long-term distance against the short-term one.
         margin: float, gamma, margin between squared distances.
         dropout: float in [0, 1), on the query and key projections.
@@ -75,6 +81,7 @@ class AttRec(SequentialRecommender):
     """
 
     attention_reads = ("history",)
+    whole_tables = 8192  # rows of tables up to which training multiplies with factors of all items
 
     def __init__(
         self,
@@ -84,6 +91,7 @@ class AttRec(SequentialRecommender):
         max_history: int = 5,
         num_targets: int = 3,
         num_negatives: int = 10,
+        shared_negatives: bool = False,
         user_weight: float = 0.3,
         margin: float = 0.5,
         dropout: float = 0.2,
@@ -139,22 +147,31 @@ class AttRec(SequentialRecommender):
     def count_examples(self, lengths: np.ndarray) -> tuple[int, int]:
         return data.count_examples(self, lengths)
 
-    def attend(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
-        """What `IdentityValueAttention` gives for the items of the histories."""
+    def attend(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The vectors of the histories' items, and what `IdentityValueAttention` gives for them."""
         history, valid = inputs["history"], history_mask(inputs)
-        values = self.items_short(history) * ops.cast(valid, self.compute_dtype)[:, :, None]
+        if self._by_whole_tables():
+            values = sparse_products.rows_at(tf.convert_to_tensor(self.items_short.embeddings), history)
+        else:
+            values = self.items_short(history)
+        values *= ops.cast(valid, self.compute_dtype)[:, :, None]
         signal = ops.convert_to_tensor(self.signal)[: ops.shape(history)[1]]
-        return self.attention(values, signal, valid, training=training)
+        return values, *self.attention(values, signal, valid, training=training)
 
     def attention_maps(self, inputs: Mapping[str, tf.Tensor], candidate: tf.Tensor | None) -> Iterator[tuple[Any, ...]]:
         """One head: which items of the history each of them is a mean of."""
         history = inputs["history"]
-        yield "attention", self.attend(inputs)[1][:, None], "history", history, "history", history
+        yield "attention", self.attend(inputs)[2][:, None], "history", history, "history", history
 
     def encode(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> dict[str, Any]:
-        attended, _ = self.attend(inputs, training)
+        values, attended, weights = self.attend(inputs, training)
         aggregation = (not training and self.prediction_aggregation) or self.aggregation
-        intent = aggregate(attended, history_mask(inputs), aggregation, self.mask_padding)
+        valid = history_mask(inputs)
+        if aggregation in LINEAR:  # the same, without the attention's output at each position
+            shares = aggregate(weights, valid, aggregation, self.mask_padding)
+            intent = ops.matmul(shares[:, None, :], values)[:, 0]
+        else:
+            intent = aggregate(attended, valid, aggregation, self.mask_padding)
         user = self.users.stored(inputs["user"])
         if self.unit_user_in_training:
             user = clip_norm(unit_norm(user), 1.0) if training else user
@@ -177,6 +194,12 @@ class AttRec(SequentialRecommender):
         weights = self.user_weight * known, (1 - self.user_weight) * ops.ones_like(known)
         return list(zip(weights, (query["user"], query["intent"])))
 
+    def _by_whole_tables(self) -> bool:
+        """Whether a step takes products with the factors of all items: less work where the items are few."""
+        as_stored = self.norm_bound == "constraint" and self.compute_dtype == "float32"
+        few = self.num_items < self.whole_tables and not self.clip_unmerged_rows
+        return as_stored and few and not self.under_xla and sparse_products.are_fast()
+
     def catalogue(self) -> catalogue.Catalogue:
         items = ops.arange(self.num_items + 1, dtype="int64")
         return catalogue.of_vectors(
@@ -193,10 +216,26 @@ class AttRec(SequentialRecommender):
 
     def loss_terms(self, examples: Mapping[str, tf.Tensor], training: bool = True) -> tuple[tf.Tensor, tf.Tensor]:
         query = self.encode(examples, training=training)
-        candidates = ops.concatenate([examples["targets"], examples["negatives"]], axis=1)
-        distance = -self.score_items(query, candidates)
-        positive, negative = distance[:, : self.num_targets], distance[:, self.num_targets :]
+        targets, negatives = examples["targets"], examples["negatives"]
+        if self.shared_negatives:
+            negatives = gather_over_replicas(negatives)[: self.num_negatives]
+            positive, negative = self._distances(query, targets), self._distances(query, negatives)
+            own = ops.concatenate([examples["history"], targets], axis=1)[:, :, None] == negatives
+            negative = tf.where(tf.reduce_any(own, axis=1), FAR, negative)
+        else:
+            distance = self._distances(query, ops.concatenate([targets, negatives], axis=1))
+            positive, negative = distance[:, : self.num_targets], distance[:, self.num_targets :]
         # Whole windows hold no padding: there id 0 is an item like any other, as in the published code.
-        real = padding_mask(examples["targets"]) if self.partial_windows else ops.ones_like(positive)
+        real = padding_mask(targets) if self.partial_windows else ops.ones_like(positive)
         terms = pairwise_hinge(positive, negative, self.margin, real, self.pair_reduction)
         return terms, ops.ones_like(terms)
+
+    def _distances(self, query: Mapping[str, Any], items: tf.Tensor) -> tf.Tensor:
+        """What `score_items` gives, its sign changed, with fast gradients."""
+        if not self._by_whole_tables():
+            return -self.score_items(query, items)
+        tables = [tf.convert_to_tensor(table.embeddings) for table in (self.items_long, self.items_short)]
+        left, right = query_factors(self._weighted(query)), item_factors(tables)
+        if len(items.shape) == 1:
+            return tf.matmul(left, sparse_products.rows_at(right, items), transpose_b=True)
+        return sparse_products.products_at(left, right, items)

@@ -13,7 +13,7 @@ from tfrecs.data.records import Sequences
 from tfrecs.layers.attributes import ItemTable
 from tfrecs.layers.masks import last_valid, padding_mask
 from tfrecs.losses import softmax_cross_entropy
-from tfrecs.models import catalogue, ranges
+from tfrecs.models import catalogue, ranges, train_step
 from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.models.sasrec import data, losses
 from tfrecs.models.sasrec.arguments import checked
@@ -228,16 +228,10 @@ class SASRec(SequentialRecommender):
         self, hidden: tf.Tensor, target: tf.Tensor, examples: Mapping[str, tf.Tensor]
     ) -> tf.Tensor:
         """Losses `[rows]` against the negatives of all rows of the global batch, so that replicas do not matter."""
-        negatives = _of_all_replicas(examples["negatives"])
+        negatives = train_step.gather_over_replicas(examples["negatives"])
         log_count = tf.math.log(tf.cast(tf.size(negatives), tf.float32))
-        log_expected_count = log_count + _of_all_replicas(examples["negative_log_probability"])
+        log_expected_count = log_count + train_step.gather_over_replicas(examples["negative_log_probability"])
         positive = tf.reduce_sum(tf.cast(hidden, tf.float32) * tf.cast(self.items(target), tf.float32), axis=1)
         negative = tf.cast(tf.matmul(hidden, self.items(negatives), transpose_b=True), tf.float32)
         is_target = target[:, None] == negatives[None]
         return losses.sampled_softmax_cross_entropy(positive, negative, log_expected_count, is_target)
-
-
-def _of_all_replicas(values: tf.Tensor) -> tf.Tensor:
-    """The values of all replicas, flat."""
-    context, values = tf.distribute.get_replica_context(), tf.reshape(values, [-1])
-    return context.all_gather(values, axis=0) if context.num_replicas_in_sync > 1 else values
