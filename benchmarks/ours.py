@@ -6,6 +6,7 @@ Usage: `python ours.py DATA_DIR --model NAME [flags of examples/run.py]`; then r
 """
 
 import dataclasses
+import itertools
 import os
 import resource
 import sys
@@ -22,12 +23,12 @@ from server import serve
 from tfrecs.data.manifest import load
 from tfrecs.models import declarations
 from tfrecs.options import of_defaults
-from tfrecs.runs.checkpoints import Checkpoints
 from tfrecs.training import recipe as recipes
+from tfrecs.training import steps as training_steps
 from tfrecs.training.experiment import Experiment, enable_determinism
-from tfrecs.training.loop import Loop
 
 FOREVER = 1_000_000
+SAMPLED = 2000  # batches at most of which targets and items are counted
 WARM_UP = 8  # steps that set things up: batches of each size trace the step once
 
 
@@ -47,10 +48,13 @@ class Training:
         manifest = load(data_dir)
         self.experiment = Experiment(recipe.model, recipe.model_arguments, config, data_dir, manifest, run_dir)
         experiment, model = self.experiment, self.experiment.model
-        store = Checkpoints(experiment.run_dir, model)  # which is not asked to save any
-        loop = Loop(model, experiment.strategy, config, store, experiment.training_batches(config.train_split))
-        batches = loop.batches(0, FOREVER, 0)
-        self.step, self.batches, self.number = loop._step_function(batches), iter(batches), 0
+        self.source = experiment.training_batches(config.train_split)
+        bad, self.done = tf.Variable(-1, dtype=tf.int64, trainable=False), 0
+        self.run = training_steps.function(model, experiment.strategy, bad, config.jit_compile)
+        self.training = iter(training_steps.mark_last(self.source(0, FOREVER)))
+        self.reading = iter(self.source(0, FOREVER))
+        batches = itertools.islice(self.source(0, 1), SAMPLED)
+        self.means = np.sum([count(batch) for batch in batches], axis=0)
         self.train(WARM_UP)
 
     def train(self, steps: int) -> dict[str, float]:
@@ -61,34 +65,32 @@ class Training:
 
         Returns:
             dict: `rate`, targets per second; `examples`, rows per second; `tokens`, items of histories per second;
-            `fill`, the share of places that hold an item; `ms` a step; `waited`, the share of time spent on reading.
+            `fill`, the share of places that hold an item; `ms` a step. Targets and items are counted over an epoch, or
+            the first batches of one.
         """
-        read, waited, started = [], 0.0, time.perf_counter()
-        for _ in range(steps):
-            before = time.perf_counter()
-            batch = next(self.batches)
-            waited += time.perf_counter() - before
-            read.append(batch)
-            self.number += 1
-            self.step(batch, tf.constant(self.number, tf.int64))
+        left, rows, started = steps, 0, time.perf_counter()
+        while left:
+            ahead = min(left, self.experiment.config.steps_per_execution)
+            done, examples, _ = self.run(self.training, *(tf.constant(n, tf.int64) for n in (self.done, ahead)))
+            left, rows, self.done = left - int(done), rows + int(examples), self.done + int(done)
         float(self.experiment.model.loss_mean.result())
         seconds = time.perf_counter() - started
-        examples, targets, tokens, places = np.sum([count(batch) for batch in read], axis=0)
+        examples, targets, tokens, places = self.means
         return {
-            "rate": targets / seconds,
-            "examples": examples / seconds,
-            "tokens": tokens / seconds,
+            "rate": rows * targets / examples / seconds,
+            "examples": rows / seconds,
+            "tokens": rows * tokens / examples / seconds,
             "fill": tokens / places,
             "ms": 1e3 * seconds / steps,
-            "waited": waited / seconds,
         }
 
     def read(self, steps: int) -> dict[str, float]:
-        """Batches alone, without training on them: `rate`, batches per second."""
+        """Batches alone, without training on them: `rate`, batches per second, and `ms` a batch."""
         started = time.perf_counter()
         for _ in range(steps):
-            next(self.batches)
-        return {"rate": steps / (time.perf_counter() - started)}
+            next(self.reading)
+        seconds = time.perf_counter() - started
+        return {"rate": steps / seconds, "ms": 1e3 * seconds / steps}
 
     def evaluate(self) -> dict[str, float]:
         """The test split once, by the model's protocol: `rate`, users per second."""
@@ -102,7 +104,7 @@ class Training:
             dict: `gflop`, floating point operations of the matrix products of a step; `mb`, the parameters and the
             optimizer's state; `peak_mb`, the most memory that the process has held.
         """
-        model, batch = self.experiment.model, next(self.batches)
+        model, batch = self.experiment.model, next(self.reading)
         counted = operations.of_products(lambda: model.train_step(batch))
         variables = [*model.variables, *model.optimizer.variables]
         return {

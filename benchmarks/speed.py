@@ -79,7 +79,11 @@ def _sample(directory: str, over: str, value: str) -> str:
 
 
 def _timed(side: Side, steps: int) -> Callable[[], dict[str, float]]:
-    return lambda: side.ask("train", steps=steps) | {"evaluated": side.ask("evaluate")["rate"]}
+    def timed() -> dict[str, float]:
+        more = {"read": side.ask("read", steps=steps)["ms"], "evaluated": side.ask("evaluate")["rate"]}
+        return side.ask("train", steps=steps) | more
+
+    return timed
 
 
 def report(
@@ -110,11 +114,11 @@ def report(
         f"- machine: {platform.machine()}, {os.cpu_count()} cores; load average before {load:.1f}; at best "
         f"{best['matmul']:.0f} GFLOP/s in a product of matrices, {best['copy']:.0f} GB/s in copies",
         f"- medians of {rounds} rounds, the values taking turns, with the least and the greatest; reading counts, and "
-        "`waited` is the share of the time spent on it",
+        "goes on while steps are made; `reading` is what a batch takes by itself",
         "- GFLOP: floating point operations of a step's matrix products; share: of what the machine does in a product",
         "",
-        f"| {over} | ms a step | targets/s | tokens/s | fill | waited | GFLOP a step | share | state, MB | peak, MB "
-        "| evaluation, users/s |",
+        f"| {over} | ms a step | targets/s | tokens/s | fill | reading, ms a batch | GFLOP a step | share | state, MB "
+        "| peak, MB | evaluation, users/s |",
         "|---" * 11 + "|",
     ]
     for value, rounds_of in answers.items():
@@ -127,7 +131,7 @@ def report(
             _spread([answer["rate"] for answer in rounds_of], ",.0f"),
             f"{middle['tokens']:,.0f}",
             f"{middle['fill']:.2f}",
-            f"{middle['waited']:.0%}",
+            f"{middle['read']:.2f}",
             f"{cost['gflop']:.2f}",
             f"{share:.0%}",
             f"{cost['mb']:,.0f}",

@@ -14,8 +14,8 @@ from tfrecs.progress import StageProgress
 PROGRAM = Path(__file__).parents[2] / "benchmarks" / "ours.py"
 ROUNDS = ({"round": "train", "steps": 2}, {"round": "read", "steps": 2}, {"round": "evaluate"}, {"round": "cost"})
 ANSWERS = (
-    {"rate", "examples", "tokens", "fill", "ms", "waited"},
-    {"rate"},
+    {"rate", "examples", "tokens", "fill", "ms"},
+    {"rate", "ms"},
     {"rate"},
     {"gflop", "mb", "peak_mb"},
     {"matmul", "copy"},
@@ -44,8 +44,8 @@ def test_smoke(model, data_dir):
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     answers = [json.loads(line.removeprefix("RESULT ")) for line in lines]
     assert [set(answer) for answer in answers] == [*map(set, ANSWERS)], done.stderr[-2000:]
-    assert all(value > 0 for answer in answers for name, value in answer.items() if name != "waited")
-    assert answers[0]["fill"] <= 1 and 0 <= answers[0]["waited"] <= 1
+    assert all(value > 0 for answer in answers for value in answer.values())
+    assert answers[0]["fill"] <= 1
 
 
 def test_products_are_counted_with_their_gradients(program):

@@ -138,8 +138,11 @@ def _model_and_preset(argv: Sequence[str], known: Mapping[str, Any]) -> tuple[st
     """The model, the preset, and the arguments that `--config` brings."""
     parser = Parser(add_help=False)
     for flag in ("model", "preset", "config"):
-        parser.add_argument(f"--{flag}", type=options.converter(str), default=known.get(flag))
+        parser.add_argument(f"--{flag}", default=known.get(flag))
     given = parser.parse_known_args(argv)[0]
+    for flag, text in vars(given).items():
+        if text is not None:
+            RUN_OPTIONS[flag].read(flag, text)
     config = config_file.read(given.config) if given.config else {}
     name = given.model or config.get("model") or (next(iter(MODELS)) if {"-h", "--help"} & set(argv) else None)
     if name is None:

@@ -20,7 +20,7 @@ from tfrecs.errors import (
     nearest,
     shown,
 )
-from tfrecs.options import Option, Parser, converter, documented, of_defaults
+from tfrecs.options import Option, Parser, documented, of_defaults
 from tfrecs.runs.config import JUDGED_BY, NEVER_MATTER, TrainConfig
 from tfrecs.startup import exit_code, keep_interrupts, load
 
@@ -149,8 +149,9 @@ def _evaluate(flags: Sequence[str]) -> int:
         if flag in given:
             raise InputError(f"{flag}: tfrecs evaluate never trains; tfrecs train does")
     parser = Parser(add_help=False)
-    parser.add_argument("--run_dir", type=converter(str))
-    run_dir = parser.parse_known_args(flags)[0].run_dir or _only_run()
+    RUN["run_dir"].add_to(parser, "run_dir")
+    given_dir = parser.parse_known_args(flags)[0].run_dir
+    run_dir = RUN["run_dir"].read("run_dir", given_dir) if given_dir is not None else _only_run()
     config = load("tfrecs evaluate", "tfrecs.runs.directory").read_config(run_dir)
     known = {name: config[name] for name in ("model", "preset", "data_dir") if config.get(name)}
     known |= {"run_dir": run_dir, "do_train": False, "num_recommendations": 0}
