@@ -256,6 +256,9 @@ def test_a_data_version_says_how_much_is_held_out():
     "flags, message",
     [
         ((*VERSION, "--data_dir", "elsewhere"), "--data_dir elsewhere: contradicts --data_version ml-100k_8020"),
+        ((*VERSION, "--run_dir", "r", "--model_name", "x"), "--run_dir r: contradicts --data_version ml-100k_8020"),
+        ((*VERSION, "--run_dir", "r", "--model_path", "M/"), "--run_dir r: contradicts --data_version ml-100k_8020"),
+        (("--model", "attrec", "--load_model", "0", "--load_weight_path", "cp-1"), "--load_model 0: contradicts"),
         ((*VERSION[:-1], "mine"), "--data_version mine: expected a name such as"),
         (
             ("--model", "arerec", "--use_dropout", "0", "--dropout", "0,0,0,0,0,0,0,0,0.5"),

@@ -178,6 +178,8 @@ def _resolve(model: str, preset: str, given: Mapping[str, Any], notes: tuple[str
     run = {name: given.get(name, entry.default) for name, entry in RUN_OPTIONS.items()}
     if not 0 <= run["num_recommendations"] <= 10**6:
         raise InputError(f"--num_recommendations: expected 0 to 1000000, got {run['num_recommendations']}")
+    if given.get("load_model") is False and run["load_weight_path"] is not None:
+        raise InputError(f"--load_model 0: contradicts --load_weight_path {run['load_weight_path']}, which is loaded")
     given_run = {name: value for name, value in given.items() if name in run}
     others = {name: value for name, value in given.items() if name not in run}
     goes_on = not run["do_train"] or run["load_model"] or run["load_weight_path"] is not None

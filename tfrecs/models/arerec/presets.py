@@ -89,7 +89,7 @@ def derive(original: Mapping[str, str], known: dict[str, Any], given: Collection
                 raise InputError(f"--{switch} {original[switch]}: contradicts --{name}")
             if not (used and name in given):
                 meant[name] = published if used else (0.0,) * len(published)
-    if {"data_version", "model_name", "model_path"} & original.keys() and "run_dir" not in given:
+    if {"model_name", "model_path"} & original.keys() or version is not None and "run_dir" not in given:
         _needs_dataset("model_name" if "model_name" in original else "model_path", given)
         name = original.get("model_name") or _model_name(original, known | meant)
         meant["run_dir"] = os.path.join(original.get("model_path", "Model/"), known["dataset"], name)
