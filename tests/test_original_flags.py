@@ -225,7 +225,7 @@ def test_a_longer_run_stretches_the_decay():
     assert config().decay_epochs == config().epochs == 12
     assert (config("--num_epochs", "30").decay_epochs, config("--num_epochs", "3").decay_epochs) == (30, 12)
     assert 0 < config("--num_epochs", "30").rate(29) < config("--num_epochs", "30").rate(12) < 4e-3
-    with pytest.raises(InputError, match="--epochs: the learning rate is 0 after --decay_epochs 12, got 30"):
+    with pytest.raises(InputError, match="--num_epochs: the learning rate is 0 after --decay_epochs 12, got 30"):
         config("--num_epochs", "30", "--decay_epochs", "12")
 
 
