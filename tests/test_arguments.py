@@ -4,7 +4,7 @@ import inspect
 import pytest
 
 from tfrecs.command_line import arguments
-from tfrecs.errors import InputError, command_line
+from tfrecs.errors import InputError, command_line, naming
 from tfrecs.models import MODELS, declarations
 from tfrecs.models.presets import ALIASES, PRESETS
 from tfrecs.runs.config import CHANGEABLE, TrainConfig
@@ -15,6 +15,29 @@ ATTREC = ("--model", "attrec")
 
 def parse(*flags):
     return arguments.parse([*ATTREC, *flags])
+
+
+@pytest.mark.parametrize(
+    "flags, message",
+    [
+        ("dif_sr --valid_metric MRR@10", "--valid_metric: no metric 'mrr@10' of --protocol full_ranking"),
+        ("dif_sr --layer_norm_eps 0", "--layer_norm_eps: expected a number above 0, got 0.0"),
+        ("dif_sr --hidden_act foo", "--hidden_act: unknown value 'foo'"),
+        ("dif_sr --loss_type XE", "--loss_type: unknown value 'xe'"),
+        ("dif_sr --clip_grad_norm -1", "--clip_grad_norm: expected a number of at least 0, got -1.0"),
+        ("attrec --max_seq_length 0", "--max_seq_length: expected"),
+        ("attrec --max_history 0 --max_seq_length 0", "--max_history: expected"),
+        ("attrec --keep_prob -0.5", "--dropout: expected a number in [0, 1), got 1.5"),  # of which -0.5 says nothing
+        ("arerec --regularizer 1,0,0,0,0 --use_regularizer 0", "--use_regularizer 0: contradicts --regularizer"),
+    ],
+)
+def test_a_message_names_the_flag_as_it_was_typed(flags, message):
+    with command_line(), pytest.raises(InputError) as error:
+        parsed = arguments.parse(["--model", *flags.split()])
+        found = parsed.recipe
+        with naming(**parsed.names):
+            experiment.check_arguments(found.model, found.model_arguments, found.config)
+    assert str(error.value).startswith(message)
 
 
 def test_every_argument_of_a_model_and_of_training_is_in_the_help(capsys):
@@ -114,7 +137,7 @@ def test_a_preset_holds_where_nothing_else_was_given():
         ((*ATTREC, "--epochs", "many"), "--epochs: expected an integer, got 'many'"),
         ((*ATTREC, "--epochs", "1.5"), "--epochs: expected an integer, got '1.5'"),
         ((*ATTREC, "--epochs", "0"), "--epochs: expected at least 1, got 0"),
-        ((*ATTREC, "--num_epochs", "0"), "--epochs: expected at least 1, got 0"),
+        ((*ATTREC, "--num_epochs", "0"), "--num_epochs: expected at least 1, got 0"),
         ((*ATTREC, "--batch_size", "-4"), "--batch_size: expected at least 1, got -4"),
         ((*ATTREC, "--seed", "-1"), "--seed: expected at least 0, got -1"),
         ((*ATTREC, "--seed", "4294967296"), "--seed: expected at most 2147483647, got 4294967296"),

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import tfrecs
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, NotFiniteError
 
 SMALL = dict(batch_size=64, epochs=1, strategy="none", evaluate=False)
 RUNS = {
@@ -114,6 +114,26 @@ def test_the_history_of_a_user_in_the_data(runs, data):
     contributions = run.contributions(data.items[0], user="c4")
     assert contributions["item"].tolist() == [str(item) for item in rows["sku"]]
     assert contributions["contribution"][:-6].abs().max() < 1e-6 < contributions["contribution"][-6:].abs().max()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("model", ["attrec", "atrank", "sasrec"])
+def test_what_is_no_number_is_no_explanation(runs, data, model, value):
+    run, items = runs(model), data.items
+    weights = run.model.trainable_weights
+    before = [weight.numpy() for weight in weights]
+    try:
+        for weight in weights:
+            weight.assign(np.full(weight.shape, value, np.float32))
+        with pytest.raises(NotFiniteError, match=f"^{type(run.model).__name__}: .* attention weights are NaN or inf"):
+            run.attention(items[:3])
+        with pytest.raises(NotFiniteError, match=": 3 of 3 contributions are NaN or infinite$"):
+            run.contributions(items[6], items[:3])
+    finally:
+        for weight, values in zip(weights, before, strict=True):
+            weight.assign(values)
+    assert np.isfinite(run.attention(items[:3])["weight"]).all()
+    assert np.isfinite(run.contributions(items[6], items[:3])["contribution"]).all()
 
 
 def test_arerec_attends_to_earlier_raters(runs, data):

@@ -113,6 +113,7 @@ def test_a_run_again_from_its_configuration(command, folder):
         (("train", "--config", "nowhere.json"), "nowhere.json"),
         (("train", "--model", "sasrec", "--config", "runs/attrec-recommended-sample/config.json"), "is of attrec"),
         (("train", "--model", "attrec", "--region_size", "3"), "unknown flag '--region_size'; --model arerec has it"),
+        (("train", "--model", "dif_sr", "--valid_metric", "MRR@9"), "train: error: --valid_metric: no metric 'mrr@9'"),
         (("check", "nothing.npz"), "tfrecs: error: nothing.npz"),
         (("convert", "--model", "atrec", "--checkpoint", "c", "--out", "o"), "tfrecs: error: --model: unknown model"),
         *(

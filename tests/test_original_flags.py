@@ -225,7 +225,7 @@ def test_a_longer_run_stretches_the_decay():
     assert config().decay_epochs == config().epochs == 12
     assert (config("--num_epochs", "30").decay_epochs, config("--num_epochs", "3").decay_epochs) == (30, 12)
     assert 0 < config("--num_epochs", "30").rate(29) < config("--num_epochs", "30").rate(12) < 4e-3
-    with pytest.raises(InputError, match="--epochs: the learning rate is 0 after --decay_epochs 12, got 30"):
+    with pytest.raises(InputError, match="--num_epochs: the learning rate is 0 after --decay_epochs 12, got 30"):
         config("--num_epochs", "30", "--decay_epochs", "12")
 
 
@@ -256,6 +256,9 @@ def test_a_data_version_says_how_much_is_held_out():
     "flags, message",
     [
         ((*VERSION, "--data_dir", "elsewhere"), "--data_dir elsewhere: contradicts --data_version ml-100k_8020"),
+        ((*VERSION, "--run_dir", "r", "--model_name", "x"), "--run_dir r: contradicts --data_version ml-100k_8020"),
+        ((*VERSION, "--run_dir", "r", "--model_path", "M/"), "--run_dir r: contradicts --data_version ml-100k_8020"),
+        (("--model", "attrec", "--load_model", "0", "--load_weight_path", "cp-1"), "--load_model 0: contradicts"),
         ((*VERSION[:-1], "mine"), "--data_version mine: expected a name such as"),
         (
             ("--model", "arerec", "--use_dropout", "0", "--dropout", "0,0,0,0,0,0,0,0,0.5"),

@@ -90,8 +90,8 @@ def test_hyper_parameters(run, tmp_path):
         ((), {"checkpoint": "none.ckpt"}, "--checkpoint none.ckpt: cannot be read: "),
         (("--gama", 1), {}, "unknown flag '--gama'; did you mean '--gamma'?"),
         (("--gamma", "x"), {}, "--gamma: expected a number, got 'x'"),
-        (("--w", 1.5), {}, "--user_weight: expected a number in [0, 1], got 1.5"),
-        (("--embedding_size", 9), {}, "--embedding_dim 9: the weights have 8"),
+        (("--w", 1.5), {}, "--w: expected a number in [0, 1], got 1.5"),
+        (("--embedding_size", 9), {}, "--embedding_size 9: the weights have 8"),
         (("--do_eval", 0), {}, "--do_eval: no hyper-parameter of attrec"),
     ],
 )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tfrecs import options
-from tfrecs.errors import InputError, command_line
+from tfrecs.errors import InputError, command_line, naming
 from tfrecs.models import MODELS, declarations, original_flags
 from tfrecs.models.presets import ALIASES, MODULES, PRESETS
 from tfrecs.options import Option, Parser
@@ -46,12 +46,14 @@ class Arguments:
         recipe: `Recipe` of the model and its training.
         given_run: dict of the run's options that the command line names itself.
         notes: tuple of str, what is to be said of flags of the original.
+        names: dict of option to the name that the command line has for it, where it is another, for `errors.naming`.
     """
 
     run: dict[str, Any]
     recipe: recipes.Recipe
     given_run: dict[str, Any]
     notes: tuple[str, ...] = ()
+    names: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @command_line()
@@ -117,11 +119,17 @@ def parse(
     given = _without_aliases(values, aliases, ALIASES[model])
     given = {name: original_flags.respelled(MODULES[model], name, value) for name, value in given.items()}
     original = {name: given.pop(name) for name in others if name in given}
+    typed = {name: values[name] for name in aliases if name in values}
+    names = original_flags.spelled([(aliases[name], name, value) for name, value in typed.items()], given, values)
     given |= {"model": model} if "model" in given else {}
     given = {**stored, **(known or {}), **given}
-    values = {**run, **training, **own, **_preset(model, preset), **given}
-    meant, notes = original_flags.translate(MODULES[model], original, values, set(given))
-    return _resolve(model, preset, {**meant, **given}, tuple(notes))
+    known_values = {**run, **training, **own, **_preset(model, preset), **given}
+    with naming(**names):
+        meant, notes = original_flags.translate(MODULES[model], original, known_values, set(given))
+    pairs = [(target, name, value) for target in meant for name, value in original.items()]
+    names |= original_flags.spelled(pairs, meant, values)
+    with naming(**names):
+        return _resolve(model, preset, {**meant, **given}, tuple(notes), names)
 
 
 def _owners(name: str) -> str:
@@ -182,11 +190,15 @@ def _without_aliases(
     return values
 
 
-def _resolve(model: str, preset: str, given: Mapping[str, Any], notes: tuple[str, ...]) -> Arguments:
+def _resolve(
+    model: str, preset: str, given: Mapping[str, Any], notes: tuple[str, ...], names: Mapping[str, str]
+) -> Arguments:
     run = {name: given.get(name, entry.default) for name, entry in RUN_OPTIONS.items()}
     if not 0 <= run["num_recommendations"] <= 10**6:
         raise InputError(f"--num_recommendations: expected 0 to 1000000, got {run['num_recommendations']}")
+    if given.get("load_model") is False and run["load_weight_path"] is not None:
+        raise InputError(f"--load_model 0: contradicts --load_weight_path {run['load_weight_path']}, which is loaded")
     given_run = {name: value for name, value in given.items() if name in run}
     others = {name: value for name, value in given.items() if name not in run}
     goes_on = not run["do_train"] or run["load_model"] or run["load_weight_path"] is not None
-    return Arguments(run, recipes.create(model, preset, others, goes_on), given_run, notes)
+    return Arguments(run, recipes.create(model, preset, others, goes_on), given_run, notes, names)

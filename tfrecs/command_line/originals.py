@@ -2,11 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfrecs.command_line.arguments import parse
-from tfrecs.errors import InputError, OutOfMemoryError, command_line, naming_memory, nearest, shown_lines
+from tfrecs.errors import InputError, OutOfMemoryError, command_line, naming, naming_memory, nearest, shown_lines
 from tfrecs.importers import NAMES
 from tfrecs.options import Option, Parser, resolve
 from tfrecs.startup import exit_code, keep_interrupts, load
@@ -51,10 +51,12 @@ def _run(program: str, arguments: argparse.Namespace, flags: Sequence[str]) -> i
         Parser().parse_flags(flags, ["help"])
         return _check(program, arguments.files)
     # First, so that a misspelled flag is called so, not the right one missing.
-    given = _hyper_parameters(arguments.model, flags) if arguments.model else {}
+    given, names = _hyper_parameters(arguments.model, flags) if arguments.model else ({}, {})
     values = resolve(CONVERT, {name: getattr(arguments, name) for name in CONVERT}, "convert")
     convert = load(program, "tfrecs.importers.convert").convert
-    print(shown_lines(convert(values["model"], values["checkpoint"], values["out"], given, values["tables"])))
+    with naming(**names):
+        report = convert(values["model"], values["checkpoint"], values["out"], given, values["tables"])
+    print(shown_lines(report))
     return 0
 
 
@@ -87,15 +89,15 @@ def _check(program: str, files: Sequence[str]) -> int:
     return code
 
 
-def _hyper_parameters(model: str, flags: Sequence[str]) -> dict[str, Any]:
-    """The flags that `convert` leaves to the model, as values under our names."""
+def _hyper_parameters(model: str, flags: Sequence[str]) -> tuple[dict[str, Any], Mapping[str, str]]:
+    """The flags that `convert` leaves to the model, as values under our names, and what the command line calls them."""
     if model not in NAMES:
         raise InputError(f"--model: unknown model {model!r}; {nearest(model, NAMES)}")
     parsed = parse(["--model", model, "--preset", "original", *flags], also=CONVERT)
     foreign = sorted(set(parsed.given_run) - {"model", "preset"})
     if foreign:
         raise InputError(f"--{foreign[0]}: no hyper-parameter of {model}; converting has no use for it")
-    return parsed.recipe.given_model | parsed.recipe.given_config
+    return parsed.recipe.given_model | parsed.recipe.given_config, parsed.names
 
 
 def _complain(program: str, error: Exception) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tfrecs.command_line.arguments import parse
-from tfrecs.errors import InputError, NotFiniteError, OutOfMemoryError, command_line, naming_memory
+from tfrecs.errors import InputError, NotFiniteError, OutOfMemoryError, command_line, naming, naming_memory
 from tfrecs.progress import note, quiet
 from tfrecs.startup import exit_code, keep_interrupts, load
 
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None, program: str = "run.py", known: Mapp
         if arguments.run["gpu_id"] is not None:
             os.environ["CUDA_VISIBLE_DEVICES"] = arguments.run["gpu_id"]  # read when TensorFlow looks for devices
         train = load(program, "tfrecs.command_line.train")
-        with quiet(arguments.run["quiet"]), keep_interrupts(), naming_memory():
+        with naming(**arguments.names), quiet(arguments.run["quiet"]), keep_interrupts(), naming_memory():
             train.run(arguments)
     except InputError as error:
         note(f"{program}: error: {error}")

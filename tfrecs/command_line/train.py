@@ -10,7 +10,7 @@ from tfrecs import api, files
 from tfrecs.command_line.arguments import Arguments
 from tfrecs.data.manifest import FILE_NAME, Manifest, digest, load, read_vocabulary
 from tfrecs.data.verification import verify
-from tfrecs.errors import InputError, nearest
+from tfrecs.errors import InputError, nearest, option
 from tfrecs.progress import note, say
 from tfrecs.runs import metrics_file
 from tfrecs.runs.config import JUDGED_BY
@@ -73,14 +73,16 @@ def _check_flags(arguments: Arguments) -> None:
     options, given = arguments.run, {**arguments.given_run, **arguments.recipe.given_config}
     gpu_id = options["gpu_id"]
     if gpu_id is not None and not re.fullmatch(r"-1|\d+(,\d+)*|", gpu_id):
-        raise InputError(f"--gpu_id: expected numbers of GPUs, such as 0 or 0,1, or -1 for none, got {gpu_id!r}")
+        raise InputError(
+            f"{option('gpu_id')}: expected numbers of GPUs, such as 0 or 0,1, or -1 for none, got {gpu_id!r}"
+        )
     if options["do_train"]:
         return
     if options["tensorboard"]:
         raise InputError("--tensorboard 1: has no effect with --do_train 0, which trains nothing")
     judging = [name for name in JUDGED_BY if name in given]
     if not options["do_eval"] and judging:
-        raise InputError(f"--{judging[0]}: has no effect with --do_eval 0, which evaluates nothing")
+        raise InputError(f"{option(judging[0])}: has no effect with --do_eval 0, which evaluates nothing")
 
 
 def _default_run_dir(arguments: Arguments) -> str:

@@ -9,11 +9,11 @@ A preset module may hold, besides `PRESETS` and `ALIASES`:
 """
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,8 +103,34 @@ def translate(
     for name, value in meant.items():
         if name in given and known[name] != value:
             flags = " ".join(f"--{flag} {text}" for flag, text in derived.items())
-            raise InputError(f"--{name} {known[name]}: contradicts {flags}")
+            raise InputError(f"{option(name)} {known[name]}: contradicts {flags}")
     return meant, [note for note in notes if note]
+
+
+def spelled(pairs: Iterable[tuple[str, str, Any]], values: Mapping[str, Any], typed: Collection[str]) -> dict[str, str]:
+    """What messages call options that a command line names as the original does.
+
+    Args:
+        pairs: of `(our option, the original's name, the value it was given)`.
+        values: dict of option to the value that came of it; where it is another, a message could not show both.
+        typed: names on the command line; an option that is among them keeps its own.
+
+    Returns:
+        dict of option to name.
+
+    Example:
+        >>> spelled([("select_metric", "valid_metric", "MRR@5"), ("dropout", "keep_prob", 0.8)],
+        ...         {"select_metric": "mrr@5", "dropout": 0.2}, ["valid_metric", "keep_prob"])
+        {'select_metric': 'valid_metric'}
+    """
+    return {ours: name for ours, name, value in pairs if ours not in typed and _is_same(values[ours], value)}
+
+
+def _is_same(value: Any, given: Any) -> bool:
+    try:
+        return float(value) == float(given)
+    except (TypeError, ValueError):
+        return str(value).lower() == str(given).lower()
 
 
 def respelled(module: ModuleType, name: str, value: Any) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tfrecs.data.dataset import Dataset
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, NotFiniteError
 from tfrecs.models import attention_maps
 from tfrecs.models.recommender import SequentialRecommender
 from tfrecs.serving import one_history
@@ -54,6 +54,7 @@ def attention(
 
     Raises:
         InputError: see `one_history.read` and `attention_maps.attention_weights`.
+        NotFiniteError: a weight is NaN or infinite.
     """
     candidate_ids = None if candidate is None else [id_of(data, "item", candidate, "candidate")]
     given = one_history.read(model, data, history, **question)
@@ -78,7 +79,7 @@ def attention(
             "weight": weights[head, query, key],
         }
         tables.append(pd.DataFrame(table, columns=COLUMNS))
-    return pd.concat(tables, ignore_index=True)
+    return _finite(model, pd.concat(tables, ignore_index=True), "weight", "attention weights")
 
 
 def contributions(
@@ -105,6 +106,7 @@ def contributions(
 
     Raises:
         InputError: see `one_history.read`; the item is unknown, or the model reads no histories.
+        NotFiniteError: a score is NaN or infinite.
     """
     if not model.reads_history:
         raise InputError(f"{type(model).__name__} reads no history: no item of one contributes to a score")
@@ -115,7 +117,17 @@ def contributions(
     rows = [places, *([place for place in places if place != left_out] for left_out in places)]
     scores = model.score(read.inputs(model, rows), [asked]).numpy()[:, 0].astype(np.float64)
     table = {"position": places, "item": np.array(data.items, object)[np.array(ids) - 1]}
-    return pd.DataFrame(table | {"contribution": scores[0] - scores[1:]})
+    with np.errstate(invalid="ignore"):
+        found = pd.DataFrame(table | {"contribution": scores[0] - scores[1:]})
+    return _finite(model, found, "contribution", "contributions")
+
+
+def _finite(model: SequentialRecommender, table: pd.DataFrame, column: str, what: str) -> pd.DataFrame:
+    """The table, whose numbers are none where weights of the model are none."""
+    bad = int((~np.isfinite(table[column])).sum())
+    if bad:
+        raise NotFiniteError(f"{type(model).__name__}: {bad} of {len(table)} {what} are NaN or infinite")
+    return table
 
 
 def _tokens(data: Dataset, kind: str, ids: Iterable[int]) -> np.ndarray:

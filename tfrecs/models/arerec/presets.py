@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from tfrecs.errors import InputError
+from tfrecs.errors import InputError, option
 from tfrecs.models.original_flags import Fixed, flag_value
 
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
@@ -86,10 +86,10 @@ def derive(original: Mapping[str, str], known: dict[str, Any], given: Collection
         if switch in original:
             used = flag_value(switch, original[switch])
             if not used and name in given and any(known[name]):
-                raise InputError(f"--{switch} {original[switch]}: contradicts --{name}")
+                raise InputError(f"--{switch} {original[switch]}: contradicts {option(name)}")
             if not (used and name in given):
                 meant[name] = published if used else (0.0,) * len(published)
-    if {"data_version", "model_name", "model_path"} & original.keys() and "run_dir" not in given:
+    if {"model_name", "model_path"} & original.keys() or version is not None and "run_dir" not in given:
         _needs_dataset("model_name" if "model_name" in original else "model_path", given)
         name = original.get("model_name") or _model_name(original, known | meant)
         meant["run_dir"] = os.path.join(original.get("model_path", "Model/"), known["dataset"], name)
