@@ -10,7 +10,7 @@ export FUZZ_SEED ?= 0
 export FUZZ_SHARE ?= 1.0
 export KILLS_SEED ?= 0
 
-.PHONY: help install run test test-slow fuzz kills lint clean
+.PHONY: help install run test test-slow fuzz kills bench lint clean
 
 help:
 	@echo "make run        train AttRec on the embedded sample, evaluate it, print recommendations"
@@ -18,6 +18,7 @@ help:
 	@echo "make test-slow  the tests that take minutes or start several processes"
 	@echo "make fuzz       damaged raw files, data, runs and requests; FUZZ_SEED=1 FUZZ_SHARE=0.02 make another, shorter run"
 	@echo "make kills      KILLS=100 kills of preparing, training and exporting; KILLS_SEED chooses the moments"
+	@echo "make bench      speed of training, evaluation, serving and preparation; RESULTS is the folder of the tables"
 	@echo "make lint       ruff: rules and formatting; mypy: types"
 	@echo "make install    only the environment in $(VENV); PYTHON and VENV may be given"
 	@echo "make clean      remove the .venv made here, caches and build outputs"
@@ -51,6 +52,13 @@ fuzz: $(STAMP)
 
 kills: $(STAMP)
 	$(BIN)/python -m tests.fuzz.kills $(KILLS)
+
+RESULTS ?= benchmarks/results
+
+bench: $(STAMP)
+	for model in attrec atrank arerec dif_sr sasrec; do $(BIN)/python benchmarks/run.py speed --model $$model --results $(RESULTS) || exit; done
+	for model in attrec dif_sr sasrec; do $(BIN)/python benchmarks/run.py serving --model $$model --results $(RESULTS) || exit; done
+	$(BIN)/python benchmarks/data_prep_scale.py --results $(RESULTS)
 
 lint: $(STAMP)
 	$(BIN)/python -m ruff check .

@@ -101,14 +101,15 @@ class Training:
         """What a step costs.
 
         Returns:
-            dict: `gflop`, floating point operations of the matrix products of a step; `mb`, the parameters and the
-            optimizer's state; `peak_mb`, the most memory that the process has held.
+            dict: `gflop`, floating point operations of the matrix products of a step; `batches`, steps in an epoch;
+            `mb`, the parameters and the optimizer's state; `peak_mb`, the most memory that the process has held.
         """
         model, batch = self.experiment.model, next(self.reading)
         counted = operations.of_products(lambda: model.train_step(batch))
         variables = [*model.variables, *model.optimizer.variables]
         return {
             "gflop": counted / 1e9,
+            "batches": len(self.source),
             "mb": sum(variable.value.dtype.size * int(np.prod(variable.shape)) for variable in variables) / 2**20,
             "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }

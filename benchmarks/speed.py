@@ -117,9 +117,9 @@ def report(
         "goes on while steps are made; `reading` is what a batch takes by itself",
         "- GFLOP: floating point operations of a step's matrix products; share: of what the machine does in a product",
         "",
-        f"| {over} | ms a step | targets/s | tokens/s | fill | reading, ms a batch | GFLOP a step | share | state, MB "
-        "| peak, MB | evaluation, users/s |",
-        "|---" * 11 + "|",
+        f"| {over} | ms a step | s an epoch | targets/s | tokens/s | fill | reading, ms a batch | GFLOP a step | share "
+        "| state, MB | peak, MB | evaluation, users/s |",
+        "|---" * 12 + "|",
     ]
     for value, rounds_of in answers.items():
         middle = {name: statistics.median(answer[name] for answer in rounds_of) for name in rounds_of[0]}
@@ -128,6 +128,7 @@ def report(
         cells = [
             value,
             _spread([answer["ms"] for answer in rounds_of], ",.1f"),
+            f"{cost['batches'] * middle['ms'] / 1e3:,.1f}",
             _spread([answer["rate"] for answer in rounds_of], ",.0f"),
             f"{middle['tokens']:,.0f}",
             f"{middle['fill']:.2f}",
@@ -146,20 +147,28 @@ def _spread(values: Sequence[float], form: str) -> str:
     return f"{statistics.median(values):{form}} [{min(values):{form}}, {max(values):{form}}]"
 
 
-def plot(model: str, over: str, answers: Mapping[str, Sequence[Mapping[str, float]]], path: str) -> None:
-    """Milliseconds a step and targets per second over the values, medians with their range.
+def plot(
+    model: str,
+    over: str,
+    answers: Mapping[str, Sequence[Mapping[str, float]]],
+    costs: Mapping[str, Mapping[str, float]],
+    path: str,
+) -> None:
+    """Milliseconds a step and seconds an epoch over the values, medians with their range.
 
     Args:
         model, over: str.
-        answers: what `measure` returned first.
+        answers, costs: what `measure` returned.
         path: str, the PNG to write.
     """
     from matplotlib.figure import Figure
 
     numbers = [float(value) for value in answers]
+    steps = [[answer["ms"] for answer in rounds] for rounds in answers.values()]
+    seconds = [cost["batches"] / 1e3 for cost in costs.values()]  # an epoch's, for each millisecond of a step
+    epochs = [[ms * each for ms in column] for column, each in zip(steps, seconds, strict=True)]
     figure = Figure(figsize=(8, 3.2), layout="constrained")
-    for axes, name, label in zip(figure.subplots(1, 2), ("ms", "rate"), ("ms a step", "targets/s"), strict=True):
-        columns = [[answer[name] for answer in rounds] for rounds in answers.values()]
+    for axes, columns, label in zip(figure.subplots(1, 2), (steps, epochs), ("ms a step", "s an epoch"), strict=True):
         middles = [statistics.median(column) for column in columns]
         lows = [middle - min(column) for middle, column in zip(middles, columns, strict=True)]
         highs = [max(column) - middle for middle, column in zip(middles, columns, strict=True)]
@@ -205,6 +214,6 @@ def main(argv: Sequence[str]) -> int:
     path = os.path.join(options.results, f"speed-{options.model}-{options.over}")
     with open(f"{path}.md", "w", encoding="utf-8") as file:
         file.write(text)
-    plot(options.model, options.over, answers, f"{path}.png")
+    plot(options.model, options.over, answers, costs, f"{path}.png")
     print(text)
     return 0

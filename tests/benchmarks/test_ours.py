@@ -17,7 +17,7 @@ ANSWERS = (
     {"rate", "examples", "tokens", "fill", "ms"},
     {"rate", "ms"},
     {"rate"},
-    {"gflop", "mb", "peak_mb"},
+    {"gflop", "batches", "mb", "peak_mb"},
     {"matmul", "copy"},
 )
 

@@ -3,7 +3,7 @@
 import pytest
 
 ANSWER = {"ms": 2.0, "rate": 500.0, "examples": 500.0, "tokens": 900.0, "fill": 0.9, "read": 0.25, "evaluated": 70.0}
-COST = {"gflop": 0.05, "mb": 3.0, "peak_mb": 900.0, "matmul": 100.0, "copy": 20.0}
+COST = {"gflop": 0.05, "batches": 700, "mb": 3.0, "peak_mb": 900.0, "matmul": 100.0, "copy": 20.0}
 
 
 def rows_of(path):
@@ -26,7 +26,10 @@ def test_smoke(program, tmp_path, capsys, over, values):
 def test_a_row_says_medians_and_the_share_of_the_machine(program):
     rounds = [ANSWER | {"ms": ms} for ms in (1.0, 5.0, 2.0)]
     report = program("speed").report("attrec", "dim", "command", {"8": rounds}, {"8": COST}, 0.3)
-    assert "| 8 | 2.0 [1.0, 5.0] | 500 [500, 500] | 900 | 0.90 | 0.25 | 0.05 | 25% | 3 | 900 | 70 [70, 70] |" in report
+    assert (
+        "| 8 | 2.0 [1.0, 5.0] | 1.4 | 500 [500, 500] | 900 | 0.90 | 0.25 | 0.05 | 25% | 3 | 900 | 70 [70, 70] |"
+        in report
+    )
 
 
 @pytest.mark.parametrize(
