@@ -56,7 +56,8 @@ kills: $(STAMP)
 RESULTS ?= benchmarks/results
 
 bench: $(STAMP)
-	for model in attrec atrank arerec dif_sr sasrec; do $(BIN)/python benchmarks/run.py speed --model $$model --results $(RESULTS) || exit; done
+	for model in attrec atrank arerec; do $(BIN)/python benchmarks/run.py speed --model $$model --results $(RESULTS) || exit; done
+	for model in dif_sr sasrec; do $(BIN)/python benchmarks/run.py speed --model $$model --over batch_tokens --values 1024 2048 8192 --results $(RESULTS) || exit; done
 	for model in attrec dif_sr sasrec; do $(BIN)/python benchmarks/run.py serving --model $$model --results $(RESULTS) || exit; done
 	$(BIN)/python benchmarks/data_prep_scale.py --results $(RESULTS)
 
