@@ -177,6 +177,8 @@ class Table:
         ("sample", {"num_users": float("nan")}, "^num_users: expected an integer from 1 to 1000000000, got nan$"),
         ("sample", {"num_users": True}, "^num_users: expected an integer from 1 to 1000000000, got True$"),
         ("sample", {"num_users": [20]}, "^num_users: expected an integer from 1 to 1000000000, got a list$"),
+        ("sample", {"min_item_interactions": 2**63}, "^min_item_interactions: .* from 1 to 9223372036854775807, got"),
+        ("sample", {"min_user_interactions": "9" * 22}, "^min_user_interactions: expected an integer from 1 to 9223"),
         ("sample", {"split": 5}, "^split: expected text, got 5$"),
         ("sample", {"out_dir": 5}, "^out_dir: expected text, got 5$"),
         ("sample", {"out_dir": b"data"}, "^out_dir: expected text, got a bytes$"),

@@ -23,6 +23,7 @@ ENDINGS = {
     "NAME": ("dataset", "model", "name", "preset"),
 }
 LEADING_TYPE = re.compile(r"^(tuple of \w+|ints|int|floats|float|str|bool|dict|tuple)(, |\. (?=NOTE))")
+LONG_NUMBER = re.compile(r"[+-]?\d{19,}")
 LARGEST = 2**63 - 1  # what the manifest, duckdb and TensorFlow hold
 
 
@@ -126,7 +127,7 @@ class Option:
         if self.type is bool and isinstance(value, bool):
             return value
         noun = {int: "an integer", float: "a number", str: "text", bool: "0 or 1", tuple: "a list"}[self.type]
-        wanted = f"{option(name)}: expected {noun}{self._range()}, got {_shown(value)}"
+        wanted = f"{option(name)}: expected {noun}{self._range(value)}, got {_shown(value)}"
         if self.type is str:
             return self._text(name, value, wanted)
         is_switch = (self.minimum, self.maximum) == (0, 1)
@@ -155,12 +156,13 @@ class Option:
             raise InputError(f"{option(name)}: empty")
         return converted
 
-    def _range(self) -> str:
-        if self.minimum is not None and self.maximum is not None:
-            return f" from {self.minimum} to {self.maximum}"
-        if self.minimum is not None:
-            return f" of at least {self.minimum}"
-        return "" if self.maximum is None else f" of at most {self.maximum}"
+    def _range(self, value: object) -> str:
+        low, high = self.minimum, self.maximum
+        if self.type is int and LONG_NUMBER.fullmatch(value if isinstance(value, str) else _shown(value)):
+            low, high = -LARGEST if low is None else low, LARGEST if high is None else high
+        if low is not None and high is not None:
+            return f" from {low} to {high}"
+        return f" of at least {low}" if low is not None else "" if high is None else f" of at most {high}"
 
 
 def _shown(value: object) -> str:

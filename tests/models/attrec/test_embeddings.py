@@ -59,6 +59,12 @@ def test_rows_lie_in_the_ball_before_the_first_update():
     np.testing.assert_array_equal(wide, free)  # rows that are short enough stay as they were drawn
 
 
+def test_a_time_signal_whose_powers_overflow_is_that_of_the_limit(recwarn):
+    found = embeddings.time_signal(3, 4, 1e30)
+    np.testing.assert_array_equal(found, embeddings.time_signal(3, 4, 1e2))
+    assert not recwarn.list
+
+
 @pytest.mark.parametrize("exponent", [1.0, 2.0])
 @pytest.mark.parametrize("dim", [6, 7])
 def test_time_signal_against_the_formula(dim, exponent):

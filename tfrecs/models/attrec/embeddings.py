@@ -136,5 +136,6 @@ def time_signal(length: int, dim: int, exponent: float = 1.0) -> np.ndarray:
     Source: AttRec (2018), equations 8 and 9. NOTE: `model_AttRec.py:130` has twice the exponent.
     """
     even = np.arange(dim) // 2 * 2
-    angle = np.arange(length)[:, None] / np.power(10000.0, exponent * even / dim)
+    with np.errstate(over="ignore"):  # the angle is 0, then, as in the limit
+        angle = np.arange(length)[:, None] / np.power(10000.0, exponent * even / dim)
     return np.where(np.arange(dim) % 2 == 0, np.sin(angle), np.cos(angle)).astype(np.float32)

@@ -128,7 +128,7 @@ _YAML = Fixed(
 FIXED = {
     "state": Fixed(("INFO",), "there is one level of messages"),
     "reproducibility": _ALWAYS,
-    "show_progress": Fixed(("True",), "progress is always shown"),
+    "show_progress": Fixed(("True",), "progress is shown unless --quiet 1 hides it"),
     "save_dataset": Fixed(("False",), "data are prepared once, by python -m data_prep.prepare"),
     "save_dataloaders": Fixed(("False",), "examples are made while reading and never stored"),
     "multi_gpus": Fixed(("False",), "--strategy mirrored trains on all GPUs"),
