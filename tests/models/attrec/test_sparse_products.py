@@ -27,7 +27,7 @@ def test_products_and_their_gradients_are_those_of_a_gather(wrap):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-@pytest.mark.parametrize("ids", [IDS, IDS[0], IDS[:0]])
+@pytest.mark.parametrize("ids", [IDS, IDS[0], IDS[:0], tf.cast(IDS, tf.int32)])
 def test_rows_and_their_gradient_are_those_of_a_gather(ids):
     (found, [gradient]), (expected, [expected_gradient]) = (
         gradients(lambda table, read=read: tf.sin(read(table, ids)), RIGHT) for read in (rows_at, tf.gather)

@@ -13,7 +13,7 @@ def rows_at(table: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
 
     Args:
         table: float `[rows, dim]`.
-        ids: int64 `[...]`.
+        ids: int `[...]`.
 
     Returns:
         float `[..., dim]`.
@@ -46,7 +46,7 @@ def products_at(left: tf.Tensor, right: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
     Args:
         left: float `[batch, dim]`.
         right: float `[rows, dim]`.
-        ids: int64 `[batch, count]`, rows of `right`.
+        ids: int `[batch, count]`, rows of `right`.
 
     Returns:
         float `[batch, count]`.
@@ -72,7 +72,7 @@ def products_at(left: tf.Tensor, right: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
 def _sparse(rows: tf.Tensor, columns: tf.Tensor, values: tf.Tensor, shape: list[tf.Tensor | int]) -> tf.Tensor:
     """A matrix in compressed rows; `rows` are in order, and a repeated cell counts as the sum of its values."""
     return tf.raw_ops.SparseTensorToCSRSparseMatrix(
-        indices=tf.stack([rows, columns], axis=1), values=values, dense_shape=tf.stack(shape)
+        indices=tf.stack([rows, tf.cast(columns, rows.dtype)], axis=1), values=values, dense_shape=tf.stack(shape)
     )
 
 
