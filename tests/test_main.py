@@ -117,7 +117,7 @@ def test_a_run_again_from_its_configuration(command, folder):
         (("check", "nothing.npz"), "tfrecs: error: nothing.npz"),
         (("convert", "--model", "atrec", "--checkpoint", "c", "--out", "o"), "tfrecs: error: --model: unknown model"),
         *(
-            ((*flags, NOT_UTF_8), f"error: {flags[-1]}: expected text in UTF-8, got 'runs/\\udcff'")
+            ((*flags, NOT_UTF_8), f"error: {flags[-1]}: expected text")
             for flags in (
                 ("train", *TRAIN, "--data_dir", "data/shop", "--run_dir"),
                 ("train", *TRAIN, "--data_dir"),

@@ -112,9 +112,10 @@ def train(
     recipe = recipes.create(model, preset, values, goes_on=resume or checkpoint is not None)
     run_dir = os.fspath(run_dir) if run_dir else default_run_dir(recipe, data.data_dir, data.manifest.name)
     actions = session.Actions(True, evaluate, resume, checkpoint, overwrite, tensorboard)
-    session.check(recipe, run_dir, actions)
+    named = ("model", "preset")
+    session.check(recipe, run_dir, actions, named)
     with session.locked(run_dir, actions) as stack:
-        experiment, _ = session.run(recipe, data.data_dir, data.manifest, run_dir, actions, stack, ("model", "preset"))
+        experiment, _ = session.run(recipe, data.data_dir, data.manifest, run_dir, actions, stack, named)
     return Run(run_dir, data=data, model=experiment.model)
 
 

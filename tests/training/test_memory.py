@@ -110,6 +110,11 @@ def test_what_evaluation_and_shuffling_and_attention_hold_is_counted(monkeypatch
         check_data(recipe.model, model_arguments, recipe.config, data_dir, manifest.load(data_dir))
 
 
+def test_shared_negatives_are_held_once_a_batch():
+    model = AttRec(60, 60, embedding_dim=4, num_negatives=10**6, shared_negatives=True)
+    memory.check(model, TrainConfig(), memory.Extent(examples=512), available=10**6 * (8 + 4 * 4) + 10**6)
+
+
 def test_judging_needs_no_room_for_training(monkeypatch, data_dir):
     found, config = manifest.load(data_dir), TrainConfig(batch_size=10**6)
     monkeypatch.setattr(memory, "total", lambda: 10**6)
@@ -132,6 +137,7 @@ def test_examples_and_attention_are_counted_as_they_are_made(data_dir, model):
             del smallest["time_dim"]
         if not PRESETS[model][preset]["model"].get("hidden_units", 1):
             del smallest["hidden_units"]
+        smallest |= {"shared_negatives": preset == "recommended"} if model == "attrec" else {}
         made = MODELS[model].from_preset(preset, Dataset(data_dir), **smallest | {"max_history": 4})
         batches = Dataset(data_dir).training_batches(made, batch_size=10**6)
         (batch,) = batches

@@ -49,10 +49,10 @@ def run(arguments: Arguments) -> dict[str, Any]:
         options["tensorboard"],
     )
     _check_flags(arguments)
-    session.check(recipe, run_dir, actions)
+    names = [name for name in ("model", "preset") if name in arguments.given_run]
+    session.check(recipe, run_dir, actions, names)
     with session.locked(run_dir, actions) as stack:
         data_dir, manifest = _data(arguments)
-        names = [name for name in ("model", "preset") if name in arguments.given_run]
         experiment, metrics = session.run(recipe, data_dir, manifest, run_dir, actions, stack, names)
         if actions.evaluate:
             say(f"\n{metrics_file.tables(metrics)}")

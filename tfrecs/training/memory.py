@@ -199,7 +199,8 @@ def _training(model: SequentialRecommender, config: TrainConfig, extent: Extent)
     for name in LENGTHS:
         length = time if name == "max_history" else getattr(model, name, None)
         if isinstance(length, int):
-            yield Need((rows, length, ID_BYTES + floats * width), f"a batch by {option(name)}")
+            shared = name == "num_negatives" and getattr(model, "shared_negatives", False)
+            yield Need((1 if shared else rows, length, ID_BYTES + floats * width), f"a batch by {option(name)}")
     yield Need((rows, *_attended(model, time, 1), floats), "attention weights of a batch")
     examples, ids = model.count_examples(extent.trained)
     yield Need(

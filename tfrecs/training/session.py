@@ -46,13 +46,14 @@ class Actions:
         return self.train and self.checkpoint is None and not self.resume
 
 
-def check(recipe: Recipe, run_dir: str, actions: Actions) -> None:
+def check(recipe: Recipe, run_dir: str, actions: Actions, named: Collection[str] = ()) -> None:
     """Refuses what can be refused before any data are read or made; makes TensorFlow deterministic for good.
 
     Args:
         recipe: `Recipe`.
         run_dir: str.
         actions: `Actions`.
+        named: as for `run`.
 
     Raises:
         InputError: the directory cannot hold the run, or an argument is out of its range.
@@ -66,7 +67,7 @@ def check(recipe: Recipe, run_dir: str, actions: Actions) -> None:
     if actions.starts_fresh or listing.newest(run_dir) is None:
         check_arguments(recipe.model, recipe.model_arguments, recipe.config)
     else:
-        _check_given(run_dir, directory.read_config(run_dir), recipe, actions)
+        _check_given(run_dir, directory.read_config(run_dir), recipe, actions, named)
         _config_of(run_dir, recipe)
 
 
@@ -220,7 +221,7 @@ def _stored(
 
 
 def _check_given(
-    run_dir: str, stored: Mapping[str, Any], recipe: Recipe, actions: Actions, named: Collection[str] = ()
+    run_dir: str, stored: Mapping[str, Any], recipe: Recipe, actions: Actions, named: Collection[str]
 ) -> None:
     """Refuses given values that a stored run contradicts; `named` as for `run`."""
     wrong = recipes.contradictions(stored, recipe, actions.train, named)

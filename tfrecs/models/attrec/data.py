@@ -36,7 +36,7 @@ def training_examples(model: SequentialRecommender, sequences: Sequences, draw: 
 def count_examples(model: SequentialRecommender, lengths: np.ndarray) -> tuple[int, int]:
     """How many windows those are and how many ids each has; see `SequentialRecommender.count_examples`."""
     reserved = 1 if model.partial_windows else model.max_history + model.num_targets - 1
-    ids = model.max_history + model.num_targets + model.num_negatives
+    ids = model.max_history + model.num_targets + (1 if model.shared_negatives else model.num_negatives)
     return int(np.maximum(lengths - reserved, 0).sum()), ids
 
 
