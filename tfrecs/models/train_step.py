@@ -70,7 +70,8 @@ def with_penalty(
         `gradient` where there is no regularizer, else a `tf.Tensor`.
 
     Example:
-        >>> table = keras.Variable([[1.0], [2.0]], regularizer=keras.regularizers.L2(0.5))
+        >>> table = keras.Variable([[1.0], [2.0]])
+        >>> table.regularizer = keras.regularizers.L2(0.5)
         >>> slices = tf.IndexedSlices(tf.constant([[3.0], [3.0]]), tf.constant([1, 1]), tf.constant([2, 1]))
         >>> with_penalty(slices, table, tf.constant(1.0)).numpy().tolist()
         [[1.0], [8.0]]
