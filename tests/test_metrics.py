@@ -13,14 +13,14 @@ from tfrecs import metrics
 def rank(scores, target, excluded, first_item=1, chunk_size=65536):
     """`scores` `[batch, items + 1]` by item id, PAD included."""
     table = tf.constant(scores, tf.float32)
-    return metrics.pessimistic_rank(
+    return metrics.checked_rank(
         lambda ids: tf.gather(table, ids, axis=1),
         tf.constant(target, tf.int64),
         tf.constant(excluded, tf.int64),
         table.shape[1] - 1,
         first_item,
         chunk_size,
-    ).numpy()
+    )[0].numpy()
 
 
 def brute_force(scores, target, excluded, first_item):

@@ -25,14 +25,14 @@ def is_score(values: tf.Tensor) -> tf.Tensor:
     return values < tf.constant(float("inf"), values.dtype)
 
 
-def pessimistic_rank(
+def checked_rank(
     score_items: Callable[[tf.Tensor], tf.Tensor],
     target: tf.Tensor,
     excluded: tf.Tensor,
     num_items: int,
     first_item: int = 1,
     chunk_size: int = 65536,
-) -> tf.Tensor:
+) -> tuple[tf.Tensor, tf.Tensor]:
     """The rank of each row's target among all items, ties counted against it, without sorting.
 
     Rank 1 is best: 1 + the number of other items, excluded ones left out, whose score is not below the target's. A
@@ -47,32 +47,14 @@ def pessimistic_rank(
         chunk_size: int, candidates scored at a time: bounds memory.
 
     Returns:
-        int64 `[batch]`.
+        `(rank int64 [batch], sound bool [batch])`; `sound` is False where any candidate's score, of an excluded item
+        too, is none by `is_score`.
 
     Example:
         >>> scores = tf.constant([[0.3, 0.9, 0.5, 0.5]])
-        >>> pessimistic_rank(lambda ids: tf.gather(scores, ids - 1, axis=1), tf.constant([3], tf.int64),
-        ...                  tf.zeros([1, 0], tf.int64), 4).numpy().tolist()
+        >>> checked_rank(lambda ids: tf.gather(scores, ids - 1, axis=1), tf.constant([3], tf.int64),
+        ...              tf.zeros([1, 0], tf.int64), 4)[0].numpy().tolist()
         [3]
-    """
-    return checked_rank(score_items, target, excluded, num_items, first_item, chunk_size)[0]
-
-
-def checked_rank(
-    score_items: Callable[[tf.Tensor], tf.Tensor],
-    target: tf.Tensor,
-    excluded: tf.Tensor,
-    num_items: int,
-    first_item: int = 1,
-    chunk_size: int = 65536,
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """The pessimistic rank of each row's target, and whether the row's scores can be ranked at all.
-
-    Args: as for `pessimistic_rank`.
-
-    Returns:
-        `(rank int64 [batch], sound bool [batch])`; `sound` is False where any candidate's score, of an excluded item
-        too, is none by `is_score`.
     """
     chunks = [
         tf.range(first, min(first + chunk_size, num_items + 1), dtype=tf.int64)

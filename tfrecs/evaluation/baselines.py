@@ -31,7 +31,7 @@ class Popularity:
         return scores if scores.shape.rank == 2 else tf.tile(scores[tf.newaxis], [_rows(batch), 1])
 
     def rank(self, batch: Mapping[str, tf.Tensor], target: tf.Tensor, excluded: tf.Tensor) -> tf.Tensor:
-        """The pessimistic rank of each target; see `metrics.pessimistic_rank`."""
+        """The pessimistic rank of each target; see `metrics.checked_rank`."""
         return self.checked_rank(batch, target, excluded)[0]
 
     def checked_rank(

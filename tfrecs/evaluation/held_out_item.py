@@ -31,7 +31,7 @@ class Scorer(Protocol):
 
 
 class FullRanking:
-    """Every item is a candidate; `metrics.pessimistic_rank` of the held-out one.
+    """Every item is a candidate; `metrics.checked_rank` of the held-out one.
 
     Args:
         exclude_seen: bool, leave the items of the history out; False lets them compete.
