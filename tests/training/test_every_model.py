@@ -50,6 +50,10 @@ def test_xla_from_the_command_line(tmp_path, model, command):
     batches = ("--batch_tokens", "0", "--batch_size", "64")
     code, _, stderr = command(tmp_path, *flags, *batches, "--jit_compile", "1", small=())
     assert code == 0, stderr
+    assert (
+        "--jit_compile 1: XLA compiles the step for each shape of a batch: a whole one, the last of an epoch\n"
+        in stderr
+    )
 
 
 @pytest.mark.slow  # that updates are equal is tested model by model

@@ -128,6 +128,9 @@ def run(
         note(summary.of_model(experiment.model))
         epochs = "1 epoch" if config.epochs == 1 else f"{config.epochs} epochs"
         note(f"training: {metrics_file.title(metrics, config.train_split)}; at most {epochs}")
+        if config.jit_compile:
+            by_tokens = "every length of histories" if config.batch_tokens else "a whole one, the last of an epoch"
+            note(f"{option('jit_compile')} 1: XLA compiles the step for each shape of a batch: {by_tokens}")
         experiment.check()
         stack.enter_context(lock.exclusive(run_dir))
         description = {"preset": preset}
