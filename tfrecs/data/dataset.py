@@ -1,6 +1,7 @@
 """Prepared data as one object: its counts and vocabularies, and batches for a model."""
 
 import functools
+import numbers
 import os
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -220,6 +221,7 @@ def _check_model(model: Recommender, data_dir: str, manifest: Manifest) -> None:
         raise InputError(f"model: this {name} reads {', '.join(missing)}, which {data_dir} ({manifest.name}) lacks")
 
 
-def _check_count(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
+def _check_count(name: str, value: Any, least: int) -> None:
+    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_whole or not least <= int(value) < 2**63:
         raise InputError(f"{option(name)}: expected an integer of at least {least}, got {value!r}")

@@ -1,13 +1,18 @@
 """What the constructors of models accept: a bad argument is named and echoed before anything is built."""
 
+import functools
+import inspect
 import math
 import numbers
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
+from tfrecs.arguments import conform
 from tfrecs.errors import InputError, nearest, option
 from tfrecs.options import spelled
 
+P = ParamSpec("P")
+R = TypeVar("R")
 LARGEST = 2**31 - 1  # of an int32, which TensorFlow uses for sizes
 SIZE = "an integer of at least 1"
 DEPTH = "an integer from 1 to 1000"  # layers, each an object of its own
@@ -31,6 +36,39 @@ INSIDE: dict[str, Callable[[Any], bool]] = {
 
 # Of a model's constructor's names, those that are the base's to keep.
 INHERITED = ("self", "__class__", "kwargs", "num_users", "num_items", "loss_reduction", "clip_unmerged_rows")
+
+
+def plain_arguments(constructor: Callable[P, R]) -> Callable[P, R]:
+    """A model's constructor that takes NumPy's numbers as Python's, and only True or False for a switch.
+
+    Example:
+        >>> @plain_arguments
+        ... def make(dim: int, causal: bool = True):
+        ...     return type(dim)
+        >>> make(8, causal="no")
+        Traceback (most recent call last):
+        ...
+        tfrecs.errors.InputError: causal: expected True or False, got 'no'
+    """
+    # Read at the first call, when every name in the annotations is there.
+    signature = functools.cache(lambda: inspect.signature(constructor, eval_str=True))
+
+    @functools.wraps(constructor)
+    def construct(*args: P.args, **kwargs: P.kwargs) -> R:
+        bound = signature().bind(*args, **kwargs)
+        for name, value in bound.arguments.items():
+            is_switch = signature().parameters[name].annotation is bool
+            bound.arguments[name] = conform(name, value, bool) if is_switch else _plain(value)
+        return constructor(*bound.args, **bound.kwargs)
+
+    return construct
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's, those of a tuple or list too; anything else as it is."""
+    if _is_number(value):
+        return int(value) if _is_whole(value) else float(value)
+    return type(value)(map(_plain, value)) if type(value) in (tuple, list) else value
 
 
 def _is_number(value: object) -> bool:

@@ -90,6 +90,7 @@ class ARERec(SequentialRecommender):
     fields = ("item", "timestamp", "rating")
     minimal_sizes = {"num_users": 1, "num_items": 1, "num_units": 1}
 
+    @ranges.plain_arguments
     def __init__(
         self,
         num_users: int,

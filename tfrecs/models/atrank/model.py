@@ -106,6 +106,7 @@ class ATRank(SequentialRecommender):
     minimal_sizes = {"num_users": 1, "num_items": 1, "attribute_sizes": (1,), "attribute_lengths": (0,)}
     minimal_sizes |= {"num_actions": 0, "num_groups": 1}
 
+    @ranges.plain_arguments
     def __init__(
         self,
         num_users: int,

@@ -83,6 +83,7 @@ class AttRec(SequentialRecommender):
     attention_reads = ("history",)
     whole_tables = 8192  # rows of tables up to which training multiplies with factors of all items
 
+    @ranges.plain_arguments
     def __init__(
         self,
         num_users: int,

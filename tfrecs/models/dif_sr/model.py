@@ -95,6 +95,7 @@ class DIFSR(SequentialRecommender):
     attention_reads = ("history",)
     minimal_sizes = {"num_users": 1, "num_items": 1, "attribute_sizes": (), "attribute_lengths": ()}
 
+    @ranges.plain_arguments
     def __init__(
         self,
         num_users: int,

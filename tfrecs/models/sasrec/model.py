@@ -77,6 +77,7 @@ class SASRec(SequentialRecommender):
     reads_users = False
     attention_reads = ("history",)
 
+    @ranges.plain_arguments
     def __init__(
         self,
         num_users: int,
