@@ -101,6 +101,6 @@ def test_configurations_next_to_cards_are_accepted_and_say_what_their_protocol_d
     for name in ("protocol", "seed", "exclude_seen"):
         assert config["train"][name] == metrics[name]
     assert PROTOCOLS[metrics["protocol"]].exclude_seen in (None, metrics["exclude_seen"])
-    recipe = parse(["--config", str(path)]).recipe
+    recipe = parse(["--config", str(path), "--data_dir", "data"]).recipe
     assert recipe.model == config["model"] and recipe.config.epochs == config["train"]["epochs"]
     assert not os.path.isabs(config["data_dir"])

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 import tfrecs
+from tfrecs import json_files
 from tfrecs.command_line import main as command_line
 
 SMALL = ("--epochs", "1", "--embedding_dim", "4", "--strategy", "none", "--num_recommendations", "0")
@@ -78,7 +79,7 @@ def test_a_run_again_from_its_configuration(command, folder):
     """`--config` brings model, preset and arguments; flags override them."""
     config = folder / "runs" / "attrec-recommended-sample" / "config.json"
     again = folder / "again"
-    flags = ("--data_dir", "data/shop", "--run_dir", again, "--num_recommendations", "0", "--do_eval", "0", "-q")
+    flags = ("--run_dir", again, "--num_recommendations", "0", "--do_eval", "0", "-q")
     code, _, stderr = command("train", "--config", config, *flags)
     assert (code, stderr) == (0, "")
     first, second = (json.loads(path.read_text()) for path in (config, again / "config.json"))
@@ -88,6 +89,17 @@ def test_a_run_again_from_its_configuration(command, folder):
     other = json.loads((again / "config.json").read_text())
     assert code == 0 and other["model_arguments"] == first["model_arguments"] | {"margin": 0.75}
     assert other["train"] == first["train"] | {"seed": 1}
+    assert second["data_dir"] == first["data_dir"] == str(folder / "data" / "shop")
+
+
+def test_a_configuration_whose_data_are_gone_is_refused(command, folder, tmp_path):
+    """Another data set, the sample by default, would be trained on without a word."""
+    path = folder / "runs" / "attrec-recommended-sample" / "config.json"
+    config = json_files.load(path, "a run's configuration") | {"data_dir": str(tmp_path / "gone")}
+    json_files.write(tmp_path / "config.json", config)
+    code, _, stderr = command("train", "--config", tmp_path / "config.json", "--run_dir", tmp_path / "run")
+    assert code == 2 and f"was trained on {tmp_path / 'gone'}, which is not there; name --data_dir or" in stderr
+    assert os.listdir(tmp_path) == ["config.json"]
 
 
 @pytest.mark.parametrize(
@@ -111,6 +123,8 @@ def test_a_run_again_from_its_configuration(command, folder):
         (("export", "--k", "61"), "error: --k: expected an integer from 1 to 60, the items there are, got 61"),
         (("evaluate", "--run_dir", "nowhere"), "nowhere/config.json: no run there"),
         (("train", "--config", "nowhere.json"), "nowhere.json"),
+        (("train", "--modle", "attrec"), "unknown flag '--modle'; did you mean '--model'?"),
+        (("evaluate", "--config", "other.json"), "--config: tfrecs evaluate reads the configuration of the run"),
         (("train", "--model", "sasrec", "--config", "runs/attrec-recommended-sample/config.json"), "is of attrec"),
         (("train", "--model", "attrec", "--region_size", "3"), "unknown flag '--region_size'; --model arerec has it"),
         (("train", "--model", "dif_sr", "--valid_metric", "MRR@9"), "train: error: --valid_metric: no metric 'mrr@9'"),

@@ -2,11 +2,12 @@
 
 import argparse
 import dataclasses
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tfrecs import options
-from tfrecs.errors import InputError, command_line, naming
+from tfrecs.errors import InputError, command_line, naming, nearest
 from tfrecs.models import MODELS, declarations, original_flags
 from tfrecs.models.presets import ALIASES, MODULES, PRESETS
 from tfrecs.options import Option, Parser
@@ -34,6 +35,7 @@ RUN_OPTIONS = {
     "quiet": Option(bool, False, "print only results and errors, no progress"),
     "tensorboard": Option(bool, False, "write the history as scalars below the run's tensorboard folder"),
 }
+DATA_OF_ORIGINALS = ("data_path", "data_version", "file_path")  # flags of originals that say which data to take
 RENAMED = {"max_seq_length": "max_history", "num_epochs": "epochs", "lr": "learning_rate"}
 
 
@@ -122,6 +124,13 @@ def parse(
     typed = {name: values[name] for name in aliases if name in values}
     names = original_flags.spelled([(aliases[name], name, value) for name, value in typed.items()], given, values)
     given |= {"model": model} if "model" in given else {}
+    if "data_dir" in stored and {"data_dir", "dataset", "raw_dir", *DATA_OF_ORIGINALS} & {*given, *original}:
+        del stored["data_dir"]
+    elif not os.path.isdir(stored.get("data_dir", os.curdir)):
+        raise InputError(
+            f"--config {values['config']}: its run was trained on {stored['data_dir']}, which is not there; "
+            "name --data_dir or --dataset"
+        )
     given = {**stored, **(known or {}), **given}
     known_values = {**run, **training, **own, **_preset(model, preset), **given}
     with naming(**names):
@@ -154,13 +163,16 @@ def _model_and_preset(argv: Sequence[str], known: Mapping[str, Any]) -> tuple[st
     config = config_file.read(given.config) if given.config else {}
     name = given.model or config.get("model") or (next(iter(MODELS)) if {"-h", "--help"} & set(argv) else None)
     if name is None:
-        raise InputError(f"--model: required; choose from {', '.join(MODELS)}")
+        typo = next((flag for flag in argv if nearest(flag, ["--model"]).startswith("did you mean")), None)
+        hint = f"; unknown flag {typo!r}; did you mean '--model'?" if typo else ""
+        raise InputError(f"--model: required; choose from {', '.join(MODELS)}{hint}")
     model = recipes.model_name(name)
     if config and model != config["model"]:
         raise InputError(f"--model {model}: {given.config} is of {config['model']}")
     preset = given.preset or config.get("preset") or "recommended"
     recipes.check_preset(model, preset)
-    return model, preset, _chosen(model, config)
+    data = {"data_dir": config["data_dir"]} if config.get("data_dir") else {}
+    return model, preset, _chosen(model, config) | data
 
 
 def _chosen(model: str, config: Mapping[str, Any]) -> dict[str, Any]:

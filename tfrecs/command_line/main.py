@@ -148,6 +148,8 @@ def _evaluate(flags: Sequence[str]) -> int:
     for flag in ("--do_train", "--do_eval", "--load_model", "--overwrite", "--tensorboard"):
         if flag in given:
             raise InputError(f"{flag}: tfrecs evaluate never trains; tfrecs train does")
+    if "--config" in given:
+        raise InputError("--config: tfrecs evaluate reads the configuration of the run")
     parser = Parser(add_help=False)
     RUN["run_dir"].add_to(parser, "run_dir")
     given_dir = parser.parse_known_args(flags)[0].run_dir
