@@ -199,6 +199,11 @@ def test_bad_arguments(data, call, message):
     [
         ("num_items", 8, "model: this Pairs was made for num_items=8, but .* has num_items=9"),
         ("num_users", 6, "model: this Pairs was made for num_users=6, but .* has num_users=5"),
+        (
+            "made_for",
+            ("0", "1"),
+            "model: this Pairs was made for other users and items than .*test. has, of equal number",
+        ),
         ("fields", ("item", "timestamp"), "model: this Pairs reads timestamp, which .*test. lacks"),
     ],
 )

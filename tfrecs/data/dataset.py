@@ -216,6 +216,8 @@ def _check_model(model: Recommender, data_dir: str, manifest: Manifest) -> None:
                 f"model: this {name} was made for {size}={getattr(model, size)}, but {data_dir} has "
                 f"{size}={getattr(manifest, size)}; make it with {name}.from_preset(preset, data)"
             )
+    if getattr(model, "made_for", None) not in (None, manifest.digests):
+        raise InputError(f"model: this {name} was made for other users and items than {data_dir} has, of equal number")
     missing = [field for field in model.fields if field not in manifest.fields]
     if missing:
         raise InputError(f"model: this {name} reads {', '.join(missing)}, which {data_dir} ({manifest.name}) lacks")

@@ -106,6 +106,11 @@ class Manifest:
     oracle: dict[str, float] | None = None
     schema_version: int = SCHEMA_VERSION
 
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """What tells apart data whose ids stand for other users or items: the SHA-256 of both vocabularies."""
+        return tuple(self.vocabularies[name].sha256 for name in ("user", "item"))
+
 
 def save(data_dir: str, manifest: Manifest) -> None:
     """Writes `data_dir/dataset.json`, with a checksum.

@@ -129,6 +129,7 @@ def create(
     """
     decided = cls.data_arguments(data_dir, manifest, arguments, split)
     model = cls(**{**arguments, **decided}, **options)
+    model.made_for = manifest.digests
     model.adapt(data_dir, manifest, split)
     return model
 

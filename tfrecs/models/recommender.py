@@ -57,6 +57,7 @@ class SequentialRecommender(Saved, Trainer, Ranker, keras.Model):
     input_names: tuple[str, ...] = requests.INPUTS  # what may be asked of it; a subclass that reads more adds that
     padded_fields: tuple[str, ...] = ("history",)  # tensors `[rows, time]`, cut to the longest row of a batch by tokens
     fallback_arguments: dict[str, Any] = {}  # arguments under which the model runs on data without the optional columns
+    made_for: tuple[str, ...] | None = None  # `Manifest.digests` of the data that it was made for, where that is known
     max_history = 0  # items of a history that are read at most; an argument of models that read any
     reads_users = True  # whether the user's own id matters, not only the history
     reads_history = True  # whether the items of the history matter, not only the user
