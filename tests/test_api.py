@@ -249,3 +249,11 @@ def test_import_is_quick_and_offers_the_public_names():
     assert tfrecs.models.AttRec is MODELS["attrec"]
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         tfrecs.trian  # noqa: B018
+
+
+def test_layers_are_offered_by_name():
+    import tfrecs.layers
+
+    assert {"FeedForward", "PooledEmbedding", "masked_softmax"} <= set(dir(tfrecs.layers))
+    for name in dir(tfrecs.layers):
+        assert callable(getattr(tfrecs.layers, name)), name

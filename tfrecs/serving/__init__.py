@@ -1,1 +1,1 @@
-"""SavedModels for TensorFlow Serving."""
+"""Answers of a trained model: recommendations as tables, explanations, and SavedModels for TensorFlow Serving."""

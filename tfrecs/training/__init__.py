@@ -1,1 +1,1 @@
-"""Runs: configuration, distribution, checkpoints, evaluation and the loop."""
+"""From a recipe to a trained model: what a run is made of, the loop, distribution, and the memory it needs."""
