@@ -72,6 +72,12 @@ def test_batches_of_another_model_are_refused(shop, make):
         batches = shop.evaluation_batches(other, "valid") if batches is None else batches
         with pytest.raises(InputError, match="batches made for SASRec, not AttRec: data.(training|evaluation)_batches"):
             call(batches)
+    for call in (model.evaluate, model.predict):
+        with pytest.raises(InputError, match="batch_size: AttRec"):
+            call(shop.evaluation_batches(model, "valid"), batch_size=3)
+    for steps in (0, -1, 1.5):
+        with pytest.raises(InputError, match=f"steps_per_execution: expected an integer of at least 1, got {steps}"):
+            model.compile(keras.optimizers.Adam(), steps_per_execution=steps)
     with pytest.raises(InputError, match="x: batches made for max_history 7, not 5: data.training_batches"):
         model.fit(shop.training_batches(longer))
 

@@ -150,9 +150,8 @@ def _print_recommendations(experiment: Experiment, data_dir: str, manifest: Mani
     user = users[int(batch["user"][0]) - 1]
     for kind in experiment.model.kind_names or (None,):
         ids, scores = experiment.model.recommend(batch, count, excluded=batch["seen"], kind=kind)
-        say(
-            f"\n{count} recommendations{f' of kind {kind}' if kind else ''} for user {user}, after the history before the test item:"
-        )
+        of_kind = f" of kind {kind}" if kind else ""
+        say(f"\n{count} recommendations{of_kind} for user {user}, from the history before the test item:")
         for rank, (item, score) in enumerate(zip(ids[0].numpy(), scores[0].numpy(), strict=True), 1):
             if item:
                 say(f"{rank:3d}. item {items[int(item) - 1]}  score {score:.4f}")

@@ -72,6 +72,7 @@ class Trainer(Mixin):
         for name, value in given.items():
             if value is not None:
                 raise InputError(f"{name}: {type(self).__name__} {OWN[name]}")
+        ranges.check({"steps_per_execution": steps_per_execution}, {"steps_per_execution": ranges.SIZE})
         super().compile(
             optimizer=optimizer,
             run_eagerly=run_eagerly,
@@ -159,6 +160,8 @@ class Trainer(Mixin):
             NotFiniteError: scores are NaN or infinite; the message says for how many users.
         """
         self._refuse(y=y)
+        if isinstance(x, EvaluationBatches):
+            self._refuse(batch_size=options.get("batch_size"))
         results = super().evaluate(self._evaluated(x, "x"), **options)
         bad, count = int(self.unsound_rows.result()), int(self.ranked_rows.result())
         if bad:
@@ -167,6 +170,8 @@ class Trainer(Mixin):
 
     def predict(self, x: Any, **options: Any) -> np.ndarray:
         """As Keras's, which also takes `data.evaluation_batches.EvaluationBatches`: scores of all items."""
+        if isinstance(x, EvaluationBatches):
+            self._refuse(batch_size=options.get("batch_size"))
         return super().predict(self._evaluated(x, "x"), **options)
 
     def summary(self, *args: Any, print_fn: Callable[[str], Any] | None = None, **options: Any) -> None:

@@ -47,8 +47,9 @@ def recommend(
         kind: str, for a model that tells kinds of items apart: recommend items of this kind only.
 
     Returns:
-        DataFrame with a row for each recommendation, best first: `user` (a token; with histories alone, their number
-        from 0), `rank` int from 1, `item` token, `score` float.
+        DataFrame with a row for each recommendation, best first: `user` (as given; with histories alone, their number
+        from 0), `rank` int from 1, `item` and `score` float. Items are text, whatever type the log's ids had, and so are
+        users who were not named.
 
     Raises:
         InputError: an unknown user or item, naming it and its place; `k` beyond the catalogue; lists that do not pair
