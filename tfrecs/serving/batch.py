@@ -48,8 +48,8 @@ def recommend(
 
     Returns:
         DataFrame with a row for each recommendation, best first: `user` (as given; with histories alone, their number
-        from 0), `rank` int from 1, `item` and `score` float. Items are text, whatever type the log's ids had, and so are
-        users who were not named.
+        from 0), `rank` int from 1, `item` and `score` float. Items are text, whatever type the log's ids had,
+        and so are users who were not named.
 
     Raises:
         InputError: an unknown user or item, naming it and its place; `k` beyond the catalogue; lists that do not pair
