@@ -40,13 +40,14 @@ run: $(STAMP)
 # freed goes back to the system at once.
 MODELS = tests/models tests/importers tests/layers
 DATA = tests/data tests/data_prep tests/evaluation tests/benchmarks data_prep
-TEST = MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536 MALLOC_MMAP_THRESHOLD_=65536 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+PYTEST = MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536 MALLOC_MMAP_THRESHOLD_=65536 $(BIN)/python -m pytest
+TEST = $(PYTEST) -n auto --maxprocesses 4 --dist loadfile
 
 test: $(STAMP)
 	@code=0; for part in "$(MODELS)" "$(DATA)" "$(addprefix --ignore=,$(MODELS) $(DATA))"; do $(TEST) $$part || code=$$?; done; exit $$code
 
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow -n auto --maxprocesses 2 --dist loadfile --timeout 1800
+	$(PYTEST) -m slow -n auto --maxprocesses 2 --dist loadfile --timeout 1800
 
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz $(FUZZ_PARTS)
