@@ -69,6 +69,38 @@ def test_a_signal_later_on_is_cleaned_up_after(tmp_path, number, code):
     assert process.returncode == code
 
 
+DROPPED = """
+import os, signal, time
+from tfrecs.startup import exit_code
+class Last:
+    def __del__(self):
+        os.kill(os.getpid(), signal.{number})
+        for _ in range(1000):
+            pass
+def main():
+    try:
+        Last()
+        time.sleep(60)
+        print("went on")
+    except KeyboardInterrupt as error:
+        return exit_code(error)
+"""
+
+
+@pytest.mark.parametrize("name, code", [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_within_a_finalizer_is_not_dropped(tmp_path, name, code):
+    """Graphs of TensorFlow have finalizers: training went on, and a traceback was printed."""
+    (tmp_path / "working.py").write_text(DROPPED.format(number=name))
+    done = subprocess.run(
+        [sys.executable, "-c", "from tfrecs.startup import launch; launch('p', 'working')"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
 REPLACED = """
 import os, signal
 def interrupted(*_, **__):

@@ -7,9 +7,10 @@ import re
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from types import FrameType, ModuleType
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 # What TensorFlow writes to stderr before TF_CPP_MIN_LOG_LEVEL takes effect, and where there is no GPU.
@@ -37,9 +38,13 @@ def launch(program: str, module: str) -> None:
 
 
 def catch() -> None:
-    """Lets Ctrl-C and SIGTERM raise `KeyboardInterrupt` and `Terminated` from now on, unless they are ignored."""
+    """Lets Ctrl-C and SIGTERM raise `KeyboardInterrupt` and `Terminated` from now on, unless they are ignored.
+
+    Python drops an exception in a finalizer, and would print its traceback and go on: the signal is sent once more.
+    """
     for number in _caught():
         signal.signal(number, _raise)
+    sys.unraisablehook = _send_again
 
 
 @contextlib.contextmanager
@@ -133,6 +138,17 @@ def exit_code(error: BaseException) -> int:
 def _raise(number: int, frame: FrameType | None) -> NoReturn:
     _raised.append(number)
     raise _exception(number)
+
+
+def _send_again(dropped: Any) -> None:
+    if not issubclass(dropped.exc_type, KeyboardInterrupt):
+        sys.__unraisablehook__(dropped)
+        return
+    number = signal.SIGTERM if issubclass(dropped.exc_type, Terminated) else signal.SIGINT
+    # From a thread and a moment later: here it would be dropped again.
+    again = threading.Timer(0.01, os.kill, (os.getpid(), number))
+    again.daemon = True
+    again.start()
 
 
 def _exception(number: int) -> KeyboardInterrupt:
