@@ -41,7 +41,7 @@ setup(
         "Typing :: Typed",
     ],
     packages=find_packages(include=["tfrecs", "tfrecs.*", "data_prep", "data_prep.*"]),
-    package_data={"tfrecs": ["py.typed", "__init__.pyi"], "data_prep": ["py.typed"]},
+    package_data={"tfrecs": ["py.typed", "__init__.pyi"], "tfrecs.models": ["__init__.pyi"], "data_prep": ["py.typed"]},
     entry_points={"console_scripts": ["tfrecs = tfrecs.__main__:main"]},
     # TensorFlow 2.21 has builds for these.
     python_requires=">=3.10,<3.14",

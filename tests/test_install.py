@@ -51,7 +51,13 @@ def environment(wheel, tmp_path_factory):
 def test_the_wheel_has_both_packages_and_no_tests(wheel):
     with zipfile.ZipFile(wheel) as file:
         names = set(file.namelist())
-    assert {"tfrecs/py.typed", "tfrecs/__init__.pyi", "data_prep/prepare.py", "data_prep/sources/amazon.py"} <= names
+    assert {
+        "tfrecs/py.typed",
+        "tfrecs/__init__.pyi",
+        "tfrecs/models/__init__.pyi",
+        "data_prep/prepare.py",
+        "data_prep/sources/amazon.py",
+    } <= names
     sources = {path.relative_to(ROOT).as_posix() for name in SOURCES[:2] for path in (ROOT / name).rglob("*.py")}
     assert {name for name in names if name.endswith(".py")} == sources
 

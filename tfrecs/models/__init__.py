@@ -8,14 +8,8 @@ from typing import TYPE_CHECKING
 
 from tfrecs import lazy
 
-if TYPE_CHECKING:  # what `__getattr__` finds, for type checkers
-    from tfrecs.models.arerec.model import ARERec as ARERec
-    from tfrecs.models.atrank.model import ATRank as ATRank
-    from tfrecs.models.attrec.model import AttRec as AttRec
-    from tfrecs.models.dif_sr.model import DIFSR as DIFSR
+if TYPE_CHECKING:
     from tfrecs.models.recommender import SequentialRecommender
-    from tfrecs.models.sasrec.model import SASRec as SASRec
-    from tfrecs.models.saving import load_model as load_model
 
 
 class Models(collections.abc.Mapping[str, "type[SequentialRecommender]"]):
@@ -57,5 +51,4 @@ CLASSES = {"arerec": "ARERec", "atrank": "ATRank", "attrec": "AttRec", "dif_sr":
 MODELS = Models(CLASSES)
 
 PLACES = {cls: f"{name}.model" for name, cls in CLASSES.items()} | {"load_model": "saving"}
-if not TYPE_CHECKING:
-    __getattr__, __dir__ = lazy.attributes(__name__, PLACES)
+__getattr__, __dir__ = lazy.attributes(__name__, PLACES)
