@@ -36,15 +36,16 @@ $(STAMP): requirements.txt setup.py
 run: $(STAMP)
 	$(BIN)/python examples/run.py --model attrec --run_dir runs/quickstart --overwrite 1 --export_dir export/attrec-sample
 
-# In three runs: a worker keeps what TensorFlow traced, and holds a third as much of it. All run where one fails. What is
-# freed goes back to the system at once.
+# In four runs: a worker keeps what TensorFlow traced, and holds less of it. All run where one fails. What is freed goes
+# back to the system at once.
 MODELS = tests/models tests/importers tests/layers
 DATA = tests/data tests/data_prep tests/evaluation tests/benchmarks data_prep
+RUNS = tests/training
 PYTEST = MALLOC_ARENA_MAX=1 MALLOC_TRIM_THRESHOLD_=65536 MALLOC_MMAP_THRESHOLD_=65536 $(BIN)/python -m pytest
 TEST = $(PYTEST) -n auto --maxprocesses 4 --dist loadfile
 
 test: $(STAMP)
-	@code=0; for part in "$(MODELS)" "$(DATA)" "$(addprefix --ignore=,$(MODELS) $(DATA))"; do $(TEST) $$part || code=$$?; done; exit $$code
+	@code=0; for part in "$(MODELS)" "$(DATA)" "$(RUNS)" "$(addprefix --ignore=,$(MODELS) $(DATA) $(RUNS))"; do $(TEST) $$part || code=$$?; done; exit $$code
 
 test-slow: $(STAMP)
 	$(PYTEST) -m slow -n auto --maxprocesses 2 --dist loadfile --timeout 1800
