@@ -11,13 +11,13 @@ import json
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 
 import flags
-from sides import Side, SideFailed, alternate, note, our_side, ratios, with_range
+import reports
+from sides import Side, SideFailed, alternate, note, our_side, prepare, ratios, with_range
 
 from tfrecs.errors import InputError
 from tfrecs.options import Option
@@ -158,10 +158,7 @@ def compare(model: str, checkout: str, python: str, raw_dir: str, rounds: int) -
     comparison = COMPARISONS[model]
     with tempfile.TemporaryDirectory() as folder:
         data_dir = os.path.join(folder, "data")
-        command = [sys.executable, "-m", "data_prep.prepare", "-q", *comparison.source, "--raw_dir", raw_dir]
-        done = subprocess.run([*command, "--out_dir", data_dir], capture_output=True, text=True)
-        if done.returncode:
-            raise InputError(f"--raw_dir {raw_dir}: {done.stderr.strip().partition('error: ')[2]}")
+        prepare([*comparison.source, "--raw_dir", raw_dir, "--out_dir", data_dir], f"--raw_dir {raw_dir}")
         sides: dict[str, Side] = {}
         steps: dict[str, int] = {}
         try:
@@ -223,7 +220,9 @@ def report(model: str, answers: Answers, load: float) -> str:
         cells = [name, f"`{' '.join(comparison.ours[name].flags)}`" if name in comparison.ours else ""]
         for kind in ("train", "evaluate"):
             cells.append(f"{statistics.median(answer['rate'] for answer in answers[kind][name]):,.0f}")
-            cells.append(with_range(_ratios(comparison, answers[kind], name)) if name in comparison.ours else "")
+            cells.append(
+                with_range(_ratios(comparison, answers[kind], name), unit="x") if name in comparison.ours else ""
+            )
         lines.append(f"| {' | '.join(cells)} |".replace("``", ""))
     return "\n".join(lines) + "\n"
 
@@ -265,11 +264,7 @@ def main(argv: Sequence[str]) -> int:
     except SideFailed as failure:
         print(failure, file=sys.stderr)
         return 2
-    text = report(options.model, answers, load)
-    os.makedirs(options.results, exist_ok=True)
-    with open(os.path.join(options.results, f"compare-{options.model}.md"), "w", encoding="utf-8") as file:
-        file.write(text)
-    print(text)
+    reports.save(options.results, f"compare-{options.model}", report(options.model, answers, load))
     with open(os.path.join(HERE, "expected.json"), encoding="utf-8") as file:
         expected = json.load(file).get(f"compare-{options.model}", {}).get("ratios", {})
     wrong = below_expectation(expected, options.model, answers)

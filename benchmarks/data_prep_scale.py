@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flags
+import reports
 
 from tfrecs.options import Option
 
@@ -96,11 +97,8 @@ def main(argv: Sequence[str]) -> int:
         for count, seconds, processor, drawn, peak in rows
     ]
     text = "# Data preparation, time and memory\n\n" + "\n".join(lines) + "\n"
-    os.makedirs(options.results, exist_ok=True)
-    with open(os.path.join(options.results, "data_prep_scale.md"), "w", encoding="utf-8") as file:
-        file.write(text)
-    plot(rows, os.path.join(options.results, "data_prep_scale.png"))
-    print(text)
+    path = reports.save(options.results, "data_prep_scale", text)
+    plot(rows, f"{path}.png")
     return 0
 
 

@@ -32,6 +32,7 @@ import seeds as seeds_table
 import serving
 import speed
 
+from tfrecs import files
 from tfrecs.errors import InputError
 from tfrecs.options import Option
 
@@ -183,8 +184,7 @@ def _block(
 def write(options: argparse.Namespace, ending: str, content: bytes) -> None:
     """Writes bytes to a file of `--results`."""
     os.makedirs(options.results, exist_ok=True)
-    with open(os.path.join(options.results, f"{options.name}.{ending}"), "wb") as file:
-        file.write(content)
+    files.write_bytes(os.path.join(options.results, f"{options.name}.{ending}"), content)
 
 
 @flags.program

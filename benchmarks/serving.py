@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flags
+import reports
 from sides import note
 
 from tfrecs.errors import InputError
@@ -199,11 +200,6 @@ def main(argv: Sequence[str]) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     load = os.getloadavg()[0]
     times = measure(options.model, sizes, options.calls)
-    text = report(options.model, times, load)
-    os.makedirs(options.results, exist_ok=True)
-    path = os.path.join(options.results, f"serving-{options.model}")
-    with open(f"{path}.md", "w", encoding="utf-8") as file:
-        file.write(text)
+    path = reports.save(options.results, f"serving-{options.model}", report(options.model, times, load))
     plot(options.model, times, f"{path}.png")
-    print(text)
     return 0

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tfrecs.errors import InputError
+
 
 class SideFailed(Exception):
     """A side ended or reported an error; the message has the last lines of its log."""
@@ -79,6 +81,22 @@ class Side:
             self.process.wait()
 
 
+def prepare(flags: Sequence[str], named: str) -> None:
+    """Prepares data in a process of its own.
+
+    Args:
+        flags: list of str for `data_prep.prepare`.
+        named: str, what a message begins with: the flag that the data follow from, and its value.
+
+    Raises:
+        InputError: they cannot be prepared.
+    """
+    command = [sys.executable, "-m", "data_prep.prepare", "-q", *flags]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise InputError(f"{named}: {done.stderr.strip().partition('error: ')[2]}")
+
+
 def our_side(data_dir: str, flags: Sequence[str], log: str) -> Side:
     """tfrecs as a side, see `ours.py`.
 
@@ -135,11 +153,11 @@ def ratios(ours: Sequence[Mapping[str, float]], theirs: Sequence[Mapping[str, fl
     return [own[key] / base[key] for own, base in zip(ours, theirs, strict=True)]
 
 
-def with_range(values: Sequence[float]) -> str:
+def with_range(values: Sequence[float], form: str = ".1f", unit: str = "") -> str:
     """The median, with the least and the greatest.
 
     Example:
-        >>> with_range([2.0, 3.0, 5.0])
+        >>> with_range([2.0, 3.0, 5.0], unit="x")
         '3.0x [2.0, 5.0]'
     """
-    return f"{statistics.median(values):.1f}x [{min(values):.1f}, {max(values):.1f}]"
+    return f"{statistics.median(values):{form}}{unit} [{min(values):{form}}, {max(values):{form}}]"

@@ -8,13 +8,13 @@ Operations and memory are compared with what the machine does at best: a large p
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 
 import flags
-from sides import Side, SideFailed, alternate, note, our_side
+import reports
+from sides import Side, SideFailed, alternate, note, our_side, prepare, with_range
 
 from tfrecs.errors import InputError, nearest
 from tfrecs.models import MODELS, declarations
@@ -70,11 +70,8 @@ def measure(
 
 def _sample(directory: str, over: str, value: str) -> str:
     """Makes the sample, of another size where that is what varies."""
-    command = [sys.executable, "-m", "data_prep.prepare", "-q", "--dataset", "sample", "--out_dir", directory]
-    command += [f"--{over}", value] if over in SIZES else []
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise InputError(f"--values {value}: {done.stderr.strip().partition('error: ')[2]}")
+    size = [f"--{over}", value] if over in SIZES else []
+    prepare(["--dataset", "sample", "--out_dir", directory, *size], f"--values {value}")
     return directory
 
 
@@ -127,9 +124,9 @@ def report(
         share = cost["gflop"] / (middle["ms"] / 1e3) / best["matmul"]
         cells = [
             value,
-            _spread([answer["ms"] for answer in rounds_of], ",.1f"),
+            with_range([answer["ms"] for answer in rounds_of], ",.1f"),
             f"{cost['batches'] * middle['ms'] / 1e3:,.1f}",
-            _spread([answer["rate"] for answer in rounds_of], ",.0f"),
+            with_range([answer["rate"] for answer in rounds_of], ",.0f"),
             f"{middle['tokens']:,.0f}",
             f"{middle['fill']:.2f}",
             f"{middle['read']:.2f}",
@@ -137,14 +134,10 @@ def report(
             f"{share:.0%}",
             f"{cost['mb']:,.0f}",
             f"{cost['peak_mb']:,.0f}",
-            _spread([answer["evaluated"] for answer in rounds_of], ",.0f"),
+            with_range([answer["evaluated"] for answer in rounds_of], ",.0f"),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
-
-
-def _spread(values: Sequence[float], form: str) -> str:
-    return f"{statistics.median(values):{form}} [{min(values):{form}}, {max(values):{form}}]"
 
 
 def plot(
@@ -210,10 +203,6 @@ def main(argv: Sequence[str]) -> int:
     recipe += f"{' '.join(options.values)} --steps {options.steps} --rounds {options.rounds}"
     recipe += (" --data_dir DIR" if options.data_dir else "") + (f" -- {' '.join(more)}" if more else "")
     text = report(options.model, options.over, recipe, answers, costs, load)
-    os.makedirs(options.results, exist_ok=True)
-    path = os.path.join(options.results, f"speed-{options.model}-{options.over}")
-    with open(f"{path}.md", "w", encoding="utf-8") as file:
-        file.write(text)
+    path = reports.save(options.results, f"speed-{options.model}-{options.over}", text)
     plot(options.model, options.over, answers, costs, f"{path}.png")
-    print(text)
     return 0

@@ -16,6 +16,7 @@ from typing import Any
 
 import flags
 import numpy as np
+import reports
 
 from data_prep.prepare import prepare
 from tfrecs.errors import InputError
@@ -120,10 +121,7 @@ def main(argv: Sequence[str]) -> int:
         shown = ", ".join(f"{name} {shuffled[-1][name]:.4f}" for name in SHOWN)
         print(f"order {number + 1} of {options.orders}: {shown}", file=sys.stderr, flush=True)
     text = report(given, shuffled, *tied_users(lines))
-    os.makedirs(options.results, exist_ok=True)
-    with open(os.path.join(options.results, "ties.md"), "w", encoding="utf-8") as file:
-        file.write(text)
-    print(text)
+    reports.save(options.results, "ties", text)
     return 0
 
 
