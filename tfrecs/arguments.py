@@ -35,6 +35,19 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         ...
         tfrecs.errors.InputError: values: expected a list of tokens, got 'abc'
     """
+    return converting(function, conform)
+
+
+def converting(function: Callable[P, R], convert: Callable[[str, Any, Any], Any]) -> Callable[P, R]:
+    """A function whose annotated arguments are converted before it begins.
+
+    Args:
+        function: the function.
+        convert: `f(name, value, annotation)`, gives the value; it raises `InputError` for one that will not do.
+
+    Returns:
+        the function, with the signature that it had.
+    """
     # Read at the first call, when every name in the annotations is there.
     signature = functools.cache(lambda: inspect.signature(function, eval_str=True))
 
@@ -45,7 +58,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
             parameter = signature().parameters[name]
             is_one = parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
             if is_one and parameter.annotation is not parameter.empty:
-                bound.arguments[name] = conform(name, bound.arguments[name], parameter.annotation)
+                bound.arguments[name] = convert(name, bound.arguments[name], parameter.annotation)
         return function(*bound.args, **bound.kwargs)
 
     return call

@@ -1,13 +1,11 @@
 """What the constructors of models accept: a bad argument is named and echoed before anything is built."""
 
-import functools
-import inspect
 import math
 import numbers
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-from tfrecs.arguments import conform
+from tfrecs.arguments import conform, converting
 from tfrecs.errors import InputError, nearest, option
 from tfrecs.options import spelled
 
@@ -50,18 +48,11 @@ def plain_arguments(constructor: Callable[P, R]) -> Callable[P, R]:
         ...
         tfrecs.errors.InputError: causal: expected True or False, got 'no'
     """
-    # Read at the first call, when every name in the annotations is there.
-    signature = functools.cache(lambda: inspect.signature(constructor, eval_str=True))
+    return converting(constructor, _of_constructor)
 
-    @functools.wraps(constructor)
-    def construct(*args: P.args, **kwargs: P.kwargs) -> R:
-        bound = signature().bind(*args, **kwargs)
-        for name, value in bound.arguments.items():
-            is_switch = signature().parameters[name].annotation is bool
-            bound.arguments[name] = conform(name, value, bool) if is_switch else _plain(value)
-        return constructor(*bound.args, **bound.kwargs)
 
-    return construct
+def _of_constructor(name: str, value: Any, annotation: Any) -> Any:
+    return conform(name, value, bool) if annotation is bool else _plain(value)
 
 
 def _plain(value: Any) -> Any:
