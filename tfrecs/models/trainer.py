@@ -121,10 +121,9 @@ class Trainer(Mixin):
             NotFiniteError: the scores of validation are NaN or infinite.
         """
         self._refuse(y=y, class_weight=class_weight, sample_weight=sample_weight)
-        if isinstance(validation_data, EvaluationBatches):
-            self._refuse(validation_batch_size=options.get("validation_batch_size"))
         if validation_data is not None:
-            validation_data = self._evaluated(validation_data, "validation_data")
+            size = {"validation_batch_size": options.get("validation_batch_size")}
+            validation_data = self._evaluated(validation_data, "validation_data", **size)
         if isinstance(x, EvaluationBatches):
             raise InputError("x: fit trains on training batches: data.training_batches(model)")
         _check_batches("x", x, "data.training_batches(model)")
@@ -160,9 +159,7 @@ class Trainer(Mixin):
             NotFiniteError: scores are NaN or infinite; the message says for how many users.
         """
         self._refuse(y=y)
-        if isinstance(x, EvaluationBatches):
-            self._refuse(batch_size=options.get("batch_size"))
-        results = super().evaluate(self._evaluated(x, "x"), **options)
+        results = super().evaluate(self._evaluated(x, "x", batch_size=options.get("batch_size")), **options)
         bad, count = int(self.unsound_rows.result()), int(self.ranked_rows.result())
         if bad:
             raise NotFiniteError(not_finite(type(self).__name__, bad, count))
@@ -170,9 +167,7 @@ class Trainer(Mixin):
 
     def predict(self, x: Any, **options: Any) -> np.ndarray:
         """As Keras's, which also takes `data.evaluation_batches.EvaluationBatches`: scores of all items."""
-        if isinstance(x, EvaluationBatches):
-            self._refuse(batch_size=options.get("batch_size"))
-        return super().predict(self._evaluated(x, "x"), **options)
+        return super().predict(self._evaluated(x, "x", batch_size=options.get("batch_size")), **options)
 
     def summary(self, *args: Any, print_fn: Callable[[str], Any] | None = None, **options: Any) -> None:
         """As Keras's, then the sizes that the data decided, and the shape of each weight."""
@@ -230,13 +225,14 @@ class Trainer(Mixin):
             if getattr(callback, "mode", None) == "auto" and monitored in modes:
                 callback.mode = modes[monitored]
 
-    def _evaluated(self, batches: Any, argument: str) -> Any:
-        """What Keras reads of evaluation batches; anything else stays as it is."""
+    def _evaluated(self, batches: Any, argument: str, **size: int | None) -> Any:
+        """What Keras reads of evaluation batches, which have their `size`; anything else stays as it is."""
         if isinstance(batches, TrainingBatches):
             raise InputError(f"{argument}: training batches hold out no items: data.evaluation_batches(model, split)")
         _check_batches(argument, batches, "data.evaluation_batches(model, split)")
         if not isinstance(batches, EvaluationBatches):
             return batches
+        self._refuse(**size)
         self._check_maker(batches.make_inputs, argument, "data.evaluation_batches(model, split)")
         if not len(batches):
             raise InputError(f"{argument}: no user has a held-out item to rank")

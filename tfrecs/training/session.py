@@ -67,8 +67,9 @@ def check(recipe: Recipe, run_dir: str, actions: Actions, named: Collection[str]
     if actions.starts_fresh or listing.newest(run_dir) is None:
         check_arguments(recipe.model, recipe.model_arguments, recipe.config)
     else:
-        _check_given(run_dir, directory.read_config(run_dir), recipe, actions, named)
-        _config_of(run_dir, recipe)
+        stored = directory.read_config(run_dir)
+        _check_given(run_dir, stored, recipe, actions, named)
+        _config_of(run_dir, stored, recipe)
 
 
 @contextlib.contextmanager
@@ -217,7 +218,7 @@ def _stored(
     model_arguments = {k: v for k, v in stored["model_arguments"].items() if k not in decided}
     with _naming_file(run_dir):
         check_arguments(stored["model"], model_arguments, recipes.configure(stored["train"], {}))
-    config = _config_of(run_dir, recipe)
+    config = _config_of(run_dir, stored, recipe)
     if recipe.given_config:
         check_arguments(stored["model"], model_arguments, config)
     return stored.get("preset", recipe.preset), model_arguments, config, True
@@ -236,12 +237,11 @@ def _check_given(
         )
 
 
-def _config_of(run_dir: str, recipe: Recipe) -> TrainConfig:
+def _config_of(run_dir: str, stored: Mapping[str, Any], recipe: Recipe) -> TrainConfig:
     """The configuration of a stored run with the given values on top."""
-    stored = directory.read_config(run_dir)["train"]
     with _naming_file(run_dir):
-        recipes.configure(stored, {})
-    return recipes.configure(stored, recipe.given_config)
+        recipes.configure(stored["train"], {})
+    return recipes.configure(stored["train"], recipe.given_config)
 
 
 @contextlib.contextmanager
